@@ -1,0 +1,131 @@
+//! Who raised a window: what stands in the comment of the kernel's window element.
+//!
+//! The kernel is the state (promise 7), so this is the only place where it is kept.
+
+use std::fmt;
+use std::time::{Duration, SystemTime};
+
+/// The longest login name that is kept; the whole comment must stay within 127 bytes.
+const LONGEST_AUTHOR: usize = 32;
+
+/// Who raised a window and when, with what its guard has done since.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Identity {
+    /// Chosen at random when the window is raised; tells one window from the next.
+    pub id: u64,
+    /// When the window was raised; whole milliseconds.
+    pub started_at: SystemTime,
+    /// The login name, reduced to what a comment can hold.
+    pub by: String,
+    /// The login's user id.
+    pub by_uid: u32,
+    /// How often the guard has put the cordon back.
+    pub healed: u32,
+    /// The guard's process id, if there is one.
+    pub guard: Option<u32>,
+}
+
+impl Identity {
+    /// The identity of a window that starts at `started_at`.
+    #[must_use]
+    pub fn new(id: u64, started_at: SystemTime, by: &str, by_uid: u32) -> Self {
+        let author: String = by
+            .chars()
+            .map(|c| {
+                if c.is_ascii_graphic() && c != '"' {
+                    c
+                } else {
+                    '?'
+                }
+            })
+            .take(LONGEST_AUTHOR)
+            .collect();
+        Self {
+            id,
+            started_at: SystemTime::UNIX_EPOCH + whole_milliseconds(started_at),
+            by: author,
+            by_uid,
+            healed: 0,
+            guard: None,
+        }
+    }
+
+    /// Reads a comment that [`Display`](fmt::Display) has written; `None` if it is not one.
+    #[must_use]
+    pub fn from_comment(comment: &str) -> Option<Self> {
+        let field = |name: &str| {
+            comment
+                .split(' ')
+                .find_map(|word| word.strip_prefix(name)?.strip_prefix('='))
+        };
+        Some(Self {
+            id: u64::from_str_radix(field("id")?, 16).ok()?,
+            started_at: SystemTime::UNIX_EPOCH
+                .checked_add(Duration::from_millis(field("start")?.parse().ok()?))?,
+            by: field("by")?.to_owned(),
+            by_uid: field("uid")?.parse().ok()?,
+            healed: field("healed")?.parse().ok()?,
+            guard: match field("guard") {
+                Some(pid) => Some(pid.parse().ok()?),
+                None => None,
+            },
+        })
+    }
+}
+
+fn whole_milliseconds(time: SystemTime) -> Duration {
+    let since = time
+        .duration_since(SystemTime::UNIX_EPOCH)
+        .unwrap_or_default();
+    since - Duration::from_nanos(u64::from(since.subsec_nanos()) % 1_000_000)
+}
+
+impl fmt::Display for Identity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "id={:016x} start={} by={} uid={} healed={}",
+            self.id,
+            whole_milliseconds(self.started_at).as_millis(),
+            self.by,
+            self.by_uid,
+            self.healed
+        )?;
+        match self.guard {
+            Some(pid) => write!(f, " guard={pid}"),
+            None => Ok(()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn longest() -> Identity {
+        let mut identity = Identity::new(
+            u64::MAX,
+            SystemTime::UNIX_EPOCH + Duration::from_millis(9_999_999_999_999),
+            &"\"ü name".repeat(9),
+            u32::MAX,
+        );
+        identity.healed = u32::MAX;
+        identity.guard = Some(u32::MAX);
+        identity
+    }
+
+    #[test]
+    fn the_longest_identity_fits_into_a_comment_and_comes_back() {
+        let comment = longest().to_string();
+        assert!(comment.len() <= 127, "{} bytes", comment.len());
+        assert!(!comment.contains('"'));
+        assert_eq!(Identity::from_comment(&comment), Some(longest()));
+    }
+
+    #[test]
+    fn a_foreign_comment_is_no_identity() {
+        for comment in ["", "hello", "id=zz start=1 by=a uid=0 healed=0", "id=1"] {
+            assert_eq!(Identity::from_comment(comment), None, "{comment}");
+        }
+    }
+}

@@ -1,0 +1,124 @@
+//! Who is connected, and what a drain has done about it.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+/// One connection to the port as `plan` lists it and as stragglers are named: the fields
+/// of `pg_stat_activity` where there is a row, and what sockets and processes tell where
+/// there is none.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Peer {
+    /// The port it is connected to.
+    pub port: u16,
+    /// The backend's process id, as seen from this host; `None` if no process holds it.
+    pub pid: Option<i32>,
+    /// The login role; empty where it is not known.
+    pub role: String,
+    /// The database; empty where it is not known.
+    pub database: String,
+    /// `application_name`; empty where it is not known.
+    pub application: String,
+    /// The client's end of the connection; `None` for a Unix socket.
+    pub client: Option<SocketAddr>,
+    /// `active`, `idle in transaction`, … or the stage of a connection without a row.
+    pub state: String,
+    /// Wait event type and name, `Lock/relation`.
+    pub wait: String,
+    /// For how long it has been in this state.
+    pub since: Option<Duration>,
+    /// The statement, as PostgreSQL shows it.
+    pub query: String,
+}
+
+/// What a drain would do with a connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Fate {
+    /// It is remote and would be ended.
+    Cut,
+    /// Its address is on the pass list.
+    Pass,
+    /// Its flow is let through.
+    Spared,
+    /// It is local.
+    Local,
+}
+
+/// A connection with what would happen to it and why.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Connection {
+    /// The connection.
+    pub peer: Peer,
+    /// What would happen.
+    pub fate: Fate,
+    /// Why, in a few words.
+    pub why: String,
+}
+
+/// A remote backend, or a socket without one, that was still there when the drain's time
+/// was up.
+pub type Straggler = Peer;
+
+/// Whether SQL took part in a drain.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SqlOutcome {
+    /// Every row was read and every remote backend was signalled.
+    Used,
+    /// SQL was not used, or not to its end, and this is why.
+    NotUsed(String),
+}
+
+/// Backends, as rows of `pg_stat_activity` or as processes where SQL was not to be had.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize)]
+pub struct Backends {
+    /// Remote backends that the drain has met.
+    pub found: usize,
+    /// Those that have ended.
+    pub ended: usize,
+    /// Those that are still there.
+    pub left: usize,
+}
+
+/// Sockets of the port with a remote peer.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize)]
+pub struct Sockets {
+    /// Sockets that the drain has met.
+    pub found: usize,
+    /// Those that it destroyed.
+    pub destroyed: usize,
+    /// Those whose close is under way and let through.
+    pub closing: usize,
+    /// Those still open: ESTABLISHED, SYN_RECV or CLOSE_WAIT.
+    pub left: usize,
+}
+
+/// What a drain has done; all of it read back after the fact.
+#[derive(Debug, Clone, PartialEq)]
+pub struct DrainReport {
+    /// Whether SQL took part.
+    pub sql: SqlOutcome,
+    /// Backends met and ended.
+    pub backends: Backends,
+    /// Sockets met and destroyed.
+    pub sockets: Sockets,
+    /// How many backends got SIGTERM directly, because SQL did not reach them.
+    pub signalled: usize,
+    /// Connections that were let through by `--spare`.
+    pub spared: Vec<Peer>,
+    /// Who is still there.
+    pub stragglers: Vec<Straggler>,
+    /// Why it could not be proven that nobody remote is left, if it could not.
+    pub unproven: Option<String>,
+    /// From the start of the drain until nobody remote was left.
+    pub took: Duration,
+    /// What the user should know.
+    pub warnings: Vec<String>,
+}
+
+impl DrainReport {
+    /// Whether it was proven that nobody remote is left.
+    #[must_use]
+    pub fn is_complete(&self) -> bool {
+        self.stragglers.is_empty() && self.unproven.is_none()
+    }
+}

@@ -1,0 +1,77 @@
+//! What a cordon, a window and the result of a drain *are*: plain data without
+//! any input or output, the one vocabulary that all other rooms share.
+
+mod comment;
+mod drained;
+mod duration;
+mod pass;
+mod reason;
+mod window;
+
+pub use comment::Identity;
+pub use drained::{Backends, Connection, DrainReport, Fate, Peer, Sockets, SqlOutcome, Straggler};
+pub use duration::{DurationError, parse_duration, show_duration};
+pub use pass::{PassError, PassList};
+pub use reason::{Reason, ReasonError};
+pub use window::{Counter, Knock, Phase, Window, WindowEnd};
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+/// The default length of the farewell (DESIGN.md section 3).
+pub const DEFAULT_FAREWELL: Duration = Duration::from_secs(2);
+
+/// The default time a drain may take before what is left are stragglers.
+pub const DEFAULT_DRAIN_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// The longest window that needs no `--max`.
+pub const DEFAULT_MAX_WINDOW: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// Everything that the firewall has to know in order to raise a cordon on one port.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Cordon {
+    /// The TCP port that is cordoned.
+    pub port: u16,
+    /// Who asked for it and when; written into the kernel beside the block.
+    pub identity: Identity,
+    /// How long the block lasts from the kernel's acknowledgement on.
+    pub length: Duration,
+    /// How long packets of existing connections still pass; zero for not at all.
+    pub farewell: Duration,
+    /// What happens to a packet that is blocked.
+    pub verdict: Verdict,
+    /// Addresses and networks that are let through.
+    pub pass: PassList,
+    /// Existing connections, by the client's address and port, that are let through.
+    pub spared: Vec<SocketAddr>,
+    /// Why, in the user's words.
+    pub reason: Option<Reason>,
+}
+
+/// What happens to a remote packet under a cordon.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Verdict {
+    /// Dropped without an answer: the client waits and tries again.
+    #[default]
+    Drop,
+    /// Answered by a TCP reset (at most 1000 a second), so that the client fails at once.
+    Reset,
+}
+
+impl Verdict {
+    /// The word used on the command line and in JSON.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Drop => "drop",
+            Self::Reset => "reset",
+        }
+    }
+}
+
+impl std::fmt::Display for Verdict {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.as_str())
+    }
+}

@@ -1,0 +1,251 @@
+//! The pass list: addresses and networks that are let through, and not drained.
+
+use ipnet::{IpNet, Ipv4Net, Ipv6Net};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+/// The most networks that a pass list may hold.
+pub const MOST_NETWORKS: usize = 100_000;
+
+/// Networks of both families, sorted, without overlaps and with neighbours merged:
+/// an interval set in the kernel refuses overlapping elements.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct PassList {
+    v4: Vec<Ipv4Net>,
+    v6: Vec<Ipv6Net>,
+}
+
+/// Why a pass list cannot be made.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum PassError {
+    /// Neither an address nor a network.
+    #[error(
+        "`{0}` is neither an address nor a network; write it like 10.0.0.5, 10.0.0.0/24 or 2001:db8::/32"
+    )]
+    Malformed(String),
+    /// A network of length zero passes everybody: that is no cordon.
+    #[error(
+        "`{0}` covers every address, so nothing would be blocked; name the networks that may pass"
+    )]
+    Everything(String),
+    /// More than the kernel is given.
+    #[error("the pass list has {0} networks after merging; {MOST_NETWORKS} are the most")]
+    TooMany(usize),
+}
+
+impl PassList {
+    /// Merges networks into a pass list.
+    ///
+    /// # Errors
+    /// More than 100,000 networks after merging, or a family that is covered as a whole.
+    pub fn new(networks: impl IntoIterator<Item = IpNet>) -> Result<Self, PassError> {
+        let (mut v4, mut v6) = (Vec::new(), Vec::new());
+        for network in networks {
+            match network {
+                IpNet::V4(network) => v4.push(network.trunc()),
+                IpNet::V6(network) => v6.push(network.trunc()),
+            }
+        }
+        let list = Self {
+            v4: Ipv4Net::aggregate(&v4),
+            v6: Ipv6Net::aggregate(&v6),
+        };
+        if list.len() > MOST_NETWORKS {
+            return Err(PassError::TooMany(list.len()));
+        }
+        let all = list.networks().find(|network| network.prefix_len() == 0);
+        match all {
+            Some(all) => Err(PassError::Everything(all.to_string())),
+            None => Ok(list),
+        }
+    }
+
+    /// Reads one address or network. An IPv4-mapped IPv6 address is its IPv4 address.
+    ///
+    /// # Errors
+    /// Malformed, or a network that covers every address.
+    pub fn parse_network(text: &str) -> Result<IpNet, PassError> {
+        let network = match text.parse::<IpAddr>() {
+            Ok(address) => IpNet::from(address.to_canonical()),
+            Err(_) => text
+                .parse::<IpNet>()
+                .map_err(|_| PassError::Malformed(text.to_owned()))?
+                .trunc(),
+        };
+        if network.prefix_len() == 0 {
+            return Err(PassError::Everything(text.to_owned()));
+        }
+        Ok(network)
+    }
+
+    /// Whether an address may pass.
+    #[must_use]
+    pub fn contains(&self, address: IpAddr) -> bool {
+        match address.to_canonical() {
+            IpAddr::V4(address) => holds(
+                &self.v4,
+                |net| net.network() <= address,
+                |net| net.contains(&address),
+            ),
+            IpAddr::V6(address) => holds(
+                &self.v6,
+                |net| net.network() <= address,
+                |net| net.contains(&address),
+            ),
+        }
+    }
+
+    /// Both lists together.
+    ///
+    /// # Errors
+    /// As [`PassList::new`].
+    pub fn with(&self, more: impl IntoIterator<Item = IpNet>) -> Result<Self, PassError> {
+        Self::new(self.networks().chain(more))
+    }
+
+    /// This list without the addresses of `fewer`; a network that is only partly
+    /// taken away is split.
+    ///
+    /// # Errors
+    /// More than 100,000 networks after splitting.
+    pub fn without(&self, fewer: impl IntoIterator<Item = IpNet>) -> Result<Self, PassError> {
+        let mut left: Vec<IpNet> = self.networks().collect();
+        for gone in fewer {
+            left = left
+                .into_iter()
+                .flat_map(|net| subtract(net, gone))
+                .collect();
+        }
+        Self::new(left)
+    }
+
+    /// The IPv4 networks in ascending order.
+    #[must_use]
+    pub fn v4(&self) -> &[Ipv4Net] {
+        &self.v4
+    }
+
+    /// The IPv6 networks in ascending order.
+    #[must_use]
+    pub fn v6(&self) -> &[Ipv6Net] {
+        &self.v6
+    }
+
+    /// All networks, IPv4 first.
+    pub fn networks(&self) -> impl Iterator<Item = IpNet> + '_ {
+        let v4 = self.v4.iter().copied().map(IpNet::V4);
+        v4.chain(self.v6.iter().copied().map(IpNet::V6))
+    }
+
+    /// How many networks there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.v4.len() + self.v6.len()
+    }
+
+    /// Whether nobody passes.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The list whose networks are given by their first and last addresses, as the
+    /// kernel keeps them.
+    ///
+    /// # Errors
+    /// As [`PassList::new`].
+    pub fn from_ranges(
+        v4: impl IntoIterator<Item = (Ipv4Addr, Ipv4Addr)>,
+        v6: impl IntoIterator<Item = (Ipv6Addr, Ipv6Addr)>,
+    ) -> Result<Self, PassError> {
+        let v4 = v4
+            .into_iter()
+            .flat_map(|(first, last)| ipnet::Ipv4Subnets::new(first, last, 0).map(IpNet::V4));
+        let v6 = v6
+            .into_iter()
+            .flat_map(|(first, last)| ipnet::Ipv6Subnets::new(first, last, 0).map(IpNet::V6));
+        Self::new(v4.chain(v6))
+    }
+}
+
+/// Binary search in sorted networks that do not overlap.
+fn holds<N>(list: &[N], starts_before: impl Fn(&N) -> bool, contains: impl Fn(&N) -> bool) -> bool {
+    let after = list.partition_point(starts_before);
+    after.checked_sub(1).is_some_and(|at| contains(&list[at]))
+}
+
+/// What is left of `network` without `gone`.
+fn subtract(network: IpNet, gone: IpNet) -> Vec<IpNet> {
+    if gone.contains(&network) {
+        return Vec::new();
+    }
+    if !network.contains(&gone) {
+        return vec![network];
+    }
+    match network.subnets(network.prefix_len() + 1) {
+        Ok(halves) => halves.flat_map(|half| subtract(half, gone)).collect(),
+        Err(_) => Vec::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn list(networks: &[&str]) -> PassList {
+        PassList::new(networks.iter().map(|n| n.parse().unwrap())).unwrap()
+    }
+
+    fn shown(list: &PassList) -> Vec<String> {
+        list.networks().map(|n| n.to_string()).collect()
+    }
+
+    #[test]
+    fn overlaps_and_neighbours_are_merged() {
+        let merged = list(&[
+            "10.0.0.0/25",
+            "10.0.0.128/25",
+            "10.0.0.7/32",
+            "2001:db8::1/128",
+        ]);
+        assert_eq!(shown(&merged), ["10.0.0.0/24", "2001:db8::1/128"]);
+    }
+
+    #[test]
+    fn membership_follows_the_networks_and_unmaps_addresses() {
+        let pass = list(&["10.0.0.0/24", "10.2.0.0/16", "2001:db8::/64"]);
+        for inside in ["10.0.0.255", "10.2.3.4", "::ffff:10.0.0.1", "2001:db8::9"] {
+            assert!(pass.contains(inside.parse().unwrap()), "{inside}");
+        }
+        for outside in ["10.0.1.0", "9.255.255.255", "10.3.0.0", "2001:db8:0:1::"] {
+            assert!(!pass.contains(outside.parse().unwrap()), "{outside}");
+        }
+    }
+
+    #[test]
+    fn taking_an_address_out_splits_its_network() {
+        let rest = list(&["10.0.0.0/30"])
+            .without(["10.0.0.1/32".parse().unwrap()])
+            .unwrap();
+        assert_eq!(shown(&rest), ["10.0.0.0/32", "10.0.0.2/31"]);
+    }
+
+    #[test]
+    fn a_list_that_covers_everything_is_refused_even_in_halves() {
+        let halves = ["0.0.0.0/1", "128.0.0.0/1"].map(|n| n.parse().unwrap());
+        assert!(matches!(
+            PassList::new(halves),
+            Err(PassError::Everything(_))
+        ));
+        assert!(matches!(
+            PassList::parse_network("::/0"),
+            Err(PassError::Everything(_))
+        ));
+    }
+
+    #[test]
+    fn ranges_of_the_kernel_come_back_as_networks() {
+        let range = ("10.0.0.0".parse().unwrap(), "10.0.0.2".parse().unwrap());
+        let pass = PassList::from_ranges([range], []).unwrap();
+        assert_eq!(shown(&pass), ["10.0.0.0/31", "10.0.0.2/32"]);
+    }
+}

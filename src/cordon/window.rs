@@ -1,0 +1,67 @@
+//! A window as it was read back from the kernel.
+
+use super::{Identity, PassList, Reason, Verdict};
+use std::net::{IpAddr, SocketAddr};
+use std::time::{Duration, SystemTime};
+
+/// A cordon that is in force, as the kernel shows it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Window {
+    /// The cordoned port.
+    pub port: u16,
+    /// Whether new connections are blocked or let in slowly.
+    pub phase: Phase,
+    /// Who raised it and when.
+    pub identity: Identity,
+    /// How long the phase still lasts.
+    pub remaining: Duration,
+    /// When it ends, by the wall clock.
+    pub ends_at: SystemTime,
+    /// What happens to blocked packets.
+    pub verdict: Verdict,
+    /// Why, in the user's words.
+    pub reason: Option<Reason>,
+    /// What the cordon has blocked so far.
+    pub blocked: Counter,
+    /// The same for each source address, the busiest first.
+    pub knocks: Vec<Knock>,
+    /// Who may pass.
+    pub pass: PassList,
+    /// Existing connections that are let through, spared or closing.
+    pub flows: Vec<SocketAddr>,
+}
+
+/// Packets and bytes.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize)]
+pub struct Counter {
+    /// Packets.
+    pub packets: u64,
+    /// Bytes, IP headers included.
+    pub bytes: u64,
+}
+
+/// One address that tried to get in.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct Knock {
+    /// Where the packets came from.
+    pub address: IpAddr,
+    /// How many were blocked.
+    pub packets: u64,
+}
+
+/// What a window is doing just now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Phase {
+    /// Remote packets are blocked.
+    Closed,
+}
+
+/// How the end of a window is to be moved.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum WindowEnd {
+    /// Later by so much.
+    By(Duration),
+    /// So long from now.
+    In(Duration),
+}

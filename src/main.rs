@@ -1,0 +1,2 @@
+//! The `pgcordon` command.
+fn main() {}
