@@ -9,3 +9,4 @@
 //! | [`cordon`] | what a cordon and a drain's result are: pure data |
 
 pub mod cordon;
+pub mod firewall;

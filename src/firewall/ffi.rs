@@ -1,0 +1,253 @@
+//! The only unsafe code of this crate: what `nftnl` and `mnl` have no safe call for.
+//!
+//! libnftnl's attribute setters copy what they are given, with one exception that is
+//! named where it is used.
+
+#![allow(unsafe_code)]
+
+use nftnl::expr::Expression;
+use nftnl::nftnl_sys as sys;
+use nftnl::set::{Set, SetKey};
+use nftnl::{MsgType, NlMsg, Rule};
+use nix::sys::socket::{setsockopt, sockopt};
+use nix::sys::time::{TimeVal, TimeValLike};
+use std::ffi::{CStr, CString, c_char, c_void};
+use std::io;
+use std::os::fd::{AsRawFd, BorrowedFd};
+use std::ptr::NonNull;
+use std::time::Duration;
+
+/// The value of an expression's attribute.
+#[derive(Debug, Clone)]
+pub enum Value {
+    /// An unsigned 8-bit number.
+    U8(u8),
+    /// An unsigned 32-bit number.
+    U32(u32),
+    /// An unsigned 64-bit number.
+    U64(u64),
+    /// A name.
+    Text(CString),
+    /// Data in network order.
+    Bytes(Vec<u8>),
+    /// An expression inside this one.
+    Nested(Box<Expr>),
+}
+
+/// One nftables expression: its name in the kernel and its attributes, the numbers of
+/// which are libnftnl's `NFTNL_EXPR_*`.
+#[derive(Debug, Clone)]
+pub struct Expr {
+    name: &'static CStr,
+    attributes: Vec<(u32, Value)>,
+}
+
+impl Expr {
+    /// An expression without attributes.
+    #[must_use]
+    pub fn new(name: &'static CStr) -> Self {
+        Self {
+            name,
+            attributes: Vec::new(),
+        }
+    }
+
+    /// Adds an attribute.
+    #[must_use]
+    pub fn with(mut self, attribute: u32, value: Value) -> Self {
+        self.attributes.push((attribute, value));
+        self
+    }
+
+    /// The caller owns the result and has to free it or to hand it on.
+    fn build(&self) -> NonNull<sys::nftnl_expr> {
+        // SAFETY: the name is a C string; the result is checked before it is used.
+        let raw = unsafe { sys::nftnl_expr_alloc(self.name.as_ptr()) };
+        let Some(expr) = NonNull::new(raw) else {
+            // Out of memory, or a name that this libnftnl does not know: nothing was sent yet.
+            std::process::abort();
+        };
+        for (attribute, value) in &self.attributes {
+            let attribute = *attribute as u16;
+            // SAFETY: `expr` is a live expression of ours; every setter but the last copies
+            // its data, and the nested expression is given away for good.
+            unsafe {
+                match value {
+                    Value::U8(number) => {
+                        sys::nftnl_expr_set_u8(expr.as_ptr(), attribute, *number);
+                    }
+                    Value::U32(number) => {
+                        sys::nftnl_expr_set_u32(expr.as_ptr(), attribute, *number);
+                    }
+                    Value::U64(number) => {
+                        sys::nftnl_expr_set_u64(expr.as_ptr(), attribute, *number);
+                    }
+                    Value::Text(text) => {
+                        sys::nftnl_expr_set_str(expr.as_ptr(), attribute, text.as_ptr());
+                    }
+                    Value::Bytes(bytes) => {
+                        let data = bytes.as_ptr().cast::<c_void>();
+                        let length = bytes.len() as u32;
+                        sys::nftnl_expr_set(expr.as_ptr(), attribute, data, length);
+                    }
+                    Value::Nested(inner) => {
+                        let inner = inner.build().as_ptr().cast::<c_void>();
+                        sys::nftnl_expr_set(expr.as_ptr(), attribute, inner, 0);
+                    }
+                }
+            }
+        }
+        expr
+    }
+}
+
+impl Expression for Expr {
+    fn to_expr(&self, _rule: &Rule) -> NonNull<sys::nftnl_expr> {
+        self.build()
+    }
+}
+
+/// Sets a 32-bit attribute (`NFTNL_SET_*`) of a set.
+pub fn set_u32<K: SetKey>(set: &Set<'_, K>, attribute: u32, value: u32) {
+    // SAFETY: the set is live as long as its wrapper.
+    unsafe { sys::nftnl_set_set_u32(set.as_ptr().as_ptr(), attribute as u16, value) }
+}
+
+/// Sets a 64-bit attribute (`NFTNL_SET_*`) of a set.
+pub fn set_u64<K: SetKey>(set: &Set<'_, K>, attribute: u32, value: u64) {
+    // SAFETY: the set is live as long as its wrapper.
+    unsafe { sys::nftnl_set_set_u64(set.as_ptr().as_ptr(), attribute as u16, value) }
+}
+
+/// Sets a data attribute (`NFTNL_SET_*`) of a set.
+pub fn set_bytes<K: SetKey>(set: &Set<'_, K>, attribute: u32, value: &[u8]) {
+    let (data, length) = (value.as_ptr().cast::<c_void>(), value.len() as u32);
+    // SAFETY: the set is live as long as its wrapper, and the data is copied.
+    unsafe {
+        sys::nftnl_set_set_data(set.as_ptr().as_ptr(), attribute as u16, data, length);
+    }
+}
+
+/// A message of a batch with flags beside those that its type sets by itself.
+pub struct Flagged<'a, M: NlMsg> {
+    /// The message.
+    pub message: &'a M,
+    /// `NLM_F_*` to add.
+    pub flags: u16,
+}
+
+// SAFETY: the inner message writes a valid message with a header at its front; only bits
+// of the header's flags are added.
+unsafe impl<M: NlMsg> NlMsg for Flagged<'_, M> {
+    unsafe fn write(&self, buffer: *mut c_void, sequence: u32, kind: MsgType) {
+        // SAFETY: the buffer is what the batch promises to every message.
+        unsafe {
+            self.message.write(buffer, sequence, kind);
+            (*buffer.cast::<nix::libc::nlmsghdr>()).nlmsg_flags |= self.flags;
+        }
+    }
+}
+
+/// A message of a batch whose payload has been written already.
+pub struct Plain {
+    /// Type of the message within nf_tables, `NFT_MSG_*`.
+    pub kind: u16,
+    /// The family, `NFPROTO_*`.
+    pub family: u16,
+    /// `NLM_F_*`.
+    pub flags: u16,
+    /// Attributes; at most [`Plain::LONGEST`] bytes.
+    pub payload: Vec<u8>,
+}
+
+impl Plain {
+    /// What fits behind the header into the room a batch promises to a message.
+    pub const LONGEST: usize = u16::MAX as usize;
+}
+
+// SAFETY: writes a header and at most LONGEST bytes, which is less than
+// `nft_nlmsg_maxsize` (LONGEST and a page), and sets the length to what was written.
+unsafe impl NlMsg for Plain {
+    unsafe fn write(&self, buffer: *mut c_void, sequence: u32, _: MsgType) {
+        let length = self.payload.len().min(Self::LONGEST);
+        // SAFETY: the buffer is what the batch promises to every message; the header is
+        // followed by room for LONGEST bytes.
+        unsafe {
+            let header = sys::nftnl_nlmsg_build_hdr(
+                buffer.cast::<c_char>(),
+                self.kind,
+                self.family,
+                self.flags,
+                sequence,
+            );
+            let behind = buffer.cast::<u8>().add((*header).nlmsg_len as usize);
+            std::ptr::copy_nonoverlapping(self.payload.as_ptr(), behind, length);
+            (*header).nlmsg_len += length as u32;
+        }
+    }
+}
+
+/// The bytes of a message as it would be sent.
+#[must_use]
+pub fn message_bytes(message: &impl NlMsg, kind: MsgType) -> Vec<u8> {
+    let mut buffer = vec![0_u64; nftnl::nft_nlmsg_maxsize() as usize / 8 + 1];
+    let start = buffer.as_mut_ptr().cast::<c_void>();
+    // SAFETY: the buffer is aligned and has the room that a message may take; its first
+    // bytes are the header that tells how many were written.
+    unsafe {
+        message.write(start, 0, kind);
+        let length = (*start.cast::<nix::libc::nlmsghdr>()).nlmsg_len as usize;
+        std::slice::from_raw_parts(start.cast::<u8>(), length).to_vec()
+    }
+}
+
+/// A rule in libnftnl's own notation, from a message that carries it; `None` if it does
+/// not parse. The notation names chain, expressions and comment.
+#[must_use]
+pub fn rule_text(message: &[u8]) -> Option<String> {
+    let mut aligned = vec![0_u32; message.len().div_ceil(4)];
+    let mut text = vec![0_u8; 8192];
+    // SAFETY: the copy is aligned for a header and as long as the header says (checked);
+    // libnftnl reads within that length, and writes at most `text.len()` bytes.
+    let written = unsafe {
+        let start = aligned.as_mut_ptr().cast::<u8>();
+        std::ptr::copy_nonoverlapping(message.as_ptr(), start, message.len());
+        let header = start.cast::<nix::libc::nlmsghdr>();
+        if message.len() < size_of::<nix::libc::nlmsghdr>()
+            || (*header).nlmsg_len as usize > message.len()
+        {
+            return None;
+        }
+        let rule = NonNull::new(sys::nftnl_rule_alloc())?;
+        let parsed = sys::nftnl_rule_nlmsg_parse(header, rule.as_ptr());
+        let written = if parsed < 0 {
+            -1
+        } else {
+            let out = text.as_mut_ptr().cast::<c_char>();
+            sys::nftnl_rule_snprintf(out, text.len(), rule.as_ptr(), sys::NFTNL_OUTPUT_DEFAULT, 0)
+        };
+        sys::nftnl_rule_free(rule.as_ptr());
+        written
+    };
+    text.truncate(usize::try_from(written).ok()?);
+    String::from_utf8(text).ok()
+}
+
+/// Bounds every wait on a netlink socket and makes room for large messages.
+///
+/// # Errors
+/// What the kernel says of the socket options.
+pub fn configure(socket: &mnl::Socket, wait: Duration, room: usize) -> io::Result<()> {
+    // SAFETY: the descriptor is open as long as the socket is borrowed.
+    let descriptor = unsafe { BorrowedFd::borrow_raw(socket.as_raw_fd()) };
+    let wait = TimeVal::milliseconds(i64::try_from(wait.as_millis()).unwrap_or(i64::MAX));
+    setsockopt(&descriptor, sockopt::ReceiveTimeout, &wait)?;
+    setsockopt(&descriptor, sockopt::SendTimeout, &wait)?;
+    if setsockopt(&descriptor, sockopt::SndBufForce, &room).is_err() {
+        setsockopt(&descriptor, sockopt::SndBuf, &room)?;
+    }
+    if setsockopt(&descriptor, sockopt::RcvBufForce, &room).is_err() {
+        setsockopt(&descriptor, sockopt::RcvBuf, &room)?;
+    }
+    Ok(())
+}

@@ -1,0 +1,219 @@
+//! One netlink socket with bounded waits; requests, dumps and their answers as bytes.
+
+use super::ffi;
+use std::io;
+use std::time::{Duration, Instant};
+
+/// The longest wait for an answer of the kernel. A transaction takes milliseconds; a lost
+/// answer must not hang whoever closes a port.
+pub const WAIT: Duration = Duration::from_secs(5);
+
+/// Room in the socket's buffers. The kernel accounts for each message with its overhead.
+const ROOM: usize = 4 << 20;
+
+/// A netlink header: length, type, flags, sequence number and port id (`struct nlmsghdr`).
+const HEADER: usize = 16;
+
+/// A dump's answers fit into 32 KiB; twice that leaves room for whatever comes.
+const DATAGRAM: usize = 64 << 10;
+
+/// How often a dump is read again when the tables changed while it was written.
+const DUMP_ATTEMPTS: usize = 10;
+
+/// One message of the kernel.
+#[derive(Debug, Clone)]
+pub struct Message {
+    /// The whole message, header included.
+    pub bytes: Vec<u8>,
+}
+
+impl Message {
+    /// `nlmsg_type`.
+    #[must_use]
+    pub fn kind(&self) -> u16 {
+        u16::from_ne_bytes([self.bytes[4], self.bytes[5]])
+    }
+
+    /// `nlmsg_flags`.
+    #[must_use]
+    pub fn flags(&self) -> u16 {
+        u16::from_ne_bytes([self.bytes[6], self.bytes[7]])
+    }
+
+    /// `nlmsg_seq`.
+    #[must_use]
+    pub fn sequence(&self) -> u32 {
+        u32::from_ne_bytes([self.bytes[8], self.bytes[9], self.bytes[10], self.bytes[11]])
+    }
+
+    /// What stands behind the header.
+    #[must_use]
+    pub fn payload(&self) -> &[u8] {
+        &self.bytes[HEADER..]
+    }
+
+    /// For `NLMSG_ERROR`: the error, or `None` for an acknowledgement.
+    fn error(&self) -> Option<io::Error> {
+        let code = self
+            .payload()
+            .get(..4)
+            .and_then(|code| code.try_into().ok());
+        match code.map(i32::from_ne_bytes) {
+            Some(0) => None,
+            Some(code) => Some(io::Error::from_raw_os_error(code.saturating_neg())),
+            None => Some(io::Error::from(io::ErrorKind::InvalidData)),
+        }
+    }
+}
+
+/// What the kernel says of one message that was sent.
+#[derive(Debug)]
+pub struct Answer {
+    /// The sequence number of that message; 0 for the transaction as a whole.
+    pub sequence: u32,
+    /// `None` if it was acknowledged.
+    pub error: Option<io::Error>,
+}
+
+/// One netlink socket.
+pub struct Link {
+    socket: mnl::Socket,
+    buffer: Vec<u8>,
+    sequence: u32,
+}
+
+impl Link {
+    /// Opens a socket of the calling thread's network namespace.
+    ///
+    /// # Errors
+    /// What the kernel says of the socket.
+    pub fn open(bus: mnl::Bus) -> io::Result<Self> {
+        let socket = mnl::Socket::new(bus)?;
+        ffi::configure(&socket, WAIT, ROOM)?;
+        Ok(Self {
+            socket,
+            // A little more than a datagram, so that an aligned start can be chosen.
+            buffer: vec![0; DATAGRAM + size_of::<u32>()],
+            sequence: 0,
+        })
+    }
+
+    /// The socket itself.
+    #[must_use]
+    pub fn socket(&self) -> &mnl::Socket {
+        &self.socket
+    }
+
+    /// Sends one request and returns all messages of the answer: those of a dump if
+    /// `flags` holds `NLM_F_DUMP`, else those up to the acknowledgement.
+    ///
+    /// # Errors
+    /// The kernel's refusal, or `TimedOut` after [`WAIT`].
+    pub fn request(&mut self, kind: u16, flags: u16, payload: &[u8]) -> io::Result<Vec<Message>> {
+        let is_dump = flags & (nix::libc::NLM_F_DUMP as u16) != 0;
+        let flags = flags | nix::libc::NLM_F_REQUEST as u16;
+        let flags = if is_dump {
+            flags
+        } else {
+            flags | nix::libc::NLM_F_ACK as u16
+        };
+        for _ in 0..DUMP_ATTEMPTS {
+            let sequence = self.next_sequence();
+            self.socket.send(&message(kind, flags, sequence, payload))?;
+            let answer = self.collect(sequence)?;
+            let interrupted = |m: &Message| m.flags() & nix::libc::NLM_F_DUMP_INTR as u16 != 0;
+            if !answer.iter().any(interrupted) {
+                return Ok(answer);
+            }
+        }
+        Err(io::Error::new(
+            io::ErrorKind::ResourceBusy,
+            "the kernel's tables changed each time they were read",
+        ))
+    }
+
+    /// A sequence number that no earlier request of this socket has used.
+    pub fn next_sequence(&mut self) -> u32 {
+        self.sequence = self.sequence.wrapping_add(1).max(1);
+        self.sequence
+    }
+
+    /// Reads until the answer to `sequence` is complete.
+    fn collect(&mut self, sequence: u32) -> io::Result<Vec<Message>> {
+        let deadline = Instant::now() + WAIT;
+        let mut answer = Vec::new();
+        loop {
+            for message in self.receive(deadline)? {
+                if message.sequence() != sequence {
+                    continue; // A late answer to a request that was given up.
+                }
+                match i32::from(message.kind()) {
+                    nix::libc::NLMSG_DONE => return Ok(answer),
+                    nix::libc::NLMSG_ERROR => {
+                        return match message.error() {
+                            Some(error) => Err(error),
+                            None => Ok(answer),
+                        };
+                    }
+                    nix::libc::NLMSG_NOOP => {}
+                    _ => answer.push(message),
+                }
+            }
+        }
+    }
+
+    /// Reads one datagram of errors and acknowledgements.
+    ///
+    /// # Errors
+    /// `TimedOut` at the deadline, else what the kernel says of the socket.
+    pub fn answers(&mut self, deadline: Instant) -> io::Result<Vec<Answer>> {
+        let is_answer = |m: &Message| i32::from(m.kind()) == nix::libc::NLMSG_ERROR;
+        let messages = self.receive(deadline)?;
+        Ok(messages
+            .into_iter()
+            .filter(is_answer)
+            .map(|message| Answer {
+                sequence: message.sequence(),
+                error: message.error(),
+            })
+            .collect())
+    }
+
+    /// Reads one datagram.
+    fn receive(&mut self, deadline: Instant) -> io::Result<Vec<Message>> {
+        let timed_out = || io::Error::new(io::ErrorKind::TimedOut, "the kernel did not answer");
+        let aligned = self.buffer.as_ptr().align_offset(size_of::<u32>());
+        loop {
+            if Instant::now() >= deadline {
+                return Err(timed_out());
+            }
+            let datagram = &mut self.buffer[aligned..][..DATAGRAM];
+            match self.socket.recv(datagram) {
+                Ok(messages) => {
+                    return messages
+                        .map(|bytes| {
+                            Ok(Message {
+                                bytes: bytes?.to_vec(),
+                            })
+                        })
+                        .collect();
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Err(timed_out()),
+                Err(error) => return Err(error),
+            }
+        }
+    }
+}
+
+/// A message with its header.
+fn message(kind: u16, flags: u16, sequence: u32, payload: &[u8]) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(HEADER + payload.len());
+    bytes.extend(((HEADER + payload.len()) as u32).to_ne_bytes());
+    bytes.extend(kind.to_ne_bytes());
+    bytes.extend(flags.to_ne_bytes());
+    bytes.extend(sequence.to_ne_bytes());
+    bytes.extend(0_u32.to_ne_bytes());
+    bytes.extend(payload);
+    bytes
+}
