@@ -6,7 +6,12 @@
 //!
 //! | room | what is in it |
 //! | --- | --- |
+//! | [`window`] | raise, extend, lift and read back a window: the firewall under the lock |
+//! | [`firewall`] | the cordon in nftables and back |
 //! | [`cordon`] | what a cordon and a drain's result are: pure data |
+//! | [`lock`] | one lock for each network namespace and port |
 
 pub mod cordon;
 pub mod firewall;
+pub mod lock;
+pub mod window;

@@ -1,4 +1,160 @@
-//! The cordon in the kernel: nftables tables, written and read through netlink.
+//! The cordon in the kernel: one nftables table for each port, written and read through
+//! netlink, never by running `nft`.
 
+mod attributes;
+mod element;
+mod expression;
 pub mod ffi;
 pub mod netlink;
+mod nftables;
+mod readback;
+mod ruleset;
+mod transaction;
+
+pub use nftables::Nftables;
+
+use crate::cordon::{Cordon, Identity, PassList, Window};
+use std::io;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+/// The five verbs that orchestration needs of a firewall.
+pub trait Firewall {
+    /// The ports that have a table, with the window that is in force there.
+    ///
+    /// # Errors
+    /// When the kernel cannot be asked.
+    fn survey(&mut self) -> Result<Vec<Standing>, FirewallError>;
+
+    /// What stands on one port; `None` if nothing does.
+    ///
+    /// # Errors
+    /// When the kernel cannot be asked.
+    fn read(&mut self, port: u16) -> Result<Option<Standing>, FirewallError>;
+
+    /// Raises cordons in one transaction; the tables of `leftovers` are removed in it.
+    ///
+    /// # Errors
+    /// Then none of the cordons is in force, except after [`FirewallError::NoAnswer`].
+    fn raise(&mut self, cordons: &[Cordon], leftovers: &[u16]) -> Result<(), FirewallError>;
+
+    /// Changes the cordon of one port in one transaction.
+    ///
+    /// # Errors
+    /// Then it is what it was, except after [`FirewallError::NoAnswer`].
+    fn change(&mut self, port: u16, change: &Change) -> Result<(), FirewallError>;
+
+    /// Removes the tables of ports in one transaction.
+    ///
+    /// # Errors
+    /// Then they are there as before, except after [`FirewallError::NoAnswer`].
+    fn remove(&mut self, ports: &[u16]) -> Result<(), FirewallError>;
+}
+
+/// A change of a cordon that is in force.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Change {
+    /// The block lasts for `remaining` from now on.
+    End {
+        /// What stands beside the block.
+        identity: Identity,
+        /// From the kernel's acknowledgement on.
+        remaining: Duration,
+    },
+    /// The pass list is this one.
+    Pass(PassList),
+    /// Packets of existing connections pass for so long from now on.
+    Farewell(Duration),
+    /// No more farewell; sockets whose close is under way may finish it.
+    FarewellOver {
+        /// The clients' addresses and ports.
+        closing: Vec<SocketAddr>,
+        /// For how long their packets pass.
+        linger: Duration,
+    },
+}
+
+/// What stands on a port.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Standing {
+    /// The port.
+    pub port: u16,
+    /// The window in force; `None` for a table whose window is over.
+    pub window: Option<Window>,
+    /// Where the table is not what pgcordon has written, in words.
+    pub faults: Vec<String>,
+}
+
+/// Why the firewall could not be changed or read, one variant for each step.
+#[derive(Debug, thiserror::Error)]
+pub enum FirewallError {
+    /// No netlink socket.
+    #[error("cannot open a netlink socket to nftables: {0}")]
+    Open(#[source] io::Error),
+    /// The transaction was not sent; nothing was changed.
+    #[error("cannot send the transaction to nftables: {0}")]
+    Send(#[source] io::Error),
+    /// The kernel wants a privilege.
+    #[error("the kernel does not let this process change nftables ({step})")]
+    Privilege {
+        /// The step that was refused.
+        step: String,
+    },
+    /// A table of the same name is there.
+    #[error("another program created the table of this port at the same moment")]
+    Exists,
+    /// A table, set or element that should be there is not.
+    #[error("{step}: it is not there any more")]
+    Missing {
+        /// The step that was refused.
+        step: String,
+    },
+    /// The kernel does not know a part of the table.
+    #[error("the kernel refused {step}: {source}")]
+    Refused {
+        /// The step that was refused.
+        step: String,
+        /// The kernel's word.
+        source: io::Error,
+    },
+    /// The answer was lost or late.
+    #[error("the kernel did not answer within {} s", netlink::WAIT.as_secs())]
+    NoAnswer,
+    /// The answer could not be received.
+    #[error("cannot receive the kernel's answer: {0}")]
+    Receive(#[source] io::Error),
+    /// nftables could not be read.
+    #[error("cannot read nftables: {0}")]
+    Read(#[source] io::Error),
+    /// What was read back is not what was written.
+    #[error("port {port} was read back and is not what was written: {}", faults.join("; "))]
+    Differs {
+        /// The port.
+        port: u16,
+        /// In which points.
+        faults: Vec<String>,
+    },
+}
+
+impl FirewallError {
+    /// The refusal of a step.
+    fn refused(step: &str, source: io::Error) -> Self {
+        let step = step.to_owned();
+        match source.raw_os_error() {
+            Some(nix::libc::EPERM | nix::libc::EACCES) => Self::Privilege { step },
+            Some(nix::libc::EEXIST) => Self::Exists,
+            Some(nix::libc::ENOENT) => Self::Missing { step },
+            _ => Self::Refused { step, source },
+        }
+    }
+
+    /// A failure to read.
+    fn read(source: io::Error) -> Self {
+        match source.raw_os_error() {
+            Some(nix::libc::EPERM | nix::libc::EACCES) => Self::Privilege {
+                step: "list tables".to_owned(),
+            },
+            _ => Self::Read(source),
+        }
+    }
+}

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 /// answer must not hang whoever closes a port.
 pub const WAIT: Duration = Duration::from_secs(5);
 
-/// Room in the socket's buffers. The kernel accounts for each message with its overhead.
+/// Room in the socket's buffers, in bytes. The kernel charges each message with its overhead.
 const ROOM: usize = 4 << 20;
 
 /// A netlink header: length, type, flags, sequence number and port id (`struct nlmsghdr`).
@@ -102,6 +102,17 @@ impl Link {
     #[must_use]
     pub fn socket(&self) -> &mnl::Socket {
         &self.socket
+    }
+
+    /// Makes sure that a message of so many bytes can be sent at once.
+    ///
+    /// # Errors
+    /// What the kernel says of the socket option.
+    pub fn make_room(&self, bytes: usize) -> io::Result<()> {
+        if bytes * 2 > ROOM {
+            ffi::configure(&self.socket, WAIT, bytes * 2)?;
+        }
+        Ok(())
     }
 
     /// Sends one request and returns all messages of the answer: those of a dump if

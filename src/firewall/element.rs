@@ -1,0 +1,340 @@
+//! Elements of sets: written as messages of a transaction, and read back.
+
+use super::attributes::{self as attr, Attributes, element};
+use super::ffi::Plain;
+use crate::cordon::PassList;
+use nix::libc;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::time::Duration;
+
+/// One element.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Element {
+    /// The key, in network order.
+    pub key: Vec<u8>,
+    /// Whether it is the first key behind an interval.
+    pub interval_end: bool,
+    /// For how long the kernel keeps it; read back: for how long it still does.
+    pub timeout: Option<Duration>,
+    /// A comment of at most 127 characters.
+    pub comment: Option<String>,
+    /// Packets, where the element counts them.
+    pub packets: u64,
+}
+
+impl Element {
+    /// An element that the kernel removes after `timeout`.
+    #[must_use]
+    pub fn timed(key: &[u8], timeout: Duration) -> Self {
+        Self {
+            key: key.to_vec(),
+            interval_end: false,
+            timeout: Some(timeout),
+            comment: None,
+            packets: 0,
+        }
+    }
+
+    /// The port as a member of `window`, `farewell` or `ramp`.
+    #[must_use]
+    pub fn port(port: u16, timeout: Duration) -> Self {
+        Self::timed(&port.to_be_bytes(), timeout)
+    }
+
+    /// One end of an interval of addresses.
+    fn bound(address: IpAddr, interval_end: bool) -> Self {
+        Self {
+            key: address_bytes(address),
+            interval_end,
+            timeout: None,
+            comment: None,
+            packets: 0,
+        }
+    }
+
+    /// The elements of a flow set: address and port, padded to four bytes.
+    #[must_use]
+    pub fn flow(flow: SocketAddr, timeout: Duration) -> Self {
+        let mut key = address_bytes(flow.ip());
+        key.extend(flow.port().to_be_bytes());
+        key.extend([0, 0]);
+        Self::timed(&key, timeout)
+    }
+
+    /// The element as the kernel shows it.
+    fn read(member: Attributes<'_>) -> Option<Self> {
+        let milliseconds = |kind| member.u64(kind).map(Duration::from_millis);
+        let counter = member.nested(element::EXPR).and_then(|expr| {
+            expr.nested(attr::rule::EXPR_DATA)?
+                .u64(attr::rule::COUNTER_PACKETS)
+        });
+        let flags = member.u32(element::FLAGS).unwrap_or(0);
+        Some(Self {
+            key: member
+                .nested(element::KEY)?
+                .bytes(attr::DATA_VALUE)?
+                .to_vec(),
+            interval_end: flags & element::INTERVAL_END != 0,
+            timeout: milliseconds(element::EXPIRATION).or(milliseconds(element::TIMEOUT)),
+            comment: member.comment(element::USERDATA).map(str::to_owned),
+            packets: counter.unwrap_or(0),
+        })
+    }
+
+    /// The elements in one message of a dump.
+    pub fn read_all(payload: &[u8]) -> impl Iterator<Item = Self> {
+        Attributes::of_message(payload)
+            .list(element::LIST_ELEMENTS)
+            .filter_map(Self::read)
+    }
+
+    fn write(&self, buffer: &mut Vec<u8>) {
+        attr::put_nested(buffer, attr::LIST_ELEM, |member| {
+            attr::put_nested(member, element::KEY, |key| {
+                attr::put(key, attr::DATA_VALUE, &self.key);
+            });
+            if self.interval_end {
+                attr::put(member, element::FLAGS, &element::INTERVAL_END.to_be_bytes());
+            }
+            if let Some(timeout) = self.timeout {
+                let milliseconds = u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX);
+                attr::put(member, element::TIMEOUT, &milliseconds.to_be_bytes());
+            }
+            if let Some(comment) = &self.comment {
+                attr::put(member, element::USERDATA, &attr::comment_data(comment));
+            }
+        });
+    }
+
+    /// Address and port of a flow set's element.
+    #[must_use]
+    pub fn as_flow(&self) -> Option<SocketAddr> {
+        let (address, rest) = self.key.split_at_checked(self.key.len().checked_sub(4)?)?;
+        let port = u16::from_be_bytes([rest[0], rest[1]]);
+        Some(SocketAddr::new(address_of(address)?, port))
+    }
+
+    /// The address of an element of a knock set.
+    #[must_use]
+    pub fn as_address(&self) -> Option<IpAddr> {
+        address_of(&self.key)
+    }
+}
+
+/// The bytes of an address in network order.
+fn address_bytes(address: IpAddr) -> Vec<u8> {
+    match address {
+        IpAddr::V4(address) => address.octets().to_vec(),
+        IpAddr::V6(address) => address.octets().to_vec(),
+    }
+}
+
+fn address_of(bytes: &[u8]) -> Option<IpAddr> {
+    if let Ok(octets) = <[u8; 4]>::try_from(bytes) {
+        return Some(Ipv4Addr::from(octets).into());
+    }
+    Some(Ipv6Addr::from(<[u8; 16]>::try_from(bytes).ok()?).into())
+}
+
+/// The elements of both pass sets, IPv4 first.
+///
+/// Neighbouring networks are written as one interval.
+#[must_use]
+pub fn pass_elements(pass: &PassList) -> (Vec<Element>, Vec<Element>) {
+    let v4 = pass.v4().iter().map(|net| {
+        (
+            u128::from(net.network().to_bits()),
+            u128::from(net.broadcast().to_bits()),
+        )
+    });
+    let v6 = pass
+        .v6()
+        .iter()
+        .map(|net| (net.network().to_bits(), net.broadcast().to_bits()));
+    (
+        intervals(v4, u128::from(u32::MAX), |bits| {
+            Ipv4Addr::from_bits(bits as u32).into()
+        }),
+        intervals(v6, u128::MAX, |bits| Ipv6Addr::from_bits(bits).into()),
+    )
+}
+
+/// Ascending ranges as pairs of elements: the first address, and the first one behind.
+/// A range that reaches the last address of its family has no second element.
+fn intervals(
+    ranges: impl Iterator<Item = (u128, u128)>,
+    highest: u128,
+    address: impl Fn(u128) -> IpAddr,
+) -> Vec<Element> {
+    let mut merged: Vec<(u128, u128)> = Vec::new();
+    for (first, last) in ranges {
+        match merged.last_mut() {
+            Some(before) if before.1.checked_add(1) == Some(first) => before.1 = last,
+            _ => merged.push((first, last)),
+        }
+    }
+    let mut elements = Vec::with_capacity(merged.len() * 2);
+    for (first, last) in merged {
+        elements.push(Element::bound(address(first), false));
+        if last < highest {
+            elements.push(Element::bound(address(last + 1), true));
+        }
+    }
+    elements
+}
+
+/// The ranges, first and last address, of a pass set's elements as they were read back.
+#[must_use]
+pub fn read_ranges(mut elements: Vec<Element>) -> Vec<(IpAddr, IpAddr)> {
+    // The kernel dumps a tree in any order; at the same key an end comes before a start.
+    elements.sort_by(|a, b| (&a.key, !a.interval_end).cmp(&(&b.key, !b.interval_end)));
+    let mut ranges = Vec::new();
+    let mut open: Option<IpAddr> = None;
+    for element in &elements {
+        let Some(address) = element.as_address() else {
+            continue;
+        };
+        if !element.interval_end {
+            open = Some(address);
+        } else if let Some(first) = open.take() {
+            ranges.push((first, before(address)));
+        }
+    }
+    if let Some(first) = open {
+        let last = match first {
+            IpAddr::V4(_) => IpAddr::from(Ipv4Addr::BROADCAST),
+            IpAddr::V6(_) => IpAddr::from(Ipv6Addr::from_bits(u128::MAX)),
+        };
+        ranges.push((first, last));
+    }
+    ranges
+}
+
+fn before(address: IpAddr) -> IpAddr {
+    match address {
+        IpAddr::V4(address) => Ipv4Addr::from_bits(address.to_bits().wrapping_sub(1)).into(),
+        IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits().wrapping_sub(1)).into(),
+    }
+}
+
+/// The most bytes of elements in one message: the list is one attribute, whose length has
+/// 16 bits, and the names of table and set need room too.
+const MOST_BYTES: usize = Plain::LONGEST - 512;
+
+/// Messages that add elements to a set. Only the last one asks for an acknowledgement:
+/// failures are answered anyway, and hundreds of answers would not fit into the buffer.
+#[must_use]
+pub fn add_messages(table: &str, set: &str, elements: &[Element]) -> Vec<Plain> {
+    let mut messages = Vec::new();
+    let mut list = Vec::new();
+    for element in elements {
+        element.write(&mut list);
+        if list.len() > MOST_BYTES - 256 {
+            messages.push(message(libc::NFT_MSG_NEWSETELEM, table, set, &list));
+            list.clear();
+        }
+    }
+    if !list.is_empty() {
+        messages.push(message(libc::NFT_MSG_NEWSETELEM, table, set, &list));
+    }
+    if let Some(last) = messages.last_mut() {
+        last.flags |= libc::NLM_F_ACK as u16;
+    }
+    messages
+}
+
+/// A message that removes all elements of a set.
+#[must_use]
+pub fn flush_message(table: &str, set: &str) -> Plain {
+    message(libc::NFT_MSG_DELSETELEM, table, set, &[])
+}
+
+fn message(kind: i32, table: &str, set: &str, list: &[u8]) -> Plain {
+    let mut payload = Vec::with_capacity(list.len() + 128);
+    attr::put_name(&mut payload, element::LIST_TABLE, table);
+    attr::put_name(&mut payload, element::LIST_SET, set);
+    if !list.is_empty() {
+        attr::put_nested(&mut payload, element::LIST_ELEMENTS, |all| all.extend(list));
+    }
+    let flags = if kind == libc::NFT_MSG_NEWSETELEM {
+        // Not exclusive: a closing flow may be there already.
+        libc::NLM_F_CREATE
+    } else {
+        libc::NLM_F_ACK
+    };
+    Plain {
+        kind: kind as u16,
+        family: libc::NFPROTO_INET as u16,
+        flags: flags as u16,
+        payload,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn pass(networks: &[&str]) -> PassList {
+        PassList::new(networks.iter().map(|n| n.parse().unwrap())).unwrap()
+    }
+
+    fn there_and_back(list: &PassList) -> PassList {
+        let (mut v4, mut v6) = pass_elements(list);
+        v4.reverse();
+        v6.reverse();
+        let v4 = read_ranges(v4).into_iter().filter_map(|range| match range {
+            (IpAddr::V4(first), IpAddr::V4(last)) => Some((first, last)),
+            _ => None,
+        });
+        let v6 = read_ranges(v6).into_iter().filter_map(|range| match range {
+            (IpAddr::V6(first), IpAddr::V6(last)) => Some((first, last)),
+            _ => None,
+        });
+        PassList::from_ranges(v4, v6).unwrap()
+    }
+
+    #[test]
+    fn a_pass_list_survives_the_kernels_form() {
+        for networks in [
+            &["10.0.0.0/31", "10.0.0.2/32", "10.0.0.4/32", "192.0.2.0/24"][..],
+            &["255.255.255.255/32", "0.0.0.0/32"],
+            &["2001:db8::/32", "ffff::/16", "::1/128"],
+            &[],
+        ] {
+            let list = pass(networks);
+            assert_eq!(there_and_back(&list), list);
+        }
+    }
+
+    #[test]
+    fn neighbours_that_do_not_merge_into_one_network_are_one_interval() {
+        let (v4, _) = pass_elements(&pass(&["10.0.0.0/31", "10.0.0.2/32"]));
+        assert_eq!(v4.len(), 2);
+    }
+
+    #[test]
+    fn a_long_list_is_cut_into_messages_that_fit() {
+        let elements: Vec<_> = (0..20_000_u32)
+            .map(|n| Element::bound(Ipv4Addr::from_bits(n * 2).into(), false))
+            .collect();
+        let messages = add_messages("t", "s", &elements);
+        assert!(messages.len() > 4);
+        assert!(messages.iter().all(|m| m.payload.len() <= Plain::LONGEST));
+        let read: Vec<_> = messages
+            .iter()
+            .flat_map(|m| {
+                let payload = [&attr::family_header(1)[..], &m.payload].concat();
+                Element::read_all(&payload).collect::<Vec<_>>()
+            })
+            .collect();
+        assert_eq!(read, elements);
+    }
+
+    #[test]
+    fn flows_of_both_families_come_back() {
+        for flow in ["203.0.113.7:43000", "[2001:db8::7]:43000"] {
+            let flow: SocketAddr = flow.parse().unwrap();
+            assert_eq!(Element::flow(flow, Duration::ZERO).as_flow(), Some(flow));
+        }
+    }
+}

@@ -1,0 +1,130 @@
+//! The firewall of the kernel.
+
+use super::element::{Element, pass_elements};
+use super::netlink::Link;
+use super::ruleset::{Ruleset, table_name};
+use super::transaction::Transaction;
+use super::{Change, Firewall, FirewallError, Standing, readback};
+use crate::cordon::{Cordon, Identity};
+use nix::libc;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+/// nftables of the network namespace of the thread that calls.
+#[derive(Debug, Default)]
+pub struct Nftables;
+
+impl Nftables {
+    /// The firewall of the calling thread's network namespace.
+    #[must_use]
+    pub fn new() -> Self {
+        Self
+    }
+
+    fn link() -> Result<Link, FirewallError> {
+        Link::open(mnl::Bus::Netfilter).map_err(FirewallError::Open)
+    }
+}
+
+impl Firewall for Nftables {
+    fn survey(&mut self) -> Result<Vec<Standing>, FirewallError> {
+        let mut link = Self::link()?;
+        let mut standings = Vec::new();
+        for port in readback::ports(&mut link)? {
+            standings.extend(readback::read(&mut link, port)?.map(|table| table.standing(port)));
+        }
+        Ok(standings)
+    }
+
+    fn read(&mut self, port: u16) -> Result<Option<Standing>, FirewallError> {
+        let table = readback::read(&mut Self::link()?, port)?;
+        Ok(table.map(|table| table.standing(port)))
+    }
+
+    fn raise(&mut self, cordons: &[Cordon], leftovers: &[u16]) -> Result<(), FirewallError> {
+        let mut transaction = Transaction::new();
+        for port in leftovers {
+            transaction.delete_table(*port);
+        }
+        for cordon in cordons {
+            let table = table_name(cordon.port);
+            transaction.create(&Ruleset::of(cordon));
+            let (pass4, pass6) = pass_elements(&cordon.pass);
+            transaction.add_elements(&table, "pass4", &pass4);
+            transaction.add_elements(&table, "pass6", &pass6);
+            let (flows4, flows6) = flow_elements(&cordon.spared, cordon.length);
+            transaction.add_elements(&table, "flows4", &flows4);
+            transaction.add_elements(&table, "flows6", &flows6);
+            if !cordon.farewell.is_zero() {
+                let farewell = Element::port(cordon.port, cordon.farewell);
+                transaction.add_elements(&table, "farewell", &[farewell]);
+            }
+            let (window, armed) = block(cordon.port, &cordon.identity, cordon.length);
+            transaction.add_elements(&table, "armed", &[armed]);
+            transaction.add_elements(&table, "window", &[window]);
+        }
+        transaction.commit()
+    }
+
+    fn change(&mut self, port: u16, change: &Change) -> Result<(), FirewallError> {
+        let table = table_name(port);
+        let mut transaction = Transaction::new();
+        match change {
+            Change::End {
+                identity,
+                remaining,
+            } => {
+                let (window, armed) = block(port, identity, *remaining);
+                transaction.replace_elements(&table, "armed", &[armed]);
+                transaction.replace_elements(&table, "window", &[window]);
+            }
+            Change::Pass(pass) => {
+                let (pass4, pass6) = pass_elements(pass);
+                transaction.replace_elements(&table, "pass4", &pass4);
+                transaction.replace_elements(&table, "pass6", &pass6);
+            }
+            Change::Farewell(length) => {
+                let farewell = Element::port(port, *length);
+                transaction.replace_elements(&table, "farewell", &[farewell]);
+            }
+            Change::FarewellOver { closing, linger } => {
+                let (flows4, flows6) = flow_elements(closing, *linger);
+                transaction.add_elements(&table, "flows4", &flows4);
+                transaction.add_elements(&table, "flows6", &flows6);
+                transaction.flush_set(&table, "farewell");
+            }
+        }
+        transaction.commit()
+    }
+
+    fn remove(&mut self, ports: &[u16]) -> Result<(), FirewallError> {
+        let mut transaction = Transaction::new();
+        for port in ports {
+            transaction.delete_table(*port);
+        }
+        transaction.commit()
+    }
+}
+
+/// The two elements that are the block: the port, and the family of fragments.
+fn block(port: u16, identity: &Identity, length: Duration) -> (Element, Element) {
+    let mut window = Element::port(port, length);
+    window.comment = Some(identity.to_string());
+    let armed = Element::timed(&[libc::NFPROTO_IPV6 as u8], length);
+    (window, armed)
+}
+
+/// Flows as elements of the sets of both families.
+fn flow_elements(flows: &[SocketAddr], timeout: Duration) -> (Vec<Element>, Vec<Element>) {
+    let mut sorted = flows.to_vec();
+    sorted.sort_unstable();
+    sorted.dedup();
+    let (v4, v6): (Vec<_>, Vec<_>) = sorted.into_iter().partition(SocketAddr::is_ipv4);
+    let elements = |flows: Vec<SocketAddr>| {
+        flows
+            .into_iter()
+            .map(|flow| Element::flow(flow, timeout))
+            .collect()
+    };
+    (elements(v4), elements(v6))
+}

@@ -1,0 +1,233 @@
+//! One nftables transaction: every step is named, all are sent as one message, and each
+//! answer of the kernel is told by its step.
+
+use super::element::{Element, add_messages, flush_message};
+use super::ffi::{self, Flagged, Plain};
+use super::netlink::{self, Link};
+use super::ruleset::{ChainSpec, RuleSpec, Ruleset, SetSpec};
+use super::{FirewallError, ruleset};
+use nftnl::nftnl_sys as sys;
+use nftnl::set::{Set, SetKey};
+use nftnl::{Batch, Chain, ChainType, MsgType, NlMsg, Policy, ProtoFamily, Rule, Table};
+use nix::libc;
+use nix::sys::socket::{MsgFlags, sendmsg};
+use std::ffi::CString;
+use std::io::{self, IoSlice};
+use std::os::fd::AsRawFd;
+use std::time::Instant;
+
+/// A transaction that is being written down.
+pub struct Transaction {
+    batch: Batch,
+    steps: Vec<Step>,
+}
+
+struct Step {
+    name: String,
+    acknowledged: bool,
+}
+
+/// nftnl wants to know the key of a set as a type; ours is set afterwards.
+struct AnyKey;
+
+impl SetKey for AnyKey {
+    const TYPE: u32 = 0;
+    const LEN: u32 = 0;
+
+    fn data(&self) -> Box<[u8]> {
+        Box::default()
+    }
+}
+
+/// A name of ours as nftnl wants it.
+fn c_name(name: &str) -> CString {
+    CString::new(name).unwrap_or_default()
+}
+
+/// A table of the `inet` family.
+#[must_use]
+pub fn table(name: &str) -> Table {
+    Table::new(c_name(name), ProtoFamily::Inet)
+}
+
+/// A rule as nftnl builds it.
+#[must_use]
+pub fn build_rule<'a>(chain: &'a Chain<'a>, spec: &RuleSpec) -> Rule<'a> {
+    let mut rule = Rule::new(chain);
+    for expression in &spec.expressions {
+        rule.add_expr(expression);
+    }
+    if let Some(reason) = &spec.comment {
+        // A reason is shorter than the 127 bytes that would be refused.
+        let _ = rule.set_comment(c_name(reason.as_str()));
+    }
+    rule
+}
+
+impl Transaction {
+    /// An empty transaction.
+    #[must_use]
+    pub fn new() -> Self {
+        Self {
+            batch: Batch::new(),
+            steps: Vec::new(),
+        }
+    }
+
+    fn add(&mut self, name: String, message: &impl NlMsg, kind: MsgType) {
+        self.batch.add(message, kind);
+        self.steps.push(Step {
+            name,
+            acknowledged: true,
+        });
+    }
+
+    /// Removes a port's table with all that is in it.
+    pub fn delete_table(&mut self, port: u16) {
+        let name = ruleset::table_name(port);
+        self.add(
+            format!("delete table inet {name}"),
+            &table(&name),
+            MsgType::Del,
+        );
+    }
+
+    /// Creates a table with its sets, chains and rules; refused if it exists.
+    pub fn create(&mut self, ruleset: &Ruleset) {
+        let table = table(&ruleset.table);
+        let exclusive = Flagged {
+            message: &table,
+            flags: (libc::NLM_F_CREATE | libc::NLM_F_EXCL) as u16,
+        };
+        self.add(
+            format!("table inet {}", ruleset.table),
+            &exclusive,
+            MsgType::Add,
+        );
+        for (number, spec) in (1..).zip(&ruleset.sets) {
+            self.create_set(&table, number, spec);
+        }
+        for spec in &ruleset.chains {
+            self.create_chain(&table, spec);
+        }
+        for spec in &ruleset.rules {
+            let chain = Chain::new(c_name(spec.chain), &table);
+            let name = format!("rule `{}` of chain {}", spec.syntax, spec.chain);
+            self.add(name, &build_rule(&chain, spec), MsgType::Add);
+        }
+    }
+
+    fn create_set(&mut self, table: &Table, number: u32, spec: &SetSpec) {
+        let set = Set::<AnyKey>::new_named(&c_name(spec.name), number, table, ProtoFamily::Inet);
+        ffi::set_u32(&set, sys::NFTNL_SET_KEY_TYPE, spec.key.kind);
+        ffi::set_u32(&set, sys::NFTNL_SET_KEY_LEN, spec.key.length);
+        ffi::set_u32(&set, sys::NFTNL_SET_FLAGS, spec.flags);
+        if let Some(timeout) = spec.timeout {
+            let milliseconds = u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX);
+            ffi::set_u64(&set, sys::NFTNL_SET_TIMEOUT, milliseconds);
+        }
+        if let Some(size) = spec.size {
+            ffi::set_u32(&set, sys::NFTNL_SET_DESC_SIZE, size);
+        }
+        self.add(format!("set {}", spec.name), &set, MsgType::Add);
+    }
+
+    fn create_chain(&mut self, table: &Table, spec: &ChainSpec) {
+        let mut chain = Chain::new(c_name(spec.name), table);
+        if let Some(base) = spec.hook {
+            chain.set_type(ChainType::Filter);
+            chain.set_hook(base.hook, base.priority);
+            chain.set_policy(Policy::Accept);
+        }
+        self.add(format!("chain {}", spec.name), &chain, MsgType::Add);
+    }
+
+    /// Adds elements to a set.
+    pub fn add_elements(&mut self, table: &str, set: &str, elements: &[Element]) {
+        for message in add_messages(table, set, elements) {
+            self.add_plain(format!("elements of set {set}"), &message);
+        }
+    }
+
+    /// Removes all elements of a set.
+    pub fn flush_set(&mut self, table: &str, set: &str) {
+        self.add_plain(format!("flush of set {set}"), &flush_message(table, set));
+    }
+
+    fn add_plain(&mut self, name: String, message: &Plain) {
+        self.add(name, message, MsgType::Add);
+        if let Some(step) = self.steps.last_mut() {
+            step.acknowledged = message.flags & libc::NLM_F_ACK as u16 != 0;
+        }
+    }
+
+    /// Removes all elements of a set and adds others. In one transaction this is what
+    /// changes a timeout on every kernel; before Linux 6.12 a plain re-add keeps the old
+    /// one and says nothing, and a delete fails if the element has just expired.
+    pub fn replace_elements(&mut self, table: &str, set: &str, elements: &[Element]) {
+        self.flush_set(table, set);
+        self.add_elements(table, set, elements);
+    }
+
+    /// Sends the transaction and waits for the kernel's word on it.
+    ///
+    /// # Errors
+    /// The step that the kernel refused: then nothing of the transaction is in force.
+    /// [`FirewallError::NoAnswer`] after a bounded wait: then it may be.
+    pub fn commit(self) -> Result<(), FirewallError> {
+        if self.steps.is_empty() {
+            return Ok(());
+        }
+        let batch = self.batch.finalize();
+        let range = batch.sequence_numbers();
+        // From Linux 6.10 on nftnl numbers the batch's own first and last message too.
+        let numbers_its_ends = range.len() == self.steps.len() + 2;
+        let first = range.start + u32::from(numbers_its_ends);
+        let pages: Vec<IoSlice<'_>> = batch.iter().map(IoSlice::new).collect();
+        let bytes: usize = pages.iter().map(|page| page.len()).sum();
+
+        // A socket of its own: no late answer to an earlier transaction can be taken for ours.
+        let mut link = Link::open(mnl::Bus::Netfilter).map_err(FirewallError::Open)?;
+        link.make_room(bytes).map_err(FirewallError::Open)?;
+        // All pages in one message: the kernel refuses a batch that is cut.
+        sendmsg::<()>(
+            link.socket().as_raw_fd(),
+            &pages,
+            &[],
+            MsgFlags::empty(),
+            None,
+        )
+        .map_err(|error| FirewallError::Send(error.into()))?;
+        await_answers(&mut link, &self.steps, first)
+    }
+}
+
+/// Reads until every step that asks for it is acknowledged, or one is refused.
+///
+/// The kernel answers after it has committed or given up, and a failed commit (sequence
+/// number of the batch itself) comes before the steps' own answers.
+fn await_answers(link: &mut Link, steps: &[Step], first: u32) -> Result<(), FirewallError> {
+    let deadline = Instant::now() + netlink::WAIT;
+    let mut left = steps.iter().filter(|step| step.acknowledged).count();
+    while left > 0 {
+        let answers = link.answers(deadline).map_err(|error| match error.kind() {
+            io::ErrorKind::TimedOut => FirewallError::NoAnswer,
+            _ => FirewallError::Receive(error),
+        })?;
+        for answer in answers {
+            let step = answer
+                .sequence
+                .checked_sub(first)
+                .and_then(|number| steps.get(number as usize));
+            match (answer.error, step) {
+                (Some(source), step) => {
+                    let step = step.map_or("the transaction as a whole", |step| &step.name);
+                    return Err(FirewallError::refused(step, source));
+                }
+                (None, Some(_)) => left = left.saturating_sub(1),
+                (None, None) => {}
+            }
+        }
+    }
+    Ok(())
+}

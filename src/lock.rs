@@ -1,0 +1,144 @@
+//! One lock for each network namespace and port, so that two calls never change the same
+//! cordon at once. It is held while the kernel is changed, not while a drain goes on.
+
+use nix::errno::Errno;
+use nix::fcntl::{Flock, FlockArg};
+use std::fs::{DirBuilder, File, OpenOptions};
+use std::io::{self, Read, Seek, Write};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+/// Where locks and the guard's liveness live (promise 7).
+const DIRECTORY: &str = "/run/pgcordon";
+
+/// How long a call waits for another one; changing the kernel takes milliseconds.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// Between two looks at a lock that is taken.
+const PAUSE: Duration = Duration::from_millis(5);
+
+/// A lock on one port of this network namespace; gone when it is dropped, or with the
+/// process.
+#[derive(Debug)]
+pub struct PortLock(#[expect(dead_code, reason = "held, not used")] Flock<File>);
+
+/// Why a port could not be locked.
+#[derive(Debug, thiserror::Error)]
+pub enum LockError {
+    /// The directory cannot be made or read.
+    #[error("cannot use {DIRECTORY} for locks: {0}")]
+    Directory(#[source] io::Error),
+    /// Someone else could interfere.
+    #[error("{DIRECTORY} is not a directory that only root can write")]
+    Untrusted,
+    /// The lock file cannot be opened.
+    #[error("cannot open the lock {}: {source}", path.display())]
+    Open {
+        /// The file.
+        path: PathBuf,
+        /// The kernel's word.
+        source: io::Error,
+    },
+    /// Another call holds it.
+    #[error(
+        "port {port} is being changed by {holder}, for more than {} s",
+        PATIENCE.as_secs()
+    )]
+    Taken {
+        /// The port.
+        port: u16,
+        /// The other call.
+        holder: String,
+    },
+}
+
+/// Locks ports, in ascending order so that two calls cannot wait for each other.
+///
+/// # Errors
+/// After five seconds of waiting, who holds the lock.
+pub fn ports(ports: &[u16]) -> Result<Vec<PortLock>, LockError> {
+    let directory = Path::new(DIRECTORY);
+    prepare(directory)?;
+    let namespace = network_namespace().map_err(LockError::Directory)?;
+    let mut sorted = ports.to_vec();
+    sorted.sort_unstable();
+    sorted.dedup();
+    sorted
+        .into_iter()
+        .map(|port| lock(&directory.join(format!("{namespace}-{port}.lock")), port))
+        .collect()
+}
+
+/// The inode of this thread's network namespace: the same port in two of them is not the
+/// same port.
+fn network_namespace() -> io::Result<u64> {
+    Ok(std::fs::metadata("/proc/thread-self/ns/net")?.ino())
+}
+
+fn prepare(directory: &Path) -> Result<(), LockError> {
+    match DirBuilder::new().mode(0o700).create(directory) {
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
+            return Err(LockError::Directory(error));
+        }
+        _ => {}
+    }
+    let found = std::fs::symlink_metadata(directory).map_err(LockError::Directory)?;
+    let is_ours = found.is_dir() && found.uid() == 0 && found.mode() & 0o022 == 0;
+    if is_ours {
+        Ok(())
+    } else {
+        Err(LockError::Untrusted)
+    }
+}
+
+fn lock(path: &Path, port: u16) -> Result<PortLock, LockError> {
+    let open = |source| LockError::Open {
+        path: path.to_owned(),
+        source,
+    };
+    let mut file = OpenOptions::new()
+        .read(true)
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .mode(0o600)
+        .custom_flags(nix::libc::O_NOFOLLOW)
+        .open(path)
+        .map_err(open)?;
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
+            Ok(mut locked) => {
+                // Only for the message of whoever waits; a full /run must not matter.
+                let _ = locked
+                    .set_len(0)
+                    .and_then(|()| locked.rewind())
+                    .and_then(|()| write!(locked, "{}", std::process::id()));
+                return Ok(PortLock(locked));
+            }
+            Err((mut held, Errno::EWOULDBLOCK)) => {
+                if Instant::now() >= deadline {
+                    let holder = holder(&mut held);
+                    return Err(LockError::Taken { port, holder });
+                }
+                file = held;
+                std::thread::sleep(PAUSE);
+            }
+            Err((held, Errno::EINTR)) => file = held,
+            Err((_, error)) => return Err(open(error.into())),
+        }
+    }
+}
+
+/// Who holds a lock, as it wrote itself down.
+fn holder(file: &mut File) -> String {
+    let mut text = String::new();
+    let _ = file
+        .rewind()
+        .and_then(|()| file.take(16).read_to_string(&mut text));
+    match text.trim().parse::<u32>() {
+        Ok(pid) => format!("pgcordon process {pid}"),
+        Err(_) => "another pgcordon process".to_owned(),
+    }
+}
