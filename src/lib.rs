@@ -11,7 +11,10 @@
 //! | [`cordon`] | what a cordon and a drain's result are: pure data |
 //! | [`lock`] | one lock for each network namespace and port |
 
+pub mod cli;
+pub mod commands;
 pub mod cordon;
 pub mod firewall;
 pub mod lock;
+pub mod report;
 pub mod window;

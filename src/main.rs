@@ -1,2 +1,7 @@
 //! The `pgcordon` command.
-fn main() {}
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    pgcordon::commands::main()
+}

@@ -195,13 +195,19 @@ fn read_rule(message: &Message, rule: Attributes<'_>) -> Option<RuleFacts> {
     })
 }
 
-/// A rule's text without the rule's number and what its counters have counted.
+/// A rule's text without the rule's number, what its counters have counted, and zeros that
+/// the kernel adds for attributes that were not sent (and that another kernel may not add).
 fn normalized(text: &str) -> String {
     let lines = text.lines().enumerate().map(|(number, line)| {
         if number == 0 {
             // `inet TABLE CHAIN [HANDLE [POSITION]]`
             return line.split(' ').take(3).collect::<Vec<_>>().join(" ");
         }
+        let line = line.trim_end().replace(" timeout 0ms", "");
+        let line = match line.strip_suffix(" 0x0 ]") {
+            Some(lookup) if lookup.contains("[ lookup ") => format!("{lookup} ]"),
+            _ => line,
+        };
         match line.find("counter pkts ") {
             Some(start) => {
                 let end = line[start..]
@@ -209,7 +215,7 @@ fn normalized(text: &str) -> String {
                     .map_or(line.len(), |end| start + end);
                 format!("{}counter {}", &line[..start], &line[end..])
             }
-            None => line.trim_end().to_owned(),
+            None => line,
         }
     });
     lines.collect::<Vec<_>>().join("\n")
@@ -440,5 +446,9 @@ mod tests {
         let later = "inet t c 7 6\n  [ counter pkts 12 bytes 720 ]\n  [ immediate reg 0 drop ]\n";
         assert_eq!(normalized(fresh), normalized(later));
         assert!(normalized(fresh).contains("drop"));
+        let sent = "inet t c\n  [ lookup reg 1 set pass4 ]\n  [ cmp eq reg 1 0x0 ]";
+        let read = "inet t c 9\n  [ lookup reg 1 set pass4 0x0 ]\n  [ cmp eq reg 1 0x0 ]";
+        assert_eq!(normalized(sent), normalized(read));
+        assert!(normalized(read).contains("cmp eq reg 1 0x0"));
     }
 }

@@ -1,0 +1,108 @@
+//! One file for each command: a straight pipeline that reads like DESIGN.md section 3.
+
+mod allow;
+mod error;
+mod exit;
+mod extend;
+mod lift;
+mod request;
+mod select;
+mod start;
+mod status;
+mod usage;
+
+pub use error::CommandError;
+pub use exit::Exit;
+
+use crate::cli::{Cli, Command, Output};
+use crate::firewall::Nftables;
+use crate::report::{Paint, Report, Stream};
+use std::process::ExitCode;
+use std::time::Instant;
+
+/// What every command has at hand.
+pub struct Context {
+    /// When `main` began.
+    pub began: Instant,
+    /// The kernel's firewall.
+    pub firewall: Nftables,
+    /// Whether stderr may be used for progress.
+    pub verbose: bool,
+}
+
+/// Parses, runs one command, prints what it has to say, and tells the exit status.
+#[must_use]
+pub fn main() -> ExitCode {
+    let began = Instant::now();
+    let cli = match usage::parse(std::env::args_os()) {
+        Ok(cli) => cli,
+        Err(exit) => return exit.into(),
+    };
+    log_to_stderr(&cli);
+    let name = cli.command.name();
+    let mut context = Context {
+        began,
+        firewall: Nftables::new(),
+        verbose: cli.global.verbose,
+    };
+    let result = run(&mut context, &cli.command);
+    print(&cli, name, result).into()
+}
+
+fn run(context: &mut Context, command: &Command) -> Result<(Report, Exit), CommandError> {
+    error::check_privilege()?;
+    match command {
+        Command::Start(start) => start::run(context, start),
+        Command::Allow(allow) => allow::run(context, allow),
+        Command::Extend(extend) => extend::run(context, extend),
+        Command::Lift(lift) => lift::run(context, lift),
+        Command::Status(status) => status::run(context, status),
+        _ => Err(CommandError::NoWindow { ports: Vec::new() }),
+    }
+}
+
+/// Prints the result where it belongs, and tells the exit status.
+fn print(cli: &Cli, name: &str, result: Result<(Report, Exit), CommandError>) -> Exit {
+    let paint = |stream| Paint::choose(cli.global.color, stream);
+    match result {
+        Ok((report, exit)) => {
+            for warning in &report.warnings {
+                let label = paint(Stream::Stderr).warning("warning:");
+                let text = crate::report::printable(warning);
+                Stream::Stderr.line(&format!("{label} {text}"));
+            }
+            let quiet = cli.global.quiet && exit == Exit::Done;
+            match cli.global.output {
+                Output::Json => Stream::Stdout.line(&report.to_json()),
+                Output::Human if quiet => {}
+                Output::Human => Stream::Stdout.line(&report.to_text(paint(Stream::Stdout))),
+            }
+            exit
+        }
+        Err(error) => {
+            let failure = error.failure();
+            if cli.global.output == Output::Json {
+                Stream::Stdout.line(&failure.to_json(name));
+            }
+            Stream::Stderr.line(&failure.to_text(paint(Stream::Stderr)));
+            error.exit()
+        }
+    }
+}
+
+/// What the rooms below have to say goes to stderr: warnings always, the rest on `--verbose`.
+fn log_to_stderr(cli: &Cli) {
+    let level = if cli.global.verbose {
+        tracing::Level::DEBUG
+    } else {
+        tracing::Level::WARN
+    };
+    let ansi = Paint::choose(cli.global.color, Stream::Stderr) == Paint::Colours;
+    tracing_subscriber::fmt()
+        .with_writer(std::io::stderr)
+        .with_max_level(level)
+        .with_target(false)
+        .with_ansi(ansi)
+        .without_time()
+        .init();
+}

@@ -1,0 +1,36 @@
+//! `pgcordon status`: windows, time left, knocks. It reads only.
+
+use super::{CommandError, Context, Exit};
+use crate::cli::Status;
+use crate::firewall::Firewall;
+use crate::report::{Outcome, Report};
+
+/// Reads every window.
+///
+/// # Errors
+/// The firewall cannot be read.
+pub fn run(context: &mut Context, args: &Status) -> Result<(Report, Exit), CommandError> {
+    let mut report = Report::new("status", Outcome::Status);
+    for standing in context.firewall.survey()? {
+        if !args.ports.is_empty() && !args.ports.contains(&standing.port) {
+            continue;
+        }
+        let Some(window) = standing.window else {
+            continue;
+        };
+        if !standing.faults.is_empty() {
+            report.warnings.push(format!(
+                "the cordon on port {} is damaged: {}",
+                standing.port,
+                standing.faults.join("; ")
+            ));
+        }
+        report.windows.push(window);
+    }
+    let exit = if args.check && report.windows.is_empty() {
+        Exit::NoWindow
+    } else {
+        Exit::Done
+    };
+    Ok((report, exit))
+}

@@ -1,0 +1,128 @@
+//! Reading the command line: what clap says of a mistake, in one clear line with a hint.
+
+use super::Exit;
+use crate::cli::Cli;
+use crate::report::{Failure, Paint, Stream};
+use clap::Parser;
+use clap::error::ErrorKind;
+use std::ffi::OsString;
+
+/// Reads the command line. Help, version and mistakes are printed here; the error is how
+/// to exit then.
+pub fn parse(args: impl Iterator<Item = OsString>) -> Result<Cli, Exit> {
+    let args: Vec<OsString> = args.collect();
+    let error = match Cli::try_parse_from(&args) {
+        Ok(cli) => return Ok(cli),
+        Err(error) => error,
+    };
+    match error.kind() {
+        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => {
+            let text = error.render();
+            let colours = Paint::choose(clap::ColorChoice::Auto, Stream::Stdout);
+            let text = match colours {
+                Paint::Colours => text.ansi().to_string(),
+                Paint::Plain => text.to_string(),
+            };
+            Stream::Stdout.line(text.trim_end());
+            Err(Exit::Done)
+        }
+        ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
+            Stream::Stderr.line(error.render().to_string().trim_end());
+            Err(Exit::Usage)
+        }
+        _ => {
+            let command = command_word(&args);
+            let failure = explain(&error.render().to_string(), &command);
+            if wants_json(&args) {
+                Stream::Stdout.line(&failure.to_json(&command));
+            }
+            let paint = Paint::choose(clap::ColorChoice::Auto, Stream::Stderr);
+            Stream::Stderr.line(&failure.to_text(paint));
+            Err(Exit::Usage)
+        }
+    }
+}
+
+/// clap's first paragraph is the mistake, `tip:` its proposal; the rest is the usage.
+fn explain(rendered: &str, command: &str) -> Failure {
+    let message: Vec<&str> = rendered
+        .lines()
+        .take_while(|line| !line.trim().is_empty())
+        .map(str::trim)
+        .collect();
+    let tip = rendered
+        .lines()
+        .find_map(|line| line.trim().strip_prefix("tip: "));
+    let help = match command {
+        "" => "see pgcordon --help".to_owned(),
+        _ => format!("see pgcordon {command} --help"),
+    };
+    let message = message.join(" ");
+    Failure {
+        kind: "usage",
+        message: message
+            .strip_prefix("error: ")
+            .unwrap_or(&message)
+            .to_owned(),
+        hint: tip.map_or(help.clone(), |tip| format!("{tip}; {help}")),
+    }
+}
+
+/// The command that was meant; empty if there is none of this name.
+fn command_word(args: &[OsString]) -> String {
+    use clap::CommandFactory;
+    let known = |word: &str| {
+        Cli::command()
+            .get_subcommands()
+            .any(|known| known.get_name() == word)
+    };
+    args.iter()
+        .skip(1)
+        .filter_map(|arg| arg.to_str())
+        .find(|word| known(word))
+        .unwrap_or_default()
+        .to_owned()
+}
+
+/// Whether JSON was asked for, on a command line that could not be read as a whole.
+fn wants_json(args: &[OsString]) -> bool {
+    let words: Vec<_> = args.iter().filter_map(|arg| arg.to_str()).collect();
+    let pair = |two: &[&str]| matches!(two, ["-o" | "--output", "json"]);
+    words.windows(2).any(pair)
+        || words
+            .iter()
+            .any(|word| matches!(*word, "-ojson" | "-o=json" | "--output=json"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn explained(args: &[&str]) -> Failure {
+        let error = Cli::try_parse_from(args).unwrap_err();
+        explain(&error.render().to_string(), args.get(1).unwrap_or(&""))
+    }
+
+    #[test]
+    fn a_mistake_is_one_line_and_a_hint() {
+        let failure = explained(&["pgcordon", "start", "--for", "10"]);
+        assert_eq!(
+            failure.message,
+            "invalid value '10' for '--for <DURATION>': `10` has no unit; write 10s for seconds or 10m for minutes"
+        );
+        assert_eq!(failure.hint, "see pgcordon start --help");
+    }
+
+    #[test]
+    fn a_typo_names_what_was_meant() {
+        let failure = explained(&["pgcordon", "start", "--for", "10m", "--prot", "1"]);
+        assert!(failure.hint.contains("--port"), "{failure:?}");
+        assert!(!failure.message.contains('\n'));
+    }
+
+    #[test]
+    fn a_missing_flag_is_named_in_the_same_line() {
+        let failure = explained(&["pgcordon", "start"]);
+        assert!(failure.message.contains("--for"), "{failure:?}");
+    }
+}

@@ -1,0 +1,280 @@
+//! Reports for a person at a terminal, perhaps at three in the morning: what is the case,
+//! until when, and what to do next.
+
+use super::terminal::printable;
+use super::{Failure, Outcome, Paint, Report};
+use crate::cordon::{Connection, DrainReport, Peer, SqlOutcome, Verdict, Window, show_duration};
+use std::fmt::Write;
+use std::time::{Duration, SystemTime};
+
+/// How many knocking addresses are listed.
+const KNOCKS_SHOWN: usize = 10;
+/// How much of a query is shown.
+const QUERY_SHOWN: usize = 60;
+
+/// A failure: what happened, and below it what to do next.
+pub fn failure(failure: &Failure, paint: Paint) -> String {
+    let mut text = format!(
+        "{} {}",
+        paint.error("pgcordon:"),
+        printable(&failure.message)
+    );
+    if !failure.hint.is_empty() {
+        let _ = write!(
+            text,
+            "\n  {} {}",
+            paint.strong("hint:"),
+            printable(&failure.hint)
+        );
+    }
+    text
+}
+
+/// A whole report.
+pub fn report(report: &Report, paint: Paint) -> String {
+    let mut text = Text {
+        lines: Vec::new(),
+        paint,
+    };
+    text.headline(report);
+    if let Some(drain) = &report.drain {
+        text.drain(drain);
+    }
+    match report.outcome {
+        Outcome::Status => {
+            for window in &report.windows {
+                text.window(window);
+            }
+        }
+        Outcome::Cordoned | Outcome::AlreadyCordoned | Outcome::Incomplete => text.way_out(report),
+        _ => {}
+    }
+    if let Some(connections) = &report.connections {
+        text.connections(connections);
+    }
+    text.lines.join("\n")
+}
+
+struct Text {
+    lines: Vec<String>,
+    paint: Paint,
+}
+
+impl Text {
+    fn headline(&mut self, report: &Report) {
+        let none = report.windows.is_empty();
+        let line = match report.outcome {
+            Outcome::Status if none => "No window is in force: every port is open.".to_owned(),
+            Outcome::NotCordoned => "There was no window; nothing was changed.".to_owned(),
+            Outcome::Planned => return,
+            _ => {
+                for window in &report.windows {
+                    let line = self.sentence(report, window);
+                    self.lines.push(line);
+                }
+                return;
+            }
+        };
+        self.lines.push(line);
+    }
+
+    /// One sentence on one window.
+    fn sentence(&self, report: &Report, window: &Window) -> String {
+        let port = self.paint.strong(&format!("Port {}", window.port));
+        let end = format!(
+            "until {} ({} from now)",
+            clock(window.ends_at),
+            rounded(window.remaining)
+        );
+        match report.outcome {
+            Outcome::Lifted => format!(
+                "{port} is open again; the window had {} left.",
+                rounded(window.remaining)
+            ),
+            Outcome::AlreadyCordoned => format!("{port} was cordoned already, {end}."),
+            Outcome::Extended if !report.changed => format!("{port} stays cordoned {end}."),
+            Outcome::Extended => format!("{port} is now cordoned {end}."),
+            Outcome::Allowed => format!(
+                "{port} lets {} through, {end}.",
+                match window.pass.len() {
+                    0 => "nobody remote".to_owned(),
+                    1 => "1 network".to_owned(),
+                    n => format!("{n} networks"),
+                }
+            ),
+            _ => format!("{port} is cordoned {end}."),
+        }
+    }
+
+    fn drain(&mut self, drain: &DrainReport) {
+        let backends = drain.backends;
+        let sockets = drain.sockets;
+        let state = if drain.is_complete() {
+            "Nobody remote is left".to_owned()
+        } else {
+            self.paint.warning("The drain is incomplete")
+        };
+        self.lines.push(format!(
+            "{state}: {} of {} remote backends ended, {} of {} sockets were destroyed{}.",
+            backends.ended,
+            backends.found,
+            sockets.destroyed,
+            sockets.found,
+            match sockets.closing {
+                0 => String::new(),
+                n => format!(", {n} are finishing their close"),
+            }
+        ));
+        if let SqlOutcome::NotUsed(why) = &drain.sql {
+            self.lines
+                .push(format!("  SQL was not used: {}", printable(why)));
+        }
+        if let Some(why) = &drain.unproven {
+            self.lines.push(format!("  not proven: {}", printable(why)));
+        }
+        for straggler in &drain.stragglers {
+            let label = self.paint.warning("still there:");
+            self.lines.push(format!("  {label} {}", peer(straggler)));
+        }
+    }
+
+    fn window(&mut self, window: &Window) {
+        let identity = &window.identity;
+        let mut facts = vec![
+            (
+                "started",
+                format!(
+                    "{} by {} (uid {})",
+                    clock(identity.started_at),
+                    printable(&identity.by),
+                    identity.by_uid
+                ),
+            ),
+            (
+                "blocked",
+                format!(
+                    "{} packets, {} bytes",
+                    window.blocked.packets, window.blocked.bytes
+                ),
+            ),
+        ];
+        if let Some(reason) = &window.reason {
+            facts.insert(0, ("reason", printable(reason.as_str())));
+        }
+        if window.verdict == Verdict::Reset {
+            facts.push(("verdict", "reset".to_owned()));
+        }
+        if !window.pass.is_empty() {
+            let shown: Vec<_> = window.pass.networks().take(KNOCKS_SHOWN).collect();
+            let names = shown
+                .iter()
+                .map(ToString::to_string)
+                .collect::<Vec<_>>()
+                .join(" ");
+            facts.push(("pass", and_more(names, window.pass.len(), shown.len())));
+        }
+        match identity.guard {
+            Some(pid) => facts.push((
+                "guard",
+                format!("process {pid}, healed {}", identity.healed),
+            )),
+            None => facts.push((
+                "guard",
+                "none: the kernel's timer ends the window".to_owned(),
+            )),
+        }
+        if !window.knocks.is_empty() {
+            let shown = window.knocks.len().min(KNOCKS_SHOWN);
+            let names = window.knocks[..shown]
+                .iter()
+                .map(|knock| format!("{} ({})", knock.address, knock.packets))
+                .collect::<Vec<_>>()
+                .join(" ");
+            facts.push(("knocks", and_more(names, window.knocks.len(), shown)));
+        }
+        for (name, value) in facts {
+            self.lines.push(format!("  {name:<8} {value}"));
+        }
+    }
+
+    fn way_out(&mut self, report: &Report) {
+        if let Some(window) = report.windows.first() {
+            let port = match report.windows.len() {
+                1 => String::new(),
+                _ => format!(" --port {}", window.port),
+            };
+            self.lines
+                .push(format!("To open the port before that: pgcordon lift{port}"));
+        }
+    }
+
+    fn connections(&mut self, connections: &[Connection]) {
+        if connections.is_empty() {
+            self.lines
+                .push("Nobody is connected to the port.".to_owned());
+        }
+        for connection in connections {
+            let fate = format!("{:?}", connection.fate).to_lowercase();
+            self.lines.push(format!(
+                "  {fate:<6} {} ({})",
+                peer(&connection.peer),
+                printable(&connection.why)
+            ));
+        }
+    }
+}
+
+/// One connection in one line, as much of it as is known.
+fn peer(peer: &Peer) -> String {
+    let mut line = String::new();
+    match peer.pid {
+        Some(pid) => _ = write!(line, "backend {pid}"),
+        None => line.push_str("socket without a process"),
+    }
+    match peer.client {
+        Some(client) => _ = write!(line, " of {client}"),
+        None => line.push_str(" on the Unix socket"),
+    }
+    let named = [
+        ("role", &peer.role),
+        ("database", &peer.database),
+        ("application", &peer.application),
+        ("state", &peer.state),
+        ("wait", &peer.wait),
+    ];
+    for (name, value) in named.iter().filter(|(_, value)| !value.is_empty()) {
+        let _ = write!(line, ", {name} {}", printable(value));
+    }
+    if let Some(since) = peer.since {
+        let _ = write!(line, ", since {}", rounded(since));
+    }
+    if !peer.query.is_empty() {
+        let short: String = peer.query.chars().take(QUERY_SHOWN).collect();
+        let more = if short.len() < peer.query.len() {
+            "…"
+        } else {
+            ""
+        };
+        let _ = write!(line, ", query: {}{more}", printable(&short));
+    }
+    line
+}
+
+fn and_more(names: String, all: usize, shown: usize) -> String {
+    match all - shown {
+        0 => names,
+        more => format!("{names} and {more} more"),
+    }
+}
+
+/// Whole seconds, rounded: a window of ten minutes shows as `10m`, not as `9m 59s`.
+fn rounded(duration: Duration) -> String {
+    show_duration(Duration::from_secs(duration.as_secs_f64().round() as u64))
+}
+
+/// UTC to the second.
+fn clock(time: SystemTime) -> String {
+    humantime::format_rfc3339_seconds(time)
+        .to_string()
+        .replace('T', " ")
+}

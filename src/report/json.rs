@@ -1,0 +1,205 @@
+//! The JSON of DESIGN.md section 3. Fields may be added, never renamed.
+
+use super::{Failure, Outcome, Report};
+use crate::cordon::{
+    Backends, Connection, Counter, DrainReport, Fate, Knock, Peer, Phase, Sockets, SqlOutcome,
+    Verdict, Window,
+};
+use serde::Serialize;
+use std::net::SocketAddr;
+use std::time::{Duration, SystemTime};
+
+/// The version of this schema.
+const SCHEMA: u32 = 1;
+
+#[derive(Serialize)]
+struct ReportView<'a> {
+    schema: u32,
+    command: &'a str,
+    changed: bool,
+    result: Outcome,
+    windows: Vec<WindowView<'a>>,
+    drain: Option<DrainView<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    connections: Option<Vec<ConnectionView<'a>>>,
+    timing: TimingView,
+    warnings: &'a [String],
+}
+
+#[derive(Serialize)]
+struct WindowView<'a> {
+    id: String,
+    port: u16,
+    phase: Phase,
+    started_at: String,
+    ends_at: String,
+    remaining_s: f64,
+    verdict: Verdict,
+    reason: Option<&'a str>,
+    by: &'a str,
+    by_uid: u32,
+    guard_pid: Option<u32>,
+    healed: u32,
+    blocked: Counter,
+    knocks: &'a [Knock],
+    pass: Vec<String>,
+    ramp: Option<()>,
+}
+
+#[derive(Serialize)]
+struct DrainView<'a> {
+    sql: &'a str,
+    backends: Backends,
+    sockets: Sockets,
+    signalled: usize,
+    spared: Vec<PeerView<'a>>,
+    stragglers: Vec<PeerView<'a>>,
+    unproven: Option<&'a str>,
+}
+
+#[derive(Serialize)]
+struct PeerView<'a> {
+    port: u16,
+    pid: Option<i32>,
+    role: &'a str,
+    database: &'a str,
+    application: &'a str,
+    client: Option<SocketAddr>,
+    state: &'a str,
+    wait: &'a str,
+    since_s: Option<f64>,
+    query: &'a str,
+}
+
+#[derive(Serialize)]
+struct ConnectionView<'a> {
+    #[serde(flatten)]
+    peer: PeerView<'a>,
+    verdict: Fate,
+    why: &'a str,
+}
+
+#[derive(Serialize)]
+struct TimingView {
+    blocked_ms: Option<f64>,
+    drained_ms: Option<f64>,
+}
+
+#[derive(Serialize)]
+struct FailureView<'a> {
+    schema: u32,
+    command: &'a str,
+    changed: bool,
+    result: &'a str,
+    error: &'a Failure,
+}
+
+/// A report as one JSON object.
+pub fn report(report: &Report) -> String {
+    let connections = report.connections.as_ref();
+    let complete = report.drain.as_ref().filter(|drain| drain.is_complete());
+    text(&ReportView {
+        schema: SCHEMA,
+        command: report.command,
+        changed: report.changed,
+        result: report.outcome,
+        windows: report.windows.iter().map(window).collect(),
+        drain: report.drain.as_ref().map(drain),
+        connections: connections.map(|all| all.iter().map(connection).collect()),
+        timing: TimingView {
+            blocked_ms: report.blocked_after.map(milliseconds),
+            drained_ms: complete.map(|drain| milliseconds(drain.took)),
+        },
+        warnings: &report.warnings,
+    })
+}
+
+/// A failure as one JSON object.
+pub fn failure(command: &str, failure: &Failure) -> String {
+    text(&FailureView {
+        schema: SCHEMA,
+        command,
+        changed: false,
+        result: "failed",
+        error: failure,
+    })
+}
+
+fn text(view: &impl Serialize) -> String {
+    // Every map in these views has text for keys, so that nothing can fail.
+    serde_json::to_string(view).unwrap_or_default()
+}
+
+fn window(window: &Window) -> WindowView<'_> {
+    WindowView {
+        id: format!("{:016x}", window.identity.id),
+        port: window.port,
+        phase: window.phase,
+        started_at: timestamp(window.identity.started_at),
+        ends_at: timestamp(window.ends_at),
+        remaining_s: seconds(window.remaining),
+        verdict: window.verdict,
+        reason: window.reason.as_ref().map(crate::cordon::Reason::as_str),
+        by: &window.identity.by,
+        by_uid: window.identity.by_uid,
+        guard_pid: window.identity.guard,
+        healed: window.identity.healed,
+        blocked: window.blocked,
+        knocks: &window.knocks,
+        pass: window.pass.networks().map(|net| net.to_string()).collect(),
+        ramp: None,
+    }
+}
+
+fn drain(drain: &DrainReport) -> DrainView<'_> {
+    DrainView {
+        sql: match &drain.sql {
+            SqlOutcome::Used => "ok",
+            SqlOutcome::NotUsed(why) => why,
+        },
+        backends: drain.backends,
+        sockets: drain.sockets,
+        signalled: drain.signalled,
+        spared: drain.spared.iter().map(peer).collect(),
+        stragglers: drain.stragglers.iter().map(peer).collect(),
+        unproven: drain.unproven.as_deref(),
+    }
+}
+
+fn connection(connection: &Connection) -> ConnectionView<'_> {
+    ConnectionView {
+        peer: peer(&connection.peer),
+        verdict: connection.fate,
+        why: &connection.why,
+    }
+}
+
+fn peer(peer: &Peer) -> PeerView<'_> {
+    PeerView {
+        port: peer.port,
+        pid: peer.pid,
+        role: &peer.role,
+        database: &peer.database,
+        application: &peer.application,
+        client: peer.client,
+        state: &peer.state,
+        wait: &peer.wait,
+        since_s: peer.since.map(seconds),
+        query: &peer.query,
+    }
+}
+
+/// RFC 3339 in UTC with milliseconds.
+fn timestamp(time: SystemTime) -> String {
+    humantime::format_rfc3339_millis(time).to_string()
+}
+
+/// To the millisecond.
+fn seconds(duration: Duration) -> f64 {
+    (duration.as_secs_f64() * 1e3).round() / 1e3
+}
+
+/// To the microsecond.
+fn milliseconds(duration: Duration) -> f64 {
+    (duration.as_secs_f64() * 1e6).round() / 1e3
+}

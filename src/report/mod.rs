@@ -1,0 +1,111 @@
+//! What a command has to say, as JSON or for a human.
+
+mod human;
+mod json;
+mod terminal;
+
+pub use terminal::{Paint, Stream, printable};
+
+use crate::cordon::{Connection, DrainReport, Window};
+use std::time::Duration;
+
+/// The result of a command; the words of DESIGN.md section 3.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Outcome {
+    /// A cordon was raised.
+    Cordoned,
+    /// It was there already.
+    AlreadyCordoned,
+    /// The cordon is in force and the drain is incomplete.
+    Incomplete,
+    /// Nobody remote is left.
+    Drained,
+    /// The end was moved.
+    Extended,
+    /// The pass list is as asked.
+    Allowed,
+    /// The window was ended.
+    Lifted,
+    /// There was none.
+    NotCordoned,
+    /// Nothing was done, on purpose.
+    Planned,
+    /// The state was read.
+    Status,
+}
+
+/// All that a command reports.
+#[derive(Debug, Clone)]
+pub struct Report {
+    /// The command's name.
+    pub command: &'static str,
+    /// Whether this call changed anything.
+    pub changed: bool,
+    /// What came of it.
+    pub outcome: Outcome,
+    /// The windows it is about.
+    pub windows: Vec<Window>,
+    /// What was drained, if anything was.
+    pub drain: Option<DrainReport>,
+    /// For plan: what would happen to whom.
+    pub connections: Option<Vec<Connection>>,
+    /// From the start of `main` to the kernel's acknowledgement.
+    pub blocked_after: Option<Duration>,
+    /// What the user should know.
+    pub warnings: Vec<String>,
+}
+
+impl Report {
+    /// A report that says nothing yet.
+    #[must_use]
+    pub fn new(command: &'static str, outcome: Outcome) -> Self {
+        Self {
+            command,
+            changed: false,
+            outcome,
+            windows: Vec::new(),
+            drain: None,
+            connections: None,
+            blocked_after: None,
+            warnings: Vec::new(),
+        }
+    }
+
+    /// As one JSON object.
+    #[must_use]
+    pub fn to_json(&self) -> String {
+        json::report(self)
+    }
+
+    /// For a human.
+    #[must_use]
+    pub fn to_text(&self, paint: Paint) -> String {
+        human::report(self, paint)
+    }
+}
+
+/// Why a command failed, as it is reported.
+#[derive(Debug, Clone, serde::Serialize)]
+pub struct Failure {
+    /// A fixed word for programs.
+    pub kind: &'static str,
+    /// What happened and why.
+    pub message: String,
+    /// What to do next.
+    pub hint: String,
+}
+
+impl Failure {
+    /// As one JSON object.
+    #[must_use]
+    pub fn to_json(&self, command: &str) -> String {
+        json::failure(command, self)
+    }
+
+    /// For a human: one line, and the hint below it.
+    #[must_use]
+    pub fn to_text(&self, paint: Paint) -> String {
+        human::failure(self, paint)
+    }
+}
