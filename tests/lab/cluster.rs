@@ -21,6 +21,7 @@ const START: &str = r#"
     log=$1; shift
     setsid setpriv --reuid=postgres --regid=postgres --init-groups "$@" \
         </dev/null >>"$log" 2>&1 &
+    echo $!
 "#;
 
 /// A cluster. It ends with its lab.
@@ -42,9 +43,8 @@ impl Cluster {
         let text = |path: &Path| path.to_string_lossy().into_owned();
         let words = [text(&log), text(&program), "-D".into(), text(&self.data)];
         let line = ["bash", "-euc", START, "start"].map(String::from);
-        self.host
-            .run(line.into_iter().chain(words))
-            .assert_status(0);
+        let started = self.host.run(line.into_iter().chain(words));
+        let postmaster = format!("/proc/{}", started.assert_status(0).stdout.trim());
         let deadline = Instant::now() + PATIENCE;
         // As pg_ctl does, for want of an event: the eighth line of postmaster.pid.
         let ready = self.host.inside(|| {
@@ -58,8 +58,7 @@ impl Cluster {
                 {
                     return true;
                 }
-                let failed = fs::read_to_string(&log).is_ok_and(|log| log.contains("FATAL"));
-                if failed || Instant::now() > deadline {
+                if !Path::new(&postmaster).exists() || Instant::now() > deadline {
                     return false;
                 }
                 std::thread::sleep(GLANCE);
@@ -137,6 +136,30 @@ impl Cluster {
     #[track_caller]
     pub fn value(&self, sql: &str) -> String {
         self.connect_local().value(sql)
+    }
+
+    /// Waits until this query's first value is true, such as one that looks for a backend
+    /// in `pg_stat_activity`. It is asked again and again, for want of an event.
+    #[track_caller]
+    pub fn wait_until(&self, sql: &str, limit: Duration) {
+        let session = self.connect_local();
+        let deadline = Instant::now() + limit;
+        while session.value(sql) != "t" {
+            assert!(
+                Instant::now() < deadline,
+                "not true within {limit:?}: {sql}"
+            );
+            std::thread::sleep(GLANCE);
+        }
+    }
+
+    /// Waits until a backend is in this state of `pg_stat_activity`, such as `active`.
+    #[track_caller]
+    pub fn wait_state(&self, backend: i32, state: &str) {
+        let sql = format!(
+            "select exists (select from pg_stat_activity where pid = {backend} and state = '{state}')"
+        );
+        self.wait_until(&sql, PATIENCE);
     }
 
     /// Runs SQL by psql over the Unix socket as postgres: unaligned, rows only.

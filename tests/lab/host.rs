@@ -104,6 +104,18 @@ impl Host {
             .unwrap_or_else(|e| panic!("{path}: {e}"));
     }
 
+    /// Writes a file here. `/run` and `/var/lib/postgresql` are this host's own and vanish
+    /// with it; every other place is the machine's.
+    pub fn write(&self, path: &str, contents: impl AsRef<[u8]> + Send) {
+        let own = ["/run/", "/var/lib/postgresql/"];
+        assert!(
+            own.iter().any(|place| path.starts_with(place)),
+            "{path} is not the host's own"
+        );
+        self.inside(|| std::fs::write(path, contents))
+            .unwrap_or_else(|e| panic!("{path}: {e}"));
+    }
+
     /// Opens a TCP connection from here, on which nothing is sent.
     pub fn tcp(&self, to: SocketAddr, limit: Duration) -> io::Result<TcpStream> {
         self.inside(|| TcpStream::connect_timeout(&to, limit))

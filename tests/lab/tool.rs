@@ -16,6 +16,15 @@ impl Host {
         self.program(env!("CARGO_BIN_EXE_pgcordon")).limit(LIMIT)
     }
 
+    /// The tool as another user, with that user's groups and no capability. It is a copy:
+    /// the target directory may be closed to others.
+    pub fn tool_as(&self, user: &str) -> Program {
+        let copy = "/run/lab/pgcordon";
+        self.run(["install", "-D", env!("CARGO_BIN_EXE_pgcordon"), copy])
+            .assert_status(0);
+        self.program(copy).limit(LIMIT).user(user)
+    }
+
     /// Runs pgcordon to its end, within 30 s.
     pub fn pgcordon<S: AsRef<str>>(&self, args: impl IntoIterator<Item = S>) -> Outcome {
         self.tool().args(args).run()
