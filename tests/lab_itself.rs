@@ -204,6 +204,12 @@ fn a_handle_is_the_program_itself() {
         .args(["list", "ruleset"])
         .without(&["net_admin"]);
     assert_ne!(without.run().status.code(), Some(0));
+    let stripped = server
+        .program("id")
+        .args(["-un"])
+        .user("nobody")
+        .without(&["net_admin"]);
+    assert_eq!(stripped.run().assert_status(0).stdout.trim(), "nobody");
     let nobody = server.program("id").args(["-un"]).user("nobody").run();
     assert_eq!(nobody.stdout.trim(), "nobody");
     let stranger = server.tool_as("nobody").args(["--version"]).run();

@@ -66,14 +66,15 @@ impl Program {
     }
 
     /// Runs it without these capabilities, such as `net_admin`, for ever.
-    pub fn without(mut self, capabilities: &[&str]) -> Program {
+    pub fn without(self, capabilities: &[&str]) -> Program {
         let list: Vec<_> = capabilities.iter().map(|c| format!("-{c}")).collect();
-        self.prefix.extend([
-            "setpriv".to_owned(),
-            format!("--bounding-set={}", list.join(",")),
-            format!("--inh-caps={}", list.join(",")),
-        ]);
-        self
+        let list = list.join(",");
+        let (bounding, own) = (
+            format!("--bounding-set={list}"),
+            format!("--inh-caps={list}"),
+        );
+        // In front of a change of user, after which it would not be allowed.
+        self.under(["setpriv", &bounding, &own])
     }
 
     /// Puts words in front of the command, such as `["setsid"]`. The words given last

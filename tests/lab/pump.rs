@@ -7,6 +7,7 @@ use std::thread;
 
 use rustix::event::epoll;
 use rustix::fd::{AsFd, OwnedFd};
+use rustix::process::{Resource, getrlimit, setrlimit};
 
 use super::line::Line;
 
@@ -43,6 +44,7 @@ pub fn drop_line(number: u64) {
 
 fn pump() -> &'static Pump {
     PUMP.get_or_init(|| {
+        raise_limit();
         let pump = Arc::new(Pump {
             epoll: epoll::create(epoll::CreateFlags::CLOEXEC).expect("epoll"),
             lines: Mutex::default(),
@@ -51,6 +53,14 @@ fn pump() -> &'static Pump {
         thread::spawn(move || shared.run());
         pump
     })
+}
+
+/// Lets this process hold thousands of sockets, where a login's soft limit is 1024.
+/// Programs on the hosts inherit it; `under(["prlimit", "--nofile=1024"])` takes it back.
+fn raise_limit() {
+    let mut limit = getrlimit(Resource::Nofile);
+    limit.current = limit.maximum;
+    setrlimit(Resource::Nofile, limit).expect("RLIMIT_NOFILE");
 }
 
 impl Pump {

@@ -107,6 +107,12 @@ impl Session {
         self.try_query("select 1").is_ok()
     }
 
+    /// Whether it answers `select 1` in so short a time.
+    pub fn answers_within(&self, limit: Duration) -> bool {
+        self.send_query("select 1");
+        self.wait_answer(limit).is_ok()
+    }
+
     /// How it has ended up to now.
     pub fn ending(&self) -> Ending {
         self.line.state().ending()

@@ -7,15 +7,19 @@ use rustix::fs::{FlockOperation, flock};
 
 use super::host::Host;
 
+/// To be raised when the way the template is made changes.
+const FORM: u32 = 1;
+
 /// The template for this version of PostgreSQL, made now if it is not there. Two test
 /// processes at once make one of it: the first under a lock, the other waits.
 pub fn template(host: &Host, binaries: &Path, version: &str) -> PathBuf {
     let shelf = Path::new(env!("CARGO_TARGET_TMPDIR"));
     fs::create_dir_all(shelf).expect("the target's tmp");
-    let name: String = version
-        .chars()
-        .map(|c| if c.is_ascii_alphanumeric() { c } else { '-' })
+    let words: Vec<_> = version
+        .split(|c: char| !c.is_ascii_alphanumeric())
+        .filter(|word| !word.is_empty())
         .collect();
+    let name = format!("{}-form-{FORM}", words.join("-"));
     let ready = shelf.join(format!("data-{name}"));
     if ready.exists() {
         return ready;
