@@ -1,0 +1,44 @@
+//! The ruleset of a host.
+
+use serde_json::Value;
+
+use super::host::Host;
+
+impl Host {
+    /// `nft list ruleset`
+    pub fn ruleset(&self) -> String {
+        let outcome = self.run(["nft", "list", "ruleset"]);
+        outcome.assert_status(0);
+        outcome.stdout
+    }
+
+    /// `nft -j list ruleset`: the objects in its `nftables` array.
+    pub fn nft_json(&self) -> Vec<Value> {
+        let outcome = self.run(["nft", "-j", "list", "ruleset"]);
+        match outcome.assert_status(0).json()["nftables"].take() {
+            Value::Array(objects) => objects,
+            other => panic!("no array nftables in the ruleset: {other}"),
+        }
+    }
+
+    /// Loads a script with `nft -f`; it must be accepted.
+    pub fn nft(&self, script: &str) {
+        self.program("nft")
+            .args(["-f", "-"])
+            .input(script)
+            .run()
+            .assert_status(0);
+    }
+
+    /// The elements of a set as `nft -j` shows them; nothing where it does not exist.
+    pub fn set_elements(&self, table: &str, set: &str) -> Vec<Value> {
+        let named = |object: &Value| {
+            let found = &object["set"];
+            (found["table"] == table && found["name"] == set).then(|| found["elem"].clone())
+        };
+        match self.nft_json().iter().find_map(named) {
+            Some(Value::Array(elements)) => elements,
+            _ => Vec::new(),
+        }
+    }
+}

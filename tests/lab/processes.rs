@@ -1,0 +1,89 @@
+//! The processes of a host, by their ids in the lab.
+
+use std::fs;
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use super::host::Host;
+
+/// How often a state is read that no event announces.
+pub(super) const GLANCE: Duration = Duration::from_millis(5);
+
+impl Host {
+    /// The processes on this host's network that bear this name, dead ones left out.
+    pub fn pids_of(&self, name: &str) -> Vec<i32> {
+        self.pids_where(|place| {
+            fs::read_to_string(place.join("comm")).is_ok_and(|comm| comm.trim_end() == name)
+        })
+    }
+
+    /// The processes on this host's network that run pgcordon, whatever they are called.
+    pub fn pids_of_pgcordon(&self) -> Vec<i32> {
+        self.pids_where(|place| {
+            fs::read_link(place.join("exe")).is_ok_and(|exe| exe.ends_with("pgcordon"))
+        })
+    }
+
+    /// Kills every pgcordon on this host with SIGKILL; returns when they are gone.
+    pub fn kill_every_pgcordon(&self) {
+        let pids = self.pids_of_pgcordon();
+        for pid in &pids {
+            self.signal(*pid, "KILL");
+        }
+        for pid in pids {
+            self.wait_gone(pid, Duration::from_secs(5));
+        }
+    }
+
+    /// Sends a signal, such as `KILL`, to a process. It is no error that it has ended.
+    pub fn signal(&self, pid: i32, signal: &str) {
+        let outcome = self.run(["kill", "-s", signal, "--", &pid.to_string()]);
+        if self.is_process(pid) {
+            outcome.assert_status(0);
+        }
+    }
+
+    /// Whether a process is there and not dead.
+    pub fn is_process(&self, pid: i32) -> bool {
+        self.inside(|| is_alive(Path::new(&format!("/proc/{pid}"))))
+    }
+
+    /// Waits for the end of a process. It is looked at again and again: a pidfd for it
+    /// cannot be had from outside its PID namespace by this id.
+    pub fn wait_gone(&self, pid: i32, limit: Duration) {
+        let deadline = Instant::now() + limit;
+        while self.is_process(pid) {
+            assert!(
+                Instant::now() < deadline,
+                "process {pid} is there after {limit:?}"
+            );
+            std::thread::sleep(GLANCE);
+        }
+    }
+
+    fn pids_where(&self, wanted: impl Fn(&Path) -> bool + Sync) -> Vec<i32> {
+        let network = self.space.net_inode();
+        self.inside(|| {
+            let mut pids = Vec::new();
+            for entry in fs::read_dir("/proc").expect("the lab's /proc").flatten() {
+                let place = entry.path();
+                let there = fs::metadata(place.join("ns/net")).map(|net| net.ino());
+                if let Ok(pid) = entry.file_name().to_string_lossy().parse() {
+                    if there.is_ok_and(|net| net == network) && is_alive(&place) && wanted(&place) {
+                        pids.push(pid);
+                    }
+                }
+            }
+            pids
+        })
+    }
+}
+
+/// Whether this directory of `/proc` is that of a process that is not dead.
+fn is_alive(place: &Path) -> bool {
+    fs::read_to_string(place.join("stat")).is_ok_and(|stat| {
+        let state = stat.rsplit_once(") ").map(|(_, rest)| rest.chars().next());
+        state != Some(Some('Z')) && state != Some(Some('X'))
+    })
+}
