@@ -7,6 +7,8 @@
 //! | room | what is in it |
 //! | --- | --- |
 //! | [`cordon`] | what a cordon and a drain's result are: pure data |
+//! | [`privilege`] | what this process may do, as whom it acts, who asked |
 
 pub mod cordon;
 pub mod firewall;
+pub mod privilege;
