@@ -7,8 +7,10 @@
 //! | room | what is in it |
 //! | --- | --- |
 //! | [`cordon`] | what a cordon and a drain's result are: pure data |
+//! | [`postgres`] | a session with the server behind a port, as its socket's owner |
 //! | [`privilege`] | what this process may do, as whom it acts, who asked |
 
 pub mod cordon;
 pub mod firewall;
+pub mod postgres;
 pub mod privilege;
