@@ -1,14 +1,17 @@
 //! pgcordon keeps every remote client off PostgreSQL for a stated time, cuts those that
-//! are connected, leaves loopback and Unix-socket clients alone, and gives the port back
 //! afterwards. PostgreSQL keeps running and no PostgreSQL file is touched.
 //!
 //! The rooms, each of which uses only rooms below it:
 //!
 //! | room | what is in it |
 //! | --- | --- |
+//! | [`commands`] | one file for each command |
+//! | [`cli`] | the command line |
 //! | [`window`] | raise, extend, lift and read back a window: the firewall under the lock |
+//! | [`postgres`] | the session with the server behind a port, and its statements |
 //! | [`firewall`] | the cordon in nftables and back |
-//! | [`cordon`] | what a cordon and a drain's result are: pure data |
+//! | [`report`] | what a command has to say, for a human or as JSON |
+//! | [`privilege`] | capabilities, and acting as another user for one system call |
 //! | [`lock`] | one lock for each network namespace and port |
 
 pub mod cli;
@@ -16,5 +19,7 @@ pub mod commands;
 pub mod cordon;
 pub mod firewall;
 pub mod lock;
+pub mod postgres;
+pub mod privilege;
 pub mod report;
 pub mod window;

@@ -1,0 +1,236 @@
+//! From a target to a logged-in connection: each door, each database, each set of startup
+//! options in turn, all under one deadline.
+
+use super::options::Tier;
+use super::passfile::{self, Wanted};
+use super::procfs;
+use super::socket::{self, Attempt, Door};
+use super::{DATABASES, SessionError, Target};
+use crate::privilege;
+use std::net::SocketAddr;
+use std::time::Duration;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpStream, UnixStream};
+use tokio::task::JoinHandle;
+use tokio::time::Instant;
+use tokio_postgres::config::SslMode;
+use tokio_postgres::{Client, Config, NoTls};
+
+/// How long to wait before a full queue is tried again. There is no event for it: a Unix
+/// socket that could not connect is not polled for room.
+const QUEUE_RETRY: Duration = Duration::from_millis(10);
+
+/// One end for all steps of opening a session.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Deadline {
+    until: Instant,
+    whole: Duration,
+}
+
+impl Deadline {
+    /// Ends `whole` from now.
+    pub(super) fn after(whole: Duration) -> Self {
+        let until = Instant::now() + whole;
+        Self { until, whole }
+    }
+
+    /// Waits for a step until the end.
+    async fn wait<T>(
+        &self,
+        step: &'static str,
+        work: impl Future<Output = T>,
+    ) -> Result<T, SessionError> {
+        let after = self.whole;
+        tokio::time::timeout_at(self.until, work)
+            .await
+            .map_err(|_elapsed| SessionError::NotAnswering { step, after })
+    }
+}
+
+/// A connection that the server has let in.
+#[derive(Debug)]
+pub(super) struct LoggedIn {
+    pub(super) client: Client,
+    /// Moves the bytes; ends when the client is dropped.
+    pub(super) driver: JoinHandle<()>,
+    pub(super) role: String,
+}
+
+/// Connects and logs in.
+pub(super) async fn log_in(target: &Target, deadline: Deadline) -> Result<LoggedIn, SessionError> {
+    if let Some(host) = target.host {
+        let pid = target.postmaster;
+        let owner = procfs::effective_ids(pid)
+            .map_err(|source| SessionError::Postmaster { pid, source })?
+            .0;
+        let way = Way::Tcp(SocketAddr::new(host, target.port));
+        return log_in_by(&way, owner, target, deadline).await;
+    }
+    let mut first_error = None;
+    for door in socket::doors(target)? {
+        let owner = door.owner;
+        match log_in_by(&Way::Unix(door), owner, target, deadline).await {
+            // Nothing was said yet to the server: another socket of it may do.
+            Err(
+                error @ (SessionError::Connect { .. }
+                | SessionError::WrongPeer { .. }
+                | SessionError::SwitchIds { .. }),
+            ) => first_error = first_error.or(Some(error)),
+            result => return result,
+        }
+    }
+    Err(first_error.unwrap_or(SessionError::NoSocket {
+        pid: target.postmaster,
+        port: target.port,
+    }))
+}
+
+/// How the server is reached.
+enum Way {
+    Unix(Door),
+    Tcp(SocketAddr),
+}
+
+/// Logs in by one way, as the role that the target names or else as the one named like
+/// `owner`.
+async fn log_in_by(
+    way: &Way,
+    owner: u32,
+    target: &Target,
+    deadline: Deadline,
+) -> Result<LoggedIn, SessionError> {
+    let role = match &target.user {
+        Some(user) => user.clone(),
+        None => privilege::user_name(owner).ok_or(SessionError::NoSuchUser { uid: owner })?,
+    };
+    let mut databases = match &target.database {
+        Some(database) => vec![database.as_str()],
+        None => DATABASES.to_vec(),
+    }
+    .into_iter();
+    let mut database = databases.next().unwrap_or_default();
+    let mut tier = Tier::guess(procfs::version_hint(target.postmaster));
+    loop {
+        let config = config(target, &role, database, tier, deadline.whole)?;
+        let error = match way.try_login(&config, target, deadline).await? {
+            Ok((client, driver)) => {
+                return Ok(LoggedIn {
+                    client,
+                    driver,
+                    role,
+                });
+            }
+            Err(error) => error,
+        };
+        let sqlstate = error.code().map_or("", |code| code.code());
+        let refused = SessionError::of_login(&error, &role, database);
+        if let Some(below) = tier.below(sqlstate) {
+            tier = below;
+        } else if let SessionError::NoDatabase { .. } = refused {
+            database = databases.next().ok_or(refused)?;
+        } else {
+            return Err(refused);
+        }
+    }
+}
+
+/// What is said at login. The server ends a statement a second after this side gave up on
+/// it.
+fn config(
+    target: &Target,
+    role: &str,
+    database: &str,
+    tier: Tier,
+    statement_deadline: Duration,
+) -> Result<Config, SessionError> {
+    let mut config = Config::new();
+    config
+        .user(role)
+        .dbname(database)
+        .application_name("pgcordon")
+        .ssl_mode(SslMode::Disable)
+        .options(tier.options(statement_deadline + Duration::from_secs(1)));
+    if let (Some(host), Some(path)) = (target.host, &target.passfile) {
+        let port = target.port;
+        let wanted = Wanted {
+            host,
+            port,
+            database,
+            role,
+        };
+        let password = passfile::password(path, wanted).map_err(|why| {
+            let path = path.clone();
+            SessionError::Passfile { path, why }
+        })?;
+        config.password(password);
+    }
+    Ok(config)
+}
+
+type Login = Result<(Client, JoinHandle<()>), tokio_postgres::Error>;
+
+impl Way {
+    /// One connection and one login. The outer error is final, the inner one is the
+    /// server's.
+    async fn try_login(
+        &self,
+        config: &Config,
+        target: &Target,
+        deadline: Deadline,
+    ) -> Result<Login, SessionError> {
+        const LOGIN: &str = "the login was sent";
+        match self {
+            Self::Unix(door) => {
+                let stream = connect_unix(door, target.postmaster, deadline).await?;
+                deadline.wait(LOGIN, start(stream, config)).await
+            }
+            Self::Tcp(address) => {
+                let connecting = TcpStream::connect(address);
+                let stream = deadline.wait("the connection was asked for", connecting);
+                let stream = stream.await?.map_err(|source| SessionError::Connect {
+                    to: address.to_string(),
+                    source,
+                })?;
+                deadline.wait(LOGIN, start(stream, config)).await
+            }
+        }
+    }
+}
+
+/// Connects to a Unix socket; while its queue is full, tries again until the deadline: a
+/// blocking connect(2) would wait for ever for a postmaster that is stopped.
+async fn connect_unix(
+    door: &Door,
+    postmaster: i32,
+    deadline: Deadline,
+) -> Result<UnixStream, SessionError> {
+    loop {
+        match door.connect(postmaster)? {
+            Attempt::Connected(socket) => {
+                return socket::stream(socket).map_err(|source| SessionError::Connect {
+                    to: door.path.display().to_string(),
+                    source,
+                });
+            }
+            Attempt::QueueFull => {
+                let pause = tokio::time::sleep(QUEUE_RETRY);
+                deadline
+                    .wait("its queue of connections is full", pause)
+                    .await?;
+            }
+        }
+    }
+}
+
+/// Logs in over a connected stream and starts to move its bytes.
+async fn start<S>(stream: S, config: &Config) -> Login
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let (client, connection) = config.connect_raw(stream, NoTls).await?;
+    let driver = tokio::spawn(async move {
+        // How it ends, the client learns with its next statement.
+        let _ended = connection.await;
+    });
+    Ok((client, driver))
+}

@@ -1,0 +1,330 @@
+//! Why there is no session, or no answer: one variant for each step, each with what the
+//! user can do.
+
+use std::io;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// Why there is no session. All but [`SessionError::TooManyConnections`] and
+/// [`SessionError::CannotConnectNow`] stay until someone changes something.
+#[derive(Debug, thiserror::Error)]
+pub enum SessionError {
+    /// /proc does not show what the postmaster has open.
+    #[error(
+        "cannot see which sockets process {pid} listens on: {source} (it may have ended; else run as root, or with CAP_SYS_PTRACE)"
+    )]
+    Postmaster {
+        /// The postmaster.
+        pid: i32,
+        /// What the kernel says.
+        source: io::Error,
+    },
+    /// The postmaster listens on no Unix socket for the port.
+    #[error(
+        "PostgreSQL (pid {pid}) listens on no Unix socket for port {port}: set unix_socket_directories, or use --pg-host with --pg-passfile"
+    )]
+    NoSocket {
+        /// The postmaster.
+        pid: i32,
+        /// The port.
+        port: u16,
+    },
+    /// The socket's file cannot be opened.
+    #[error(
+        "cannot open the Unix socket {path}: {source} (if its file was removed, only a restart of PostgreSQL brings it back: use another one with --pg-socket-dir, or --pg-host)"
+    )]
+    OpenSocket {
+        /// Its path, as the postmaster names it.
+        path: PathBuf,
+        /// What the kernel says.
+        source: io::Error,
+    },
+    /// The file bears the name of a socket and is none.
+    #[error("{path} is not a socket: remove it, or name the right directory with --pg-socket-dir")]
+    NotASocket {
+        /// Its path.
+        path: PathBuf,
+    },
+    /// This process may not act as the socket's owner.
+    #[error(
+        "cannot connect to {path} as its owner, uid {uid}: {source} (run as root, or with CAP_SETUID and CAP_SETGID)"
+    )]
+    SwitchIds {
+        /// The socket's path.
+        path: PathBuf,
+        /// Its owner.
+        uid: u32,
+        /// What the kernel says.
+        source: io::Error,
+    },
+    /// The connection was refused by the kernel.
+    #[error("cannot connect to {to}: {source} (is PostgreSQL still running and listening there?)")]
+    Connect {
+        /// The socket's path or the address.
+        to: String,
+        /// What the kernel says.
+        source: io::Error,
+    },
+    /// Someone else listens behind the socket's name.
+    #[error(
+        "the Unix socket {path} belongs to process {peer}, not to PostgreSQL (pid {postmaster}): a false server would report wrongly who is connected; remove that socket, or use --pg-socket-dir"
+    )]
+    WrongPeer {
+        /// The socket's path.
+        path: PathBuf,
+        /// The process that listens; 0 if it is in a pid namespace that cannot be seen.
+        peer: i32,
+        /// The process that should.
+        postmaster: i32,
+    },
+    /// The owner of the socket has no name, so no role can be named like it.
+    #[error(
+        "the owner of the Unix socket, uid {uid}, is not in the user database: name a role with --pg-user"
+    )]
+    NoSuchUser {
+        /// The owner.
+        uid: u32,
+    },
+    /// The password file cannot be used.
+    #[error(
+        "the password file {path} is not used: {why} (root must own it, mode 0600, one host:port:database:role:password a line)"
+    )]
+    Passfile {
+        /// Its path.
+        path: PathBuf,
+        /// Why.
+        why: String,
+    },
+    /// The deadline passed.
+    #[error("PostgreSQL did not answer within {}: {step} (is the postmaster stopped or the host overloaded?)", seconds(.after))]
+    NotAnswering {
+        /// What was waited for.
+        step: &'static str,
+        /// How long.
+        after: Duration,
+    },
+    /// All slots are taken (SQLSTATE 53300), those for superusers too. It passes when
+    /// connections end: the drain frees slots through the sockets and tries again.
+    #[error(
+        "PostgreSQL has no connection slot left: {message} (slots become free as connections end; superuser_reserved_connections keeps some)"
+    )]
+    TooManyConnections {
+        /// The server's message.
+        message: String,
+    },
+    /// The server is starting up, shutting down or recovering (SQLSTATE 57P03).
+    #[error(
+        "PostgreSQL takes no connections now: {message} (try again when it is up; hot_standby=on lets a standby answer)"
+    )]
+    CannotConnectNow {
+        /// The server's message.
+        message: String,
+    },
+    /// The login was refused (SQLSTATE class 28): pg_hba.conf, the password, or no such role.
+    #[error(
+        "PostgreSQL refuses the login as role \"{role}\": {message} (let root in with the line `local all {role} peer` at the top of pg_hba.conf and reload, or name a role with --pg-user, or use --pg-host with --pg-passfile)"
+    )]
+    Refused {
+        /// The role.
+        role: String,
+        /// The server's message.
+        message: String,
+    },
+    /// The server wants a password and there is none.
+    #[error(
+        "PostgreSQL wants a password of role \"{role}\", or an authentication that pgcordon does not speak: {message} (let root in with the line `local all {role} peer` at the top of pg_hba.conf and reload, or use --pg-host with --pg-passfile)"
+    )]
+    Authentication {
+        /// The role.
+        role: String,
+        /// What the client library says.
+        message: String,
+    },
+    /// Neither of the databases can be entered.
+    #[error(
+        "PostgreSQL lets nobody into database \"{database}\": {message} (name another one with --pg-database)"
+    )]
+    NoDatabase {
+        /// The last one that was tried.
+        database: String,
+        /// The server's message.
+        message: String,
+    },
+    /// The login failed for another reason.
+    #[error("the login to PostgreSQL failed: {message} (its log says more)")]
+    Login {
+        /// The SQLSTATE, where the server gave one.
+        sqlstate: Option<String>,
+        /// What the server, or the client library, says.
+        message: String,
+    },
+    /// The server answers for another port: something between forwards the connection.
+    #[error(
+        "the server that answered is that of port {found}, not of port {port}: a pooler or a forwarding is between; use --pg-socket-dir or --pg-host to name the server itself"
+    )]
+    WrongPort {
+        /// The cordoned port.
+        port: u16,
+        /// What the server says of itself.
+        found: String,
+    },
+    /// The session's backend is no child of the postmaster.
+    #[error(
+        "the session's backend (pid {backend}) is no child of PostgreSQL (pid {postmaster}): a pooler or a forwarding is between; use --pg-socket-dir or --pg-host to name the server itself"
+    )]
+    WrongBackend {
+        /// The backend, as the server counts.
+        backend: i32,
+        /// The postmaster.
+        postmaster: i32,
+    },
+    /// The role may not see or may not end other users' sessions.
+    #[error("role \"{role}\" lacks what the drain needs: {} (run `GRANT {} TO \"{role}\"`, or name a superuser with --pg-user)", missing.join(", "), missing.join(", "))]
+    MissingRights {
+        /// The role.
+        role: String,
+        /// The predefined roles that it would have to be a member of.
+        missing: Vec<&'static str>,
+    },
+    /// The checks after the login failed.
+    #[error("the session could not be checked: {0}")]
+    Check(#[source] StatementError),
+}
+
+/// Why a statement has no result.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum StatementError {
+    /// The deadline passed.
+    #[error("PostgreSQL did not answer a statement within {} (is a backend stopped or the host overloaded?)", seconds(.after))]
+    NotAnswering {
+        /// How long was waited.
+        after: Duration,
+    },
+    /// The session is gone.
+    #[error(
+        "PostgreSQL closed the session (it may have been ended by another administrator, or the server stops: its log says which)"
+    )]
+    Closed,
+    /// The server refused the statement.
+    #[error("{message} (SQLSTATE {sqlstate})")]
+    Server {
+        /// The five characters of the manual's "PostgreSQL Error Codes".
+        sqlstate: String,
+        /// The server's message.
+        message: String,
+    },
+    /// The answer is none that this statement can have.
+    #[error("PostgreSQL's answer cannot be read: {0} (is this a server of version 12 to 18?)")]
+    Unreadable(String),
+}
+
+impl From<tokio_postgres::Error> for StatementError {
+    fn from(error: tokio_postgres::Error) -> Self {
+        use std::error::Error as _;
+        if let Some(server) = error.as_db_error() {
+            // 57P01 and its like end the session with a message of their own.
+            return Self::Server {
+                sqlstate: server.code().code().to_owned(),
+                message: server.message().to_owned(),
+            };
+        }
+        let of_connection = error
+            .source()
+            .is_some_and(|source| source.is::<io::Error>());
+        if error.is_closed() || of_connection {
+            return Self::Closed;
+        }
+        Self::Unreadable(whole(&error))
+    }
+}
+
+impl SessionError {
+    /// What a failed login means.
+    pub(super) fn of_login(error: &tokio_postgres::Error, role: &str, database: &str) -> Self {
+        let Some(server) = error.as_db_error() else {
+            let message = whole(error);
+            return if needs_credentials(error) {
+                let role = role.to_owned();
+                Self::Authentication { role, message }
+            } else {
+                let sqlstate = None;
+                Self::Login { sqlstate, message }
+            };
+        };
+        let message = server.message().to_owned();
+        match server.code().code() {
+            "53300" => Self::TooManyConnections { message },
+            "57P03" => Self::CannotConnectNow { message },
+            code if code.starts_with("28") => Self::Refused {
+                role: role.to_owned(),
+                message,
+            },
+            "3D000" | "55000" => Self::NoDatabase {
+                database: database.to_owned(),
+                message,
+            },
+            code => Self::Login {
+                sqlstate: Some(code.to_owned()),
+                message,
+            },
+        }
+    }
+
+    /// Whether it may pass by itself when connections end or the server is up: worth another
+    /// try under the same window.
+    #[must_use]
+    pub fn is_passing(&self) -> bool {
+        matches!(
+            self,
+            Self::TooManyConnections { .. } | Self::CannotConnectNow { .. }
+        )
+    }
+}
+
+/// tokio-postgres has no public kinds of errors: a missing password is one of its
+/// configuration, an unknown method one of authentication.
+fn needs_credentials(error: &tokio_postgres::Error) -> bool {
+    let text = error.to_string();
+    text.starts_with("invalid configuration") || text.starts_with("authentication error")
+}
+
+/// The error with its causes: tokio-postgres prints only the outermost.
+fn whole(error: &tokio_postgres::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = std::error::Error::source(error);
+    while let Some(error) = cause {
+        let inner = error.to_string();
+        if !text.ends_with(&inner) {
+            text.push_str(": ");
+            text.push_str(&inner);
+        }
+        cause = error.source();
+    }
+    text
+}
+
+/// A deadline as people say it.
+fn seconds(time: &Duration) -> String {
+    format!("{} s", time.as_secs_f64())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn messages_say_what_to_do() {
+        let error = SessionError::MissingRights {
+            role: "ops".to_owned(),
+            missing: vec!["pg_read_all_stats", "pg_signal_backend"],
+        };
+        let text = error.to_string();
+        assert!(
+            text.contains("GRANT pg_read_all_stats, pg_signal_backend TO \"ops\""),
+            "{text}"
+        );
+        let after = Duration::from_millis(1500);
+        let text = StatementError::NotAnswering { after }.to_string();
+        assert!(text.contains("within 1.5 s"), "{text}");
+    }
+}

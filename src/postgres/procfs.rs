@@ -1,0 +1,247 @@
+//! What /proc tells of a postmaster: the Unix sockets it listens on, its version and its
+//! children.
+
+use std::collections::HashSet;
+use std::ffi::OsStr;
+use std::fs::{self, OpenOptions};
+use std::io::{self, Read};
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::PathBuf;
+
+/// `__SO_ACCEPTCON`, the flag of a listening socket in /proc/net/unix (proc_net(5)).
+const LISTENING: u32 = 1 << 16;
+
+/// Where a listening Unix socket stands, as the process that bound it named it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Address {
+    /// A name in the file system, relative names from the process's working directory.
+    Path(PathBuf),
+    /// A name in the abstract namespace, without the leading zero byte.
+    Abstract(Vec<u8>),
+}
+
+/// The Unix sockets on which the process listens under PostgreSQL's name for this port.
+/// Candidates: whoever chose such a name can put a line feed into it and so forge a line of
+/// this list; who the peer is has to be asked of the kernel after connecting.
+pub(super) fn listening_sockets(pid: i32, port: u16) -> io::Result<Vec<Address>> {
+    let held = socket_inodes(pid)?;
+    let table = fs::read(format!("/proc/{pid}/net/unix"))?;
+    Ok(parse_unix_sockets(&table, port, &held))
+}
+
+/// The inodes of the sockets that the process has open.
+fn socket_inodes(pid: i32) -> io::Result<HashSet<u64>> {
+    let mut inodes = HashSet::new();
+    for entry in fs::read_dir(format!("/proc/{pid}/fd"))? {
+        // A descriptor that was closed meanwhile is none of the listening ones.
+        let Ok(target) = fs::read_link(entry?.path()) else {
+            continue;
+        };
+        inodes.extend(target.to_str().and_then(socket_inode));
+    }
+    Ok(inodes)
+}
+
+/// `socket:[123]` is the inode 123.
+fn socket_inode(link: &str) -> Option<u64> {
+    link.strip_prefix("socket:[")?
+        .strip_suffix(']')?
+        .parse()
+        .ok()
+}
+
+/// The lines of /proc/net/unix that listen, are `held`, and end in `/.s.PGSQL.<port>`. The
+/// columns are Num, RefCount, Protocol, Flags, Type, St, Inode and Path.
+fn parse_unix_sockets(table: &[u8], port: u16, held: &HashSet<u64>) -> Vec<Address> {
+    let name = format!(".s.PGSQL.{port}");
+    let mut found: Vec<Address> = table
+        .split(|byte| *byte == b'\n')
+        .filter_map(|line| parse_unix_socket(line, &name, held))
+        .collect();
+    found.sort_by_key(|address| matches!(address, Address::Abstract(_)));
+    found
+}
+
+fn parse_unix_socket(line: &[u8], name: &str, held: &HashSet<u64>) -> Option<Address> {
+    let mut columns = [""; 7];
+    let mut path = line;
+    for column in &mut columns {
+        let text = path.trim_ascii_start();
+        let end = text.iter().position(|byte| *byte == b' ')?;
+        *column = std::str::from_utf8(&text[..end]).ok()?;
+        // One space only: the path may begin with spaces of its own.
+        path = &text[end + 1..];
+    }
+    let [_, _, _, flags, _, _, inode] = columns;
+    let flags = u32::from_str_radix(flags, 16).ok()?;
+    if flags & LISTENING == 0 || !held.contains(&inode.parse().ok()?) {
+        return None;
+    }
+    let file = path.rsplit(|byte| *byte == b'/').next()?;
+    if file != name.as_bytes() {
+        return None;
+    }
+    Some(match path.strip_prefix(b"@") {
+        Some(name) => Address::Abstract(name.to_vec()),
+        None => Address::Path(PathBuf::from(std::ffi::OsString::from_vec(path.to_vec()))),
+    })
+}
+
+/// The major version in the data directory's `PG_VERSION`, the postmaster's working
+/// directory; `None` if it cannot be read. A hint only: the file is the server's, so it is
+/// opened without waiting (it may be a pipe), followed nowhere and read for a few bytes.
+pub(super) fn version_hint(pid: i32) -> Option<u32> {
+    let file = OpenOptions::new()
+        .read(true)
+        .custom_flags(nix::libc::O_NONBLOCK | nix::libc::O_NOFOLLOW | nix::libc::O_NOCTTY)
+        .open(format!("/proc/{pid}/cwd/PG_VERSION"))
+        .ok()?;
+    let mut text = String::new();
+    file.take(16).read_to_string(&mut text).ok()?;
+    text.trim().parse().ok()
+}
+
+/// The effective uid and gid of a process.
+pub(super) fn effective_ids(pid: i32) -> io::Result<(u32, u32)> {
+    let status = fs::read_to_string(format!("/proc/{pid}/status"))?;
+    let id = |key| {
+        status_numbers(&status, key)
+            .nth(1)
+            .ok_or_else(|| io::Error::from(io::ErrorKind::InvalidData))
+    };
+    Ok((id("Uid:")?, id("Gid:")?))
+}
+
+/// The numbers behind a key of /proc/PID/status.
+fn status_numbers<'a>(status: &'a str, key: &'a str) -> impl Iterator<Item = u32> + 'a {
+    status
+        .lines()
+        .filter_map(move |line| line.strip_prefix(key))
+        .flat_map(str::split_ascii_whitespace)
+        .filter_map(|number| number.parse().ok())
+}
+
+/// A backend's process id, as the server counts, on this host.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Backend {
+    /// It is a child of the postmaster and has this process id here.
+    Child(i32),
+    /// The postmaster has no such child.
+    Stranger,
+    /// The server has a pid namespace of its own and the kernel does not list its children
+    /// (`CONFIG_PROC_CHILDREN`).
+    Unknown,
+}
+
+/// Looks for the postmaster's child that the server itself calls `pid`. In a pid namespace
+/// of its own the server counts differently; there, its children are asked what they call
+/// themselves.
+pub(super) fn find_backend(postmaster: i32, pid: i32) -> Backend {
+    let namespace = |pid: &str| fs::read_link(format!("/proc/{pid}/ns/pid")).ok();
+    let ours = namespace("self");
+    if ours.is_some() && ours == namespace(&postmaster.to_string()) {
+        let stat = fs::read(format!("/proc/{pid}/stat")).unwrap_or_default();
+        return match parent(&stat) {
+            Some(parent) if parent == postmaster => Backend::Child(pid),
+            _ => Backend::Stranger,
+        };
+    }
+    let children = format!("/proc/{postmaster}/task/{postmaster}/children");
+    let Ok(children) = fs::read_to_string(children) else {
+        return Backend::Unknown;
+    };
+    let calls_itself = |child: &i32| {
+        let status = fs::read_to_string(format!("/proc/{child}/status")).unwrap_or_default();
+        status_numbers(&status, "NSpid:").last() == u32::try_from(pid).ok()
+    };
+    children
+        .split_ascii_whitespace()
+        .filter_map(|child| child.parse().ok())
+        .find(calls_itself)
+        .map_or(Backend::Stranger, Backend::Child)
+}
+
+/// The parent's pid in /proc/PID/stat; the name before it may hold anything, parentheses
+/// too.
+fn parent(stat: &[u8]) -> Option<i32> {
+    let behind_name = stat.iter().rposition(|byte| *byte == b')')? + 1;
+    let text = OsStr::from_bytes(stat.get(behind_name..)?).to_str()?;
+    text.split_ascii_whitespace().nth(1)?.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TABLE: &[u8] = b"Num       RefCount Protocol Flags    Type St Inode Path
+0000000000000000: 00000002 00000000 00010000 0001 01 11 /var/run/postgresql/.s.PGSQL.5432
+0000000000000000: 00000002 00000000 00010000 0001 01    12 /tmp/with space/.s.PGSQL.5432
+0000000000000000: 00000003 00000000 00000000 0001 03 13 /var/run/postgresql/.s.PGSQL.5432
+0000000000000000: 00000002 00000000 00010000 0001 01 14 /tmp/false/.s.PGSQL.5432
+0000000000000000: 00000002 00000000 00010000 0001 01 15 /tmp/.s.PGSQL.54321
+0000000000000000: 00000002 00000000 00010000 0001 01 16 @pg/.s.PGSQL.5432
+0000000000000000: 00000002 00000000 00010000 0001 01 17 .s.PGSQL.5432
+0000000000000000: 00000002 00000000 00010000 0001 01 18
+0000000000000000: 00000003 00000000 00000000 0001 03 19\n";
+
+    #[test]
+    fn only_listening_sockets_of_this_process_and_port_count() {
+        let held = [11, 12, 13, 15, 16, 17, 18, 19].into_iter().collect();
+        let path = |path: &str| Address::Path(path.into());
+        assert_eq!(
+            parse_unix_sockets(TABLE, 5432, &held),
+            [
+                path("/var/run/postgresql/.s.PGSQL.5432"),
+                path("/tmp/with space/.s.PGSQL.5432"),
+                path(".s.PGSQL.5432"),
+                Address::Abstract(b"pg/.s.PGSQL.5432".to_vec()),
+            ]
+        );
+    }
+
+    #[test]
+    fn a_table_cut_short_at_any_byte_is_read_without_harm() {
+        let held = (11..20).collect();
+        for end in 0..TABLE.len() {
+            parse_unix_sockets(&TABLE[..end], 5432, &held);
+        }
+    }
+
+    #[test]
+    fn a_socket_link_names_its_inode() {
+        assert_eq!(socket_inode("socket:[4711]"), Some(4711));
+        assert_eq!(socket_inode("/dev/null"), None);
+        assert_eq!(socket_inode("pipe:[4711]"), None);
+    }
+
+    #[test]
+    fn the_parent_stands_behind_any_name() {
+        assert_eq!(parent(b"7 (postgres) S 42 7 7 0"), Some(42));
+        assert_eq!(parent(b"7 (a) S 1 (b) S 42 7"), Some(42));
+        assert_eq!(parent(b"7 (post"), None);
+        assert_eq!(parent(b""), None);
+    }
+
+    #[test]
+    fn status_numbers_are_found_by_key() {
+        let status = "Name:\tx\nUid:\t1\t2\t3\t4\nNSpid:\t900\t17\n";
+        assert_eq!(status_numbers(status, "Uid:").nth(1), Some(2));
+        assert_eq!(status_numbers(status, "NSpid:").last(), Some(17));
+        assert_eq!(status_numbers(status, "Gid:").next(), None);
+    }
+
+    #[test]
+    fn our_own_child_is_found() {
+        let mut child = std::process::Command::new("sleep")
+            .arg("60")
+            .spawn()
+            .unwrap();
+        let pid = i32::try_from(child.id()).unwrap();
+        let own = i32::try_from(std::process::id()).unwrap();
+        assert_eq!(find_backend(own, pid), Backend::Child(pid));
+        assert_eq!(find_backend(pid, own), Backend::Stranger);
+        child.kill().unwrap();
+        child.wait().unwrap();
+    }
+}

@@ -1,0 +1,172 @@
+//! One checked session: the right server, with the right to see and to end every backend.
+
+use super::connect::{self, Deadline, LoggedIn};
+use super::procfs::{self, Backend};
+use super::statements::text;
+use super::{SessionError, StatementError, Target};
+use std::time::Duration;
+use tokio::task::JoinHandle;
+use tokio_postgres::Client;
+
+/// What is asked right after the login. From here on the server sends text as it is stored:
+/// a client with a statement in another encoding could otherwise make reading the whole
+/// list fail.
+const CHECK: &str = "SELECT pg_catalog.set_config('client_encoding', 'SQL_ASCII', false), \
+    pg_catalog.current_setting('port'), \
+    pg_catalog.current_setting('server_version_num'), \
+    pg_catalog.pg_backend_pid(), \
+    pg_catalog.current_setting('is_superuser'), \
+    pg_catalog.pg_has_role('pg_read_all_stats', 'USAGE'), \
+    pg_catalog.pg_has_role('pg_signal_backend', 'USAGE')";
+
+/// A session with a server, which was checked to be the one asked for and to let us do the
+/// work. Dropping it ends it.
+#[derive(Debug)]
+pub struct Session {
+    pub(super) client: Client,
+    driver: JoinHandle<()>,
+    pub(super) deadline: Duration,
+    postmaster: i32,
+    role: String,
+    version: u32,
+    is_superuser: bool,
+}
+
+impl Session {
+    /// Finds the server's socket, logs in and checks the session. `deadline` bounds all of
+    /// that together, and later each statement by itself. Runs on a tokio runtime with I/O and
+    /// time.
+    ///
+    /// The user database is asked for the owner's name; where it is a slow remote one,
+    /// that is not under the deadline.
+    ///
+    /// # Errors
+    /// One variant for each step; see [`SessionError`].
+    pub async fn open(target: &Target, deadline: Duration) -> Result<Self, SessionError> {
+        let until = Deadline::after(deadline);
+        let LoggedIn {
+            client,
+            driver,
+            role,
+        } = connect::log_in(target, until).await?;
+        let mut session = Self {
+            client,
+            driver,
+            deadline,
+            postmaster: target.postmaster,
+            role,
+            version: 0,
+            is_superuser: false,
+        };
+        session.check(target.port).await?;
+        Ok(session)
+    }
+
+    /// Checks whose session this is and what it may do.
+    async fn check(&mut self, port: u16) -> Result<(), SessionError> {
+        let postmaster = self.postmaster;
+        let answer = self.read(CHECK).await.map_err(SessionError::Check)?;
+        let facts = answer.first().map(Facts::of).transpose();
+        let facts = facts.map_err(|e| SessionError::Check(e.into()))?;
+        let facts = facts
+            .ok_or_else(|| SessionError::Check(StatementError::Unreadable("no row".to_owned())))?;
+        if facts.port != port.to_string() {
+            let found = facts.port;
+            return Err(SessionError::WrongPort { port, found });
+        }
+        // A server in a pid namespace of its own on a kernel that does not list children:
+        // SO_PEERCRED and the port have to do.
+        if procfs::find_backend(postmaster, facts.backend) == Backend::Stranger {
+            let backend = facts.backend;
+            return Err(SessionError::WrongBackend {
+                backend,
+                postmaster,
+            });
+        }
+        let missing = facts.missing_rights();
+        if !missing.is_empty() {
+            let role = self.role.clone();
+            return Err(SessionError::MissingRights { role, missing });
+        }
+        self.version = facts.version;
+        self.is_superuser = facts.is_superuser;
+        Ok(())
+    }
+
+    /// The server's `server_version_num`: 150018 is 15.18.
+    #[must_use]
+    pub fn version(&self) -> u32 {
+        self.version
+    }
+
+    /// The role of the session.
+    #[must_use]
+    pub fn role(&self) -> &str {
+        &self.role
+    }
+
+    /// Whether the session may end superusers' backends, too.
+    #[must_use]
+    pub fn is_superuser(&self) -> bool {
+        self.is_superuser
+    }
+
+    /// The process id on this host of the backend that the server calls `pid`: the same
+    /// number, except where the server has a pid namespace of its own (a container). `None`
+    /// if the postmaster has no such child now, or if it cannot be found out.
+    #[must_use]
+    pub fn host_pid(&self, pid: i32) -> Option<i32> {
+        match procfs::find_backend(self.postmaster, pid) {
+            Backend::Child(pid) => Some(pid),
+            Backend::Stranger | Backend::Unknown => None,
+        }
+    }
+
+    /// Whether the server has closed the session.
+    #[must_use]
+    pub fn is_closed(&self) -> bool {
+        self.client.is_closed()
+    }
+
+    /// Takes leave of the server, and waits for it within the deadline: afterwards our own
+    /// backend is told to go.
+    pub async fn close(self) {
+        drop(self.client);
+        let _too_late = tokio::time::timeout(self.deadline, self.driver).await;
+    }
+}
+
+/// The row of [`CHECK`].
+struct Facts {
+    port: String,
+    version: u32,
+    backend: i32,
+    is_superuser: bool,
+    may_read: bool,
+    may_signal: bool,
+}
+
+impl Facts {
+    fn of(row: &tokio_postgres::Row) -> Result<Self, tokio_postgres::Error> {
+        Ok(Self {
+            port: text(row, 1)?,
+            version: text(row, 2)?.parse().unwrap_or_default(),
+            backend: row.try_get(3)?,
+            is_superuser: text(row, 4)? == "on",
+            may_read: row.try_get(5)?,
+            may_signal: row.try_get(6)?,
+        })
+    }
+
+    fn missing_rights(&self) -> Vec<&'static str> {
+        let rights = [
+            ("pg_read_all_stats", self.may_read),
+            ("pg_signal_backend", self.may_signal),
+        ];
+        rights
+            .into_iter()
+            .filter(|(_, held)| !held && !self.is_superuser)
+            .map(|(name, _)| name)
+            .collect()
+    }
+}

@@ -1,0 +1,311 @@
+//! What is asked of the server and told to it. Every name is qualified: a function or
+//! operator of the same name in another schema is never meant.
+
+use super::{Session, StatementError};
+use futures_util::future::join_all;
+use std::error::Error;
+use std::net::IpAddr;
+use std::time::Duration;
+use tokio_postgres::types::{FromSql, Type};
+
+/// A row of `pg_stat_activity`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Row {
+    /// The backend's process id as the server counts; [`Session::host_pid`] says what it is on
+    /// this host.
+    pub pid: i32,
+    /// The login role; empty for the server's own processes.
+    pub role: String,
+    /// The database; empty for the server's own processes and walsenders.
+    pub database: String,
+    /// `application_name`.
+    pub application: String,
+    /// The client's address; `None` for Unix sockets, parallel workers and the server's own
+    /// processes. IPv6 without its scope: PostgreSQL strips it.
+    pub client: Option<IpAddr>,
+    /// The client's port.
+    pub client_port: Option<u16>,
+    /// `active`, `idle in transaction`, …; empty where there is none.
+    pub state: String,
+    /// Wait event type and name, `Lock/relation`; empty if it does not wait.
+    pub wait: String,
+    /// For how long it has been in this state.
+    pub since: Option<Duration>,
+    /// The statement, its first 1024 bytes.
+    pub query: String,
+    /// `client backend`, `walsender`, …; empty where it is hidden.
+    pub backend_type: String,
+    /// Columns were withheld from us, the client's address among them: whether this one is
+    /// remote cannot be known, and SQL cannot be trusted.
+    pub hidden: bool,
+}
+
+/// A row of `pg_stat_replication`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Standby {
+    /// The walsender's process id, as the server counts.
+    pub pid: i32,
+    /// The standby's name in `synchronous_standby_names`.
+    pub application: String,
+    /// `async`, `potential`, `sync` or `quorum`.
+    pub sync_state: String,
+    /// Its address; `None` over a Unix socket.
+    pub client: Option<IpAddr>,
+}
+
+/// backend_type is NULL in rows that we may not read, and in no other. The text shown instead
+/// of the query is no sign: anybody can send that text as a statement.
+const ROWS: &str = "SELECT a.pid, a.usename, a.datname, a.application_name, \
+    pg_catalog.host(a.client_addr), a.client_port, a.state, a.wait_event_type, a.wait_event, \
+    pg_catalog.date_part('epoch', pg_catalog.clock_timestamp() \
+        OPERATOR(pg_catalog.-) a.state_change), \
+    pg_catalog.substr(pg_catalog.textsend(a.query), 1, 1024), \
+    a.backend_type \
+    FROM pg_catalog.pg_stat_activity AS a \
+    WHERE a.pid OPERATOR(pg_catalog.<>) pg_catalog.pg_backend_pid()";
+
+const REPLICATION: &str = "SELECT r.pid, r.application_name, r.sync_state, \
+    pg_catalog.host(r.client_addr) FROM pg_catalog.pg_stat_replication AS r";
+
+const STANDBY_NAMES: &str = "SELECT pg_catalog.current_setting('synchronous_standby_names')";
+const SYNCHRONOUS_COMMIT: &str = "SELECT pg_catalog.current_setting('synchronous_commit')";
+const START_TIME: &str = "SELECT pg_catalog.to_char(pg_catalog.timezone('UTC', \
+    pg_catalog.pg_postmaster_start_time()), 'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"')";
+const PREPARED: &str = "SELECT pg_catalog.count(*) FROM pg_catalog.pg_prepared_xacts";
+
+// With one argument: a timeout (14 on) would wait row after row.
+const TERMINATE: &str = "SELECT pg_catalog.pg_terminate_backend($1)";
+const CANCEL: &str = "SELECT pg_catalog.pg_cancel_backend($1)";
+
+impl Session {
+    /// All rows of `pg_stat_activity` but our own.
+    ///
+    /// # Errors
+    /// See [`StatementError`].
+    pub async fn rows(&self) -> Result<Vec<Row>, StatementError> {
+        let rows = self.read(ROWS).await?;
+        rows.iter().map(|row| Ok(Row::of(row)?)).collect()
+    }
+
+    /// `pg_terminate_backend` for each pid, each in a statement of its own and all sent at
+    /// once: one that is refused stops no other. True means signalled, not gone; false means
+    /// that there is no such backend any more.
+    pub async fn terminate(&self, pids: &[i32]) -> Vec<(i32, Result<bool, StatementError>)> {
+        self.for_each(TERMINATE, pids).await
+    }
+
+    /// `pg_cancel_backend` for each pid, alike.
+    pub async fn cancel(&self, pids: &[i32]) -> Vec<(i32, Result<bool, StatementError>)> {
+        self.for_each(CANCEL, pids).await
+    }
+
+    /// The standbys that are connected.
+    ///
+    /// # Errors
+    /// See [`StatementError`].
+    pub async fn replication(&self) -> Result<Vec<Standby>, StatementError> {
+        let rows = self.read(REPLICATION).await?;
+        rows.iter().map(|row| Ok(Standby::of(row)?)).collect()
+    }
+
+    /// The setting `synchronous_standby_names`.
+    ///
+    /// # Errors
+    /// See [`StatementError`].
+    pub async fn synchronous_standby_names(&self) -> Result<String, StatementError> {
+        self.read_text(STANDBY_NAMES).await
+    }
+
+    /// The setting `synchronous_commit` of this database and role.
+    ///
+    /// # Errors
+    /// See [`StatementError`].
+    pub async fn synchronous_commit(&self) -> Result<String, StatementError> {
+        self.read_text(SYNCHRONOUS_COMMIT).await
+    }
+
+    /// When the postmaster started: UTC, with microseconds.
+    ///
+    /// # Errors
+    /// See [`StatementError`].
+    pub async fn postmaster_start_time(&self) -> Result<String, StatementError> {
+        self.read_text(START_TIME).await
+    }
+
+    /// How many prepared transactions there are: they survive a drain and keep their locks.
+    ///
+    /// # Errors
+    /// See [`StatementError`].
+    pub async fn prepared_transactions(&self) -> Result<usize, StatementError> {
+        let rows = self.read(PREPARED).await?;
+        let count: i64 = first(&rows)?.try_get(0)?;
+        Ok(usize::try_from(count).unwrap_or_default())
+    }
+
+    /// One statement without parameters, within the deadline.
+    pub(super) async fn read(
+        &self,
+        statement: &str,
+    ) -> Result<Vec<tokio_postgres::Row>, StatementError> {
+        self.bounded(self.client.query_typed(statement, &[])).await
+    }
+
+    async fn read_text(&self, statement: &str) -> Result<String, StatementError> {
+        let rows = self.read(statement).await?;
+        Ok(text(first(&rows)?, 0)?)
+    }
+
+    /// A statement with one pid, prepared once and then sent for all pids before the first
+    /// answer is awaited.
+    async fn for_each(
+        &self,
+        statement: &str,
+        pids: &[i32],
+    ) -> Vec<(i32, Result<bool, StatementError>)> {
+        if pids.is_empty() {
+            return Vec::new();
+        }
+        let prepared = self.client.prepare_typed(statement, &[Type::INT4]);
+        let prepared = match self.bounded(prepared).await {
+            Ok(prepared) => prepared,
+            Err(error) => {
+                let refused = |pid: &i32| (*pid, Err(error.clone()));
+                return pids.iter().map(refused).collect();
+            }
+        };
+        let answers = pids.iter().map(async |pid| {
+            let answer = async { self.client.query_one(&prepared, &[pid]).await };
+            let answer = self.bounded(answer).await;
+            (*pid, answer.and_then(|row| Ok(row.try_get(0)?)))
+        });
+        join_all(answers).await
+    }
+
+    /// Waits for the server's answer until the deadline.
+    async fn bounded<T>(
+        &self,
+        answer: impl Future<Output = Result<T, tokio_postgres::Error>>,
+    ) -> Result<T, StatementError> {
+        let after = self.deadline;
+        match tokio::time::timeout(after, answer).await {
+            Ok(answer) => Ok(answer?),
+            Err(_elapsed) => Err(StatementError::NotAnswering { after }),
+        }
+    }
+}
+
+fn first(rows: &[tokio_postgres::Row]) -> Result<&tokio_postgres::Row, StatementError> {
+    rows.first()
+        .ok_or_else(|| StatementError::Unreadable("no row".to_owned()))
+}
+
+impl Row {
+    fn of(row: &tokio_postgres::Row) -> Result<Self, tokio_postgres::Error> {
+        let port: Option<i32> = row.try_get(5)?;
+        let since: Option<f64> = row.try_get(9)?;
+        let backend_type = text(row, 11)?;
+        Ok(Self {
+            pid: row.try_get(0)?,
+            role: text(row, 1)?,
+            database: text(row, 2)?,
+            application: text(row, 3)?,
+            client: text(row, 4)?.parse().ok(),
+            // -1 over a Unix socket.
+            client_port: port.and_then(|port| u16::try_from(port).ok()),
+            state: text(row, 6)?,
+            wait: wait_event(&text(row, 7)?, &text(row, 8)?),
+            // Negative after the clock was set back.
+            since: since.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok()),
+            query: text(row, 10)?,
+            hidden: backend_type.is_empty(),
+            backend_type,
+        })
+    }
+}
+
+impl Standby {
+    fn of(row: &tokio_postgres::Row) -> Result<Self, tokio_postgres::Error> {
+        Ok(Self {
+            pid: row.try_get(0)?,
+            application: text(row, 1)?,
+            sync_state: text(row, 2)?,
+            client: text(row, 3)?.parse().ok(),
+        })
+    }
+}
+
+fn wait_event(kind: &str, name: &str) -> String {
+    if name.is_empty() {
+        return kind.to_owned();
+    }
+    format!("{kind}/{name}")
+}
+
+/// A column of text, name or bytes; empty where it is NULL.
+pub(super) fn text(
+    row: &tokio_postgres::Row,
+    column: usize,
+) -> Result<String, tokio_postgres::Error> {
+    let bytes: Option<Raw<'_>> = row.try_get(column)?;
+    Ok(bytes.map(|Raw(bytes)| decoded(bytes)).unwrap_or_default())
+}
+
+/// The bytes of a column as the server holds them.
+struct Raw<'a>(&'a [u8]);
+
+impl<'a> FromSql<'a> for Raw<'a> {
+    fn from_sql(_: &Type, raw: &'a [u8]) -> Result<Self, Box<dyn Error + Sync + Send>> {
+        Ok(Self(raw))
+    }
+
+    fn accepts(kind: &Type) -> bool {
+        matches!(*kind, Type::TEXT | Type::NAME | Type::VARCHAR | Type::BYTEA)
+    }
+}
+
+/// Text that may have been cut within a character. What is not UTF-8 (a database in another
+/// encoding, or in none) is read as Latin-1, in which every byte is a character.
+fn decoded(bytes: &[u8]) -> String {
+    match std::str::from_utf8(bytes) {
+        Ok(text) => text.to_owned(),
+        Err(error) if error.error_len().is_none() => {
+            String::from_utf8_lossy(&bytes[..error.valid_up_to()]).into_owned()
+        }
+        Err(_) => bytes.iter().copied().map(char::from).collect(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn any_bytes_become_text() {
+        assert_eq!(decoded("jürgen".as_bytes()), "jürgen");
+        assert_eq!(decoded(b"j\xfcrgen"), "jürgen");
+        assert_eq!(decoded(&"jü".as_bytes()[..2]), "j");
+        assert_eq!(decoded(b"\xff\xfe"), "\u{ff}\u{fe}");
+    }
+
+    #[test]
+    fn a_wait_is_its_type_and_name() {
+        assert_eq!(wait_event("Lock", "relation"), "Lock/relation");
+        assert_eq!(wait_event("", ""), "");
+    }
+
+    #[test]
+    fn statements_qualify_every_function() {
+        let statements = [ROWS, REPLICATION, STANDBY_NAMES, SYNCHRONOUS_COMMIT];
+        let more = [START_TIME, PREPARED, TERMINATE, CANCEL];
+        for statement in statements.into_iter().chain(more) {
+            for (at, _) in statement.match_indices('(') {
+                let name = statement[..at]
+                    .rsplit(|c: char| !c.is_ascii_alphanumeric() && c != '_' && c != '.')
+                    .next();
+                let name = name.unwrap_or_default();
+                let is_fine = name.starts_with("pg_catalog.") || name == "OPERATOR";
+                assert!(is_fine, "{name:?} in {statement}");
+            }
+        }
+    }
+}

@@ -1,0 +1,206 @@
+//! What this process may do, as whom it acts, and who asked for it.
+
+use caps::{CapSet, Capability};
+use rustix::thread::{set_thread_groups, set_thread_res_gid, set_thread_res_uid};
+use rustix::{
+    io,
+    process::{Gid, Uid},
+};
+
+/// The value of `/proc/self/loginuid` where no login is behind the process
+/// (`AUDIT_UID_UNSET`, proc_pid_loginuid(5)).
+const NO_LOGIN: u32 = u32::MAX;
+
+/// Those of `needed` that are not in the calling thread's effective set, in the given
+/// order. A set that cannot be read counts as empty.
+#[must_use]
+pub fn missing(needed: &[Capability]) -> Vec<Capability> {
+    let held = caps::read(None, CapSet::Effective).unwrap_or_default();
+    needed
+        .iter()
+        .copied()
+        .filter(|capability| !held.contains(capability))
+        .collect()
+}
+
+/// Acts as another user for as long as this value lives: effective user and group id and
+/// the supplementary groups of the **calling thread alone**. glibc's (and so nix's)
+/// functions of these names change every thread of the process; the system calls used
+/// here change one.
+///
+/// Take it, make one system call, drop it; it must not live across an `await`, and so it
+/// is not `Send`.
+///
+/// Capabilities: when the effective uid leaves 0, the kernel clears the effective set and
+/// keeps the permitted one; when it comes back to 0, the effective set is filled again
+/// (capabilities(7), "Effect of user ID changes on capabilities"). A process that was
+/// started with `CAP_SETUID` and `CAP_SETGID` but not as uid 0 keeps its capabilities
+/// throughout, and the switch works all the same; without them [`EffectiveIds::switch`] fails
+/// with `EPERM`. Any change of the effective uid clears the "parent death signal".
+#[derive(Debug)]
+pub struct EffectiveIds {
+    before: Option<Before>,
+    /// A raw pointer is neither `Send` nor `Sync`: the ids belong to one thread.
+    _of_one_thread: std::marker::PhantomData<*const ()>,
+}
+
+/// What has to be restored.
+#[derive(Debug)]
+struct Before {
+    groups: Vec<Gid>,
+    gid: Gid,
+    uid: Uid,
+}
+
+impl EffectiveIds {
+    /// Switches to `uid` and `gid` with `gid` as the only supplementary group. Where the
+    /// effective uid is `uid` already, nothing is changed: nothing would be gained, and
+    /// an unprivileged process can do it so.
+    ///
+    /// # Errors
+    /// `EPERM` without `CAP_SETUID` and `CAP_SETGID`; `EINVAL` for an id that this user
+    /// namespace does not know. The ids are then what they were before.
+    pub fn switch(uid: u32, gid: u32) -> std::io::Result<Self> {
+        let guard = |before| Self {
+            before,
+            _of_one_thread: std::marker::PhantomData,
+        };
+        let before = Before {
+            groups: rustix::process::getgroups()?,
+            gid: rustix::process::getegid(),
+            uid: rustix::process::geteuid(),
+        };
+        if uid == before.uid.as_raw() {
+            return Ok(guard(None));
+        }
+        // -1 is "leave it" to the system calls below.
+        if uid == u32::MAX || gid == u32::MAX {
+            return Err(io::Errno::INVAL.into());
+        }
+        let gid = Gid::from_raw(gid);
+        // The groups first: after the uid has changed the right to do so is gone. From
+        // here on the guard restores whatever has been changed.
+        set_thread_groups(&[gid])?;
+        let guard = guard(Some(before));
+        set_thread_res_gid(None, gid, None)?;
+        set_thread_res_uid(None, Uid::from_raw(uid), None)?;
+        Ok(guard)
+    }
+}
+
+impl Drop for EffectiveIds {
+    fn drop(&mut self) {
+        let Some(before) = &self.before else { return };
+        let restored = set_thread_res_uid(None, before.uid, None)
+            .and_then(|()| set_thread_res_gid(None, before.gid, None))
+            .and_then(|()| set_thread_groups(&before.groups));
+        if restored.is_err() {
+            // A thread that goes on under someone else's ids would do the rest of its work
+            // with the wrong rights and hide it. A panic could be caught; this cannot. The
+            // kernel ends the window at its time without us.
+            std::process::abort();
+        }
+    }
+}
+
+/// Who asked: the login's user behind `sudo` or `su` (`/proc/self/loginuid`), else
+/// `SUDO_UID`, else the real user; the name and the uid. A uid without a name in the user
+/// database is its own name.
+///
+/// For the record only: `SUDO_UID` is what the caller's environment says.
+#[must_use]
+pub fn author() -> (String, u32) {
+    let login = std::fs::read_to_string("/proc/self/loginuid").ok();
+    let sudo = std::env::var("SUDO_UID").ok();
+    let uid = author_uid(
+        login.as_deref(),
+        sudo.as_deref(),
+        rustix::process::getuid().as_raw(),
+    );
+    (user_name(uid).unwrap_or_else(|| uid.to_string()), uid)
+}
+
+/// The name of a user in the user database; `None` if it has none or cannot be asked.
+#[must_use]
+pub fn user_name(uid: u32) -> Option<String> {
+    let user = nix::unistd::User::from_uid(nix::unistd::Uid::from_raw(uid));
+    user.ok().flatten().map(|user| user.name)
+}
+
+/// The first of the three that names a user.
+fn author_uid(login: Option<&str>, sudo: Option<&str>, real: u32) -> u32 {
+    let parse = |text: &str| text.trim().parse().ok().filter(|uid| *uid != NO_LOGIN);
+    login
+        .and_then(parse)
+        .or_else(|| sudo.and_then(parse))
+        .unwrap_or(real)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_login_comes_before_sudo_and_sudo_before_the_real_user() {
+        assert_eq!(author_uid(Some("1000"), Some("1001"), 0), 1000);
+        assert_eq!(author_uid(Some("4294967295"), Some("1001"), 0), 1001);
+        assert_eq!(author_uid(Some("4294967295\n"), None, 7), 7);
+        assert_eq!(author_uid(None, Some("nobody"), 0), 0);
+        assert_eq!(author_uid(Some("0"), Some("1001"), 0), 0);
+    }
+
+    #[test]
+    fn root_has_a_name_and_an_unknown_uid_has_none() {
+        assert_eq!(user_name(0).as_deref(), Some("root"));
+        assert_eq!(user_name(3_999_999_999), None);
+    }
+
+    #[test]
+    fn the_ids_change_for_this_thread_alone_and_come_back() {
+        assert!(
+            rustix::process::geteuid().is_root(),
+            "this test has to run as root"
+        );
+        let ids = || {
+            let of = |name: &str| std::fs::read_to_string(name).expect("status");
+            let pick = |status: String| {
+                status
+                    .lines()
+                    .filter(|line| {
+                        ["Uid:", "Gid:", "Groups:", "CapEff:"]
+                            .iter()
+                            .any(|key| line.starts_with(key))
+                    })
+                    .map(str::to_owned)
+                    .collect::<Vec<_>>()
+            };
+            pick(of("/proc/thread-self/status"))
+        };
+        let before = ids();
+        let guard = EffectiveIds::switch(65534, 65534).expect("switch");
+        let within = ids();
+        let elsewhere = std::thread::spawn(rustix::process::getuid)
+            .join()
+            .expect("thread");
+        assert!(within[0].contains("0\t65534\t0\t65534"), "{within:?}");
+        assert_eq!(within[2].trim_end(), "Groups:\t65534");
+        assert_eq!(missing(&[Capability::CAP_NET_ADMIN]).len(), 1);
+        drop(guard);
+        assert_eq!(before, ids());
+        assert!(elsewhere.is_root());
+        assert!(missing(&[Capability::CAP_NET_ADMIN]).is_empty());
+    }
+
+    #[test]
+    fn a_switch_to_the_own_uid_changes_nothing() {
+        let own = rustix::process::geteuid().as_raw();
+        let groups = rustix::process::getgroups().expect("groups");
+        let _guard = EffectiveIds::switch(own, 65534).expect("switch");
+        assert_eq!(groups, rustix::process::getgroups().expect("groups"));
+    }
+
+    #[test]
+    fn no_user_has_the_highest_number() {
+        assert!(EffectiveIds::switch(u32::MAX, 0).is_err());
+    }
+}
