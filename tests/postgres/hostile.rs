@@ -2,11 +2,12 @@
 
 use crate::server::{Client, Server, major, run};
 use crate::tell;
+use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::process::{Command, Stdio};
 
 /// Settings that the database's owner, who is no superuser, may attach to it.
-const SETTINGS: [&str; 9] = [
+const SETTINGS: [&str; 8] = [
     "role = 'owner'",
     "session_authorization = 'owner'",
     "search_path = 'public, pg_catalog'",
@@ -15,7 +16,6 @@ const SETTINGS: [&str; 9] = [
     "default_transaction_isolation = 'serializable'",
     "default_transaction_read_only = on",
     "default_transaction_deferrable = on",
-    "exit_on_error = on",
 ];
 
 #[test]
@@ -64,6 +64,11 @@ fn settings_and_functions_of_a_hostile_database_change_nothing() {
         );
     }
     tell(async {
+        // A deferrable transaction would wait for this one to end.
+        let serializable = Client::connect("owner", "template1").await.unwrap();
+        let begin = "BEGIN ISOLATION LEVEL SERIALIZABLE; SELECT count(*) FROM pg_class";
+        serializable.sql.batch_execute(begin).await.unwrap();
+
         let session = server.session().await;
         assert!(session.is_superuser());
         let client = Client::connect("owner", "template1").await.unwrap();
@@ -84,11 +89,23 @@ fn settings_and_functions_of_a_hostile_database_change_nothing() {
 #[test]
 fn a_statement_in_no_encoding_hides_nobody() {
     let server = Server::start();
+    let create = |name| {
+        format!(
+            "CREATE DATABASE {name} ENCODING 'SQL_ASCII' LC_COLLATE 'C' LC_CTYPE 'C' TEMPLATE template0"
+        )
+    };
+    server.sql("template1", &[&create("bytes")]);
+    hides_nobody(&server);
+    // The list is checked where the session's own database knows no encoding, too.
     server.sql(
-        "postgres",
-        &["CREATE DATABASE bytes ENCODING 'SQL_ASCII' LC_COLLATE 'C' LC_CTYPE 'C' TEMPLATE template0"],
+        "template1",
+        &["DROP DATABASE postgres", &create("postgres")],
     );
-    let statement = std::ffi::OsStr::from_bytes(b"SELECT '\xff\xfe', pg_sleep(600)");
+    hides_nobody(&server);
+}
+
+fn hides_nobody(server: &Server) {
+    let statement = OsStr::from_bytes(b"SELECT '\xff\xfe', pg_sleep(600)");
     let mut psql = Command::new("psql")
         .args(["-h", "127.0.0.1", "-U", "postgres", "-d", "bytes", "-Xqc"])
         .arg(statement)
@@ -108,6 +125,7 @@ fn a_statement_in_no_encoding_hides_nobody() {
         assert_eq!(row.query, "SELECT '\u{ff}\u{fe}', pg_sleep(600)");
         assert_eq!(row.database, "bytes");
         assert_eq!(session.terminate(&[row.pid]).await, [(row.pid, Ok(true))]);
+        session.close().await;
     });
     assert!(!psql.wait().unwrap().success());
 }

@@ -112,10 +112,10 @@ fn a_role_without_the_rights_is_refused_and_the_rights_are_named() {
             "{text}"
         );
 
-        server.sql(
-            "postgres",
-            &["GRANT pg_monitor, pg_signal_backend TO \"o p\\s\""],
-        );
+        let rights = "GRANT pg_monitor, pg_signal_backend TO \"o p\\s\"";
+        // One refused statement would end the session.
+        let hostile = "ALTER DATABASE postgres SET exit_on_error = on";
+        server.sql("postgres", &[rights, hostile]);
         let session = server.open(&target).await.unwrap();
         assert!(!session.is_superuser());
         let app = server.client("app").await;
