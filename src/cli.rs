@@ -152,6 +152,9 @@ pub struct Start {
     /// Leave existing connections alone and block only new ones
     #[arg(long, conflicts_with_all = ["farewell", "drain_timeout"])]
     pub no_drain: bool,
+    /// Lift the cordon again if the drain is incomplete (status 1)
+    #[arg(long, conflicts_with = "no_drain")]
+    pub strict: bool,
     /// Leave no guard behind: the kernel's timer alone ends the window
     #[arg(long)]
     pub no_guard: bool,

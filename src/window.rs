@@ -5,7 +5,7 @@ use crate::firewall::{Change, Firewall, FirewallError, Standing};
 use crate::lock::{self, LockError};
 use ipnet::IpNet;
 use std::net::SocketAddr;
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 /// What the kernel may take off a timeout between two looks at it.
 const SLACK: Duration = Duration::from_secs(2);
@@ -71,20 +71,27 @@ pub struct Outcome {
     pub changed: bool,
 }
 
+/// What became of the ports of a call, and since when they are blocked.
+#[derive(Debug, Clone)]
+pub struct Raised {
+    /// One for each port.
+    pub outcomes: Vec<Outcome>,
+    /// When the kernel acknowledged the cordon, or the window was found in force.
+    pub acknowledged: Instant,
+}
+
 /// Raises cordons, all in one transaction; ports in a window are left alone.
 ///
 /// # Errors
 /// Then nothing of this call is in force, or, where even that failed, the kernel's timer
 /// ends it.
-pub fn raise(
-    firewall: &mut impl Firewall,
-    cordons: &[Cordon],
-) -> Result<Vec<Outcome>, WindowError> {
+pub fn raise(firewall: &mut impl Firewall, cordons: &[Cordon]) -> Result<Raised, WindowError> {
     let ports: Vec<u16> = cordons.iter().map(|cordon| cordon.port).collect();
     let _locks = lock::ports(&ports)?;
     let mut leftovers = Vec::new();
     let mut fresh = Vec::new();
     let mut outcomes = Vec::new();
+    let mut acknowledged = Instant::now();
     for cordon in cordons {
         match firewall.read(cordon.port)? {
             Some(Standing {
@@ -109,6 +116,7 @@ pub fn raise(
             .raise(&fresh, &leftovers)
             .map_err(WindowError::from)
             .and_then(|()| {
+                acknowledged = Instant::now();
                 fresh
                     .iter()
                     .map(|cordon| verify(firewall, cordon))
@@ -123,7 +131,10 @@ pub fn raise(
         }
     }
     outcomes.sort_by_key(|outcome| ports.iter().position(|port| *port == outcome.window.port));
-    Ok(outcomes)
+    Ok(Raised {
+        outcomes,
+        acknowledged,
+    })
 }
 
 /// Removes what a failed call has raised. If this fails too, the kernel's timer is left,

@@ -1,11 +1,14 @@
 //! Why a command failed: each with what the user can do, and the exit status it means.
 
 use super::Exit;
-use crate::cordon::PassError;
+use crate::clients::ProcessError;
+use crate::cordon::{DrainReport, PassError};
 use crate::firewall::FirewallError;
 use crate::lock::LockError;
+use crate::privilege;
 use crate::report::Failure;
 use crate::window::WindowError;
+use caps::Capability;
 use std::io;
 use std::path::PathBuf;
 
@@ -14,7 +17,7 @@ use std::path::PathBuf;
 pub enum CommandError {
     /// A capability is missing.
     #[error("{0} is missing: pgcordon changes the kernel's firewall")]
-    Capability(&'static str),
+    Capability(Capability),
     /// The window is longer than is allowed.
     #[error("a window of {asked} is longer than {most}")]
     TooLong {
@@ -63,9 +66,48 @@ pub enum CommandError {
     /// Signals could not be watched.
     #[error("cannot prepare the process: {0}")]
     Runtime(#[source] io::Error),
+    /// Sockets could not be listed.
+    #[error("cannot list the port's sockets: {0}")]
+    Sockets(#[source] io::Error),
+    /// Processes could not be looked at.
+    #[error(transparent)]
+    Processes(crate::clients::ProcessError),
+    /// Nobody could be found out about.
+    #[error(transparent)]
+    Survey(crate::drain::SurveyError),
+    /// An interface of the pass list.
+    #[error(transparent)]
+    Interface(#[from] crate::clients::InterfaceError),
+    /// The port belongs to another service.
+    #[error("port {port} is held by {name}, not by PostgreSQL")]
+    NotPostgres {
+        /// The port.
+        port: u16,
+        /// The process.
+        name: String,
+    },
+    /// With `--strict`: the drain was incomplete.
+    #[error("the drain was incomplete{}; the cordon is lifted again", who(drain.as_deref()))]
+    Strict {
+        /// What the drain has done.
+        drain: Option<Box<DrainReport>>,
+    },
     /// SIGINT or SIGTERM; what this call raised is lifted.
     #[error("interrupted; what this call raised is lifted")]
     Interrupted(Exit),
+}
+
+fn who(drain: Option<&DrainReport>) -> String {
+    let Some(drain) = drain else {
+        return String::new();
+    };
+    let pids = drain.stragglers.iter().filter_map(|peer| peer.pid);
+    let pids: Vec<String> = pids.map(|pid| pid.to_string()).collect();
+    match (&drain.unproven, pids.is_empty()) {
+        (Some(why), _) => format!(" ({why})"),
+        (None, false) => format!(" (backends {} are still there)", pids.join(", ")),
+        (None, true) => String::new(),
+    }
 }
 
 fn show(ports: &[u16]) -> String {
@@ -86,10 +128,9 @@ fn on(ports: &[u16]) -> String {
 /// # Errors
 /// The capability that is missing.
 pub fn check_privilege() -> Result<(), CommandError> {
-    use caps::{CapSet, Capability};
-    match caps::has_cap(None, CapSet::Effective, Capability::CAP_NET_ADMIN) {
-        Ok(true) => Ok(()),
-        _ => Err(CommandError::Capability("CAP_NET_ADMIN")),
+    match privilege::missing(&[Capability::CAP_NET_ADMIN]).first() {
+        None => Ok(()),
+        Some(missing) => Err(CommandError::Capability(*missing)),
     }
 }
 
@@ -124,6 +165,22 @@ impl CommandError {
                 "see pgcordon status; start one with pgcordon start --for 10m",
             ),
             Self::Interrupted(_) => ("interrupted", ""),
+            Self::Processes(ProcessError::Privilege(_)) => {
+                ("privilege", "run it as root, for example with sudo")
+            }
+            Self::Sockets(_) | Self::Processes(_) | Self::Survey(_) => (
+                "clients",
+                "the kernel needs sock_diag for TCP (CONFIG_INET_DIAG), and /proc must be mounted",
+            ),
+            Self::Interface(_) => ("pass-list", "see the names of interfaces with: ip address"),
+            Self::NotPostgres { .. } => (
+                "not-postgresql",
+                "check --port; to cordon it all the same, and drain it by sockets only, add --any-listener",
+            ),
+            Self::Strict { .. } => (
+                "incomplete",
+                "leave --strict out to keep the cordon, or give the drain more time with --drain-timeout",
+            ),
             Self::Runtime(_) => ("runtime", "check the limits of this shell: ulimit -a"),
             Self::Firewall(error) => Self::of_firewall(error, BY_HAND),
             Self::Window(WindowError::Firewall(error)) => Self::of_firewall(error, BY_HAND),
@@ -174,6 +231,7 @@ impl CommandError {
     pub fn exit(&self) -> Exit {
         match self {
             Self::Capability(_)
+            | Self::Processes(ProcessError::Privilege(_))
             | Self::Firewall(FirewallError::Privilege { .. })
             | Self::Window(WindowError::Firewall(FirewallError::Privilege { .. })) => {
                 Exit::Privilege
@@ -183,10 +241,18 @@ impl CommandError {
             | Self::Allow { .. }
             | Self::AllowFile { .. }
             | Self::PassList(_)
+            | Self::Interface(_)
+            | Self::NotPostgres { .. }
             | Self::WhichWindow { .. } => Exit::Usage,
             Self::NoWindow { .. } | Self::Window(WindowError::None { .. }) => Exit::NoWindow,
             Self::Interrupted(exit) => *exit,
-            Self::Window(_) | Self::Firewall(_) | Self::Runtime(_) => Exit::Failed,
+            Self::Window(_)
+            | Self::Firewall(_)
+            | Self::Runtime(_)
+            | Self::Sockets(_)
+            | Self::Processes(_)
+            | Self::Survey(_)
+            | Self::Strict { .. } => Exit::Failed,
         }
     }
 }

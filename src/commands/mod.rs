@@ -1,12 +1,18 @@
 //! One file for each command: a straight pipeline that reads like DESIGN.md section 3.
 
 mod allow;
+mod drain;
 mod error;
 mod exit;
 mod extend;
+mod hold;
 mod lift;
+mod listeners;
+mod plan;
+mod raise;
 mod request;
 mod select;
+mod signals;
 mod start;
 mod status;
 mod usage;
@@ -26,8 +32,19 @@ pub struct Context {
     pub began: Instant,
     /// The kernel's firewall.
     pub firewall: Nftables,
-    /// Whether stderr may be used for progress.
-    pub verbose: bool,
+    /// Whether nothing but warnings and errors is to be said.
+    pub quiet: bool,
+    /// How text for a human is coloured.
+    pub paint: Paint,
+}
+
+impl Context {
+    /// Says what has been done so far, on stderr: stdout is for the result.
+    pub fn progress(&self, text: &str) {
+        if !self.quiet {
+            Stream::Stderr.line(text);
+        }
+    }
 }
 
 /// Parses, runs one command, prints what it has to say, and tells the exit status.
@@ -43,7 +60,8 @@ pub fn main() -> ExitCode {
     let mut context = Context {
         began,
         firewall: Nftables::new(),
-        verbose: cli.global.verbose,
+        quiet: cli.global.quiet,
+        paint: Paint::choose(cli.global.color, Stream::Stderr),
     };
     let result = run(&mut context, &cli.command);
     print(&cli, name, result).into()
@@ -57,7 +75,9 @@ fn run(context: &mut Context, command: &Command) -> Result<(Report, Exit), Comma
         Command::Extend(extend) => extend::run(context, extend),
         Command::Lift(lift) => lift::run(context, lift),
         Command::Status(status) => status::run(context, status),
-        _ => Err(CommandError::NoWindow { ports: Vec::new() }),
+        Command::Hold(start) => hold::run(context, start),
+        Command::Drain(drain) => drain::run(context, drain),
+        Command::Plan(start) => plan::run(context, start),
     }
 }
 

@@ -2,6 +2,7 @@
 
 use super::CommandError;
 use crate::cli::{AllowEntry, Start};
+use crate::clients::interface_networks;
 use crate::cordon::{Cordon, Identity, PassList, show_duration};
 use ipnet::IpNet;
 use std::path::Path;
@@ -62,7 +63,7 @@ pub fn networks(entries: &[AllowEntry]) -> Result<Vec<IpNet>, CommandError> {
     for entry in entries {
         match entry {
             AllowEntry::Network(network) => networks.push(*network),
-            AllowEntry::Interface(_name) => {}
+            AllowEntry::Interface(name) => networks.extend(interface_networks(name)?),
             AllowEntry::File(path) => networks.extend(networks_of_file(path)?),
         }
     }

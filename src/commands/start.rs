@@ -1,33 +1,72 @@
 //! `pgcordon start`: cordon the port, cut remote clients, and return.
 
-use super::{CommandError, Context, Exit, request};
+use super::raise::{self, Plan};
+use super::signals::{Signals, block_on};
+use super::{CommandError, Context, Exit};
 use crate::cli::Start;
-use crate::cordon::show_duration;
-use crate::report::{Outcome, Report};
+use crate::drain::Order;
+use crate::report::Report;
 use crate::window;
 
-/// Raises the cordon, then drains.
+/// Raises the cordons, then drains.
 ///
 /// # Errors
 /// Then nothing of this call is in force.
 pub fn run(context: &mut Context, args: &Start) -> Result<(Report, Exit), CommandError> {
-    let cordons = request::cordons(args, "root", 0)?;
-    let outcomes = window::raise(&mut context.firewall, &cordons)?;
-    let mut report = Report::new("start", Outcome::AlreadyCordoned);
-    for (outcome, cordon) in outcomes.into_iter().zip(&cordons) {
-        if outcome.changed {
-            report.outcome = Outcome::Cordoned;
-            report.changed = true;
-        } else if outcome.window.remaining < cordon.length {
-            report.warnings.push(format!(
-                "the window on port {} ends in {}, before what was asked; pgcordon extend --for {} moves its end",
-                cordon.port,
-                show_duration(outcome.window.remaining),
-                humantime::format_duration(cordon.length)
-            ));
+    let mut plan = Plan::new(args)?;
+    block_on(async {
+        let mut signals = Signals::watch()?;
+        cordon_and_drain(context, "start", args, &mut plan, &mut signals).await
+    })
+}
+
+/// Raises what was planned and drains it; on a signal, what was raised is lifted.
+///
+/// # Errors
+/// Then nothing of this call is in force.
+pub async fn cordon_and_drain(
+    context: &mut Context,
+    command: &'static str,
+    args: &Start,
+    plan: &mut Plan,
+    signals: &mut Signals,
+) -> Result<(Report, Exit), CommandError> {
+    let report = raise::raise(context, command, plan)?;
+    let fresh = raised_here(plan, &report);
+    let ports: Vec<u16> = fresh
+        .iter()
+        .map(|number| plan.cordons[*number].port)
+        .collect();
+    let order = |number: &usize| plan.order(*number, args);
+    let orders: Vec<Order> = match args.no_drain {
+        true => Vec::new(),
+        false => fresh.iter().map(order).collect(),
+    };
+    let drained = tokio::select! {
+        biased;
+        exit = signals.next() => Err(exit),
+        drain = raise::drain_all(&orders) => Ok(drain),
+    };
+    let (report, exit) = match drained {
+        Ok(drain) => raise::conclude(report, drain),
+        Err(exit) => {
+            window::lift(&mut context.firewall, &ports)?;
+            return Err(CommandError::Interrupted(exit));
         }
-        report.windows.push(outcome.window);
+    };
+    if args.strict && exit == Exit::Incomplete {
+        window::lift(&mut context.firewall, &ports)?;
+        let drain = report.drain.map(Box::new);
+        return Err(CommandError::Strict { drain });
     }
-    report.blocked_after = Some(context.began.elapsed());
-    Ok((report, Exit::Done))
+    Ok((report, exit))
+}
+
+/// The numbers of the cordons that this call has raised.
+fn raised_here(plan: &Plan, report: &Report) -> Vec<usize> {
+    let ours = |number: &usize| {
+        let id = plan.cordons[*number].identity.id;
+        report.windows.iter().any(|window| window.identity.id == id)
+    };
+    (0..plan.cordons.len()).filter(ours).collect()
 }

@@ -116,6 +116,37 @@ pub struct DrainReport {
 }
 
 impl DrainReport {
+    /// Two drains of one call as one.
+    #[must_use]
+    pub fn and(mut self, other: Self) -> Self {
+        self.sql = match (self.sql, other.sql) {
+            (SqlOutcome::Used, sql) | (sql, SqlOutcome::Used) => sql,
+            (SqlOutcome::NotUsed(one), SqlOutcome::NotUsed(two)) if one == two => {
+                SqlOutcome::NotUsed(one)
+            }
+            (SqlOutcome::NotUsed(one), SqlOutcome::NotUsed(two)) => {
+                SqlOutcome::NotUsed(format!("{one}; {two}"))
+            }
+        };
+        self.backends.found += other.backends.found;
+        self.backends.ended += other.backends.ended;
+        self.backends.left += other.backends.left;
+        self.sockets.found += other.sockets.found;
+        self.sockets.destroyed += other.sockets.destroyed;
+        self.sockets.closing += other.sockets.closing;
+        self.sockets.left += other.sockets.left;
+        self.signalled += other.signalled;
+        self.spared.extend(other.spared);
+        self.stragglers.extend(other.stragglers);
+        self.unproven = match (self.unproven, other.unproven) {
+            (Some(one), Some(two)) => Some(format!("{one}; {two}")),
+            (one, two) => one.or(two),
+        };
+        self.took = self.took.max(other.took);
+        self.warnings.extend(other.warnings);
+        self
+    }
+
     /// Whether it was proven that nobody remote is left.
     #[must_use]
     pub fn is_complete(&self) -> bool {

@@ -13,9 +13,11 @@ use nix::sys::socket::{setsockopt, sockopt};
 use nix::sys::time::{TimeVal, TimeValLike};
 use std::ffi::{CStr, CString, c_char, c_void};
 use std::io;
-use std::os::fd::{AsRawFd, BorrowedFd};
+use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
 use std::ptr::NonNull;
 use std::time::Duration;
+use tokio::io::Interest;
+use tokio::io::unix::AsyncFd;
 
 /// The value of an expression's attribute.
 #[derive(Debug, Clone)]
@@ -250,4 +252,14 @@ pub fn configure(socket: &mnl::Socket, wait: Duration, room: usize) -> io::Resul
         setsockopt(&descriptor, sockopt::RcvBuf, &room)?;
     }
     Ok(())
+}
+
+/// A descriptor whose readiness tokio watches.
+///
+/// # Errors
+/// What the kernel says of the registration.
+pub fn watched(descriptor: OwnedFd) -> io::Result<AsyncFd<OwnedFd>> {
+    // SAFETY: an `OwnedFd` gives out the same open descriptor until it is dropped.
+    let registered = unsafe { AsyncFd::register_with_interest(descriptor, Interest::READABLE) };
+    Ok(registered?)
 }

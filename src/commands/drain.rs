@@ -1,0 +1,27 @@
+//! `pgcordon drain`: drain again under a window in force.
+
+use super::signals::block_on;
+use super::{CommandError, Context, Exit, raise, select};
+use crate::cli::Drain;
+use crate::report::{Outcome, Report};
+use crate::window;
+
+/// Drains the ports of windows again.
+///
+/// # Errors
+/// No window, or a missing privilege.
+pub fn run(context: &mut Context, args: &Drain) -> Result<(Report, Exit), CommandError> {
+    let firewall = &mut context.firewall;
+    let mut report = Report::new("drain", Outcome::Drained);
+    let mut orders = Vec::new();
+    for port in select::ports(firewall, &args.which)? {
+        let window = window::in_force(firewall, port)?;
+        orders.push(raise::order_under(&window, &args.pace, &args.postgres)?);
+        report.windows.push(window);
+    }
+    let drain = block_on(async { Ok(raise::drain_all(&orders).await) })?;
+    report.changed = drain.as_ref().is_some_and(|drain| {
+        drain.backends.ended > 0 || drain.sockets.destroyed > 0 || drain.signalled > 0
+    });
+    Ok(raise::conclude(report, drain))
+}

@@ -1,0 +1,107 @@
+//! `pgcordon hold`: cordon and drain in the foreground; Ctrl-C lifts.
+
+use super::raise::Plan;
+use super::signals::{Signals, block_on};
+use super::{CommandError, Context, Exit, start};
+use crate::cli::Start;
+use crate::cordon::show_duration;
+use crate::firewall::Firewall;
+use crate::report::{Outcome, Report, Stream};
+use crate::window::{self, WindowError};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use std::time::Duration;
+use tokio::signal::unix::{SignalKind, signal};
+
+/// Between two looks at the window: the live line shows whole seconds.
+const SECOND: Duration = Duration::from_secs(1);
+
+/// Raises, drains, waits for the end of the window, and lifts.
+///
+/// # Errors
+/// Then nothing of this call is in force.
+pub fn run(context: &mut Context, args: &Start) -> Result<(Report, Exit), CommandError> {
+    let mut plan = Plan::new(args)?;
+    for cordon in &plan.cordons {
+        let standing = context.firewall.read(cordon.port)?;
+        if standing.is_some_and(|standing| standing.window.is_some()) {
+            let port = cordon.port;
+            return Err(WindowError::Occupied { port }.into());
+        }
+    }
+    block_on(async {
+        let mut signals = Signals::watch()?;
+        // A lost terminal is nobody's wish to open the port: go on without it.
+        let mut hangup = signal(SignalKind::hangup()).map_err(CommandError::Runtime)?;
+        tokio::spawn(async move { while hangup.recv().await.is_some() {} });
+        let (report, exit) =
+            start::cordon_and_drain(context, "hold", args, &mut plan, &mut signals).await?;
+        hold(context, report, exit, &mut signals).await
+    })
+}
+
+/// Waits for the end of the windows, for someone who lifts them, or for a signal.
+async fn hold(
+    context: &mut Context,
+    report: Report,
+    exit: Exit,
+    signals: &mut Signals,
+) -> Result<(Report, Exit), CommandError> {
+    let ports: Vec<u16> = report.windows.iter().map(|window| window.port).collect();
+    let ids: Vec<u64> = report.windows.iter().map(|w| w.identity.id).collect();
+    context.progress(&report.to_text(context.paint));
+    let line = live_line(context);
+    loop {
+        let mut remaining = Duration::ZERO;
+        for port in &ports {
+            let standing = context.firewall.read(*port)?;
+            let window = standing.and_then(|standing| standing.window);
+            if let Some(window) = window.filter(|window| ids.contains(&window.identity.id)) {
+                remaining = remaining.max(window.remaining);
+            }
+        }
+        if remaining.is_zero() {
+            line.finish_and_clear();
+            break;
+        }
+        line.set_message(format!(
+            "{} left; Ctrl-C opens the port",
+            show_duration(remaining)
+        ));
+        tokio::select! {
+            exit = signals.next() => {
+                line.finish_and_clear();
+                window::lift(&mut context.firewall, &ports)?;
+                return Err(CommandError::Interrupted(exit));
+            }
+            () = tokio::time::sleep(remaining.min(SECOND)) => {}
+        }
+    }
+    // What is left are empty tables, unless someone has begun a new window meanwhile.
+    for port in &ports {
+        let standing = context.firewall.read(*port)?;
+        if standing.is_some_and(|standing| standing.window.is_none()) {
+            window::lift(&mut context.firewall, &[*port])?;
+        }
+    }
+    let mut ended = Report::new("hold", Outcome::Lifted);
+    ended.changed = true;
+    ended.blocked_after = report.blocked_after;
+    ended.drain = report.drain;
+    ended.warnings = report.warnings;
+    Ok((ended, exit))
+}
+
+/// The line that counts down, on a terminal.
+fn live_line(context: &Context) -> ProgressBar {
+    let target = if Stream::Stderr.is_terminal() && !context.quiet {
+        ProgressDrawTarget::stderr()
+    } else {
+        ProgressDrawTarget::hidden()
+    };
+    let style = ProgressStyle::with_template("{msg}");
+    let bar = ProgressBar::with_draw_target(None, target);
+    match style {
+        Ok(style) => bar.with_style(style),
+        Err(_) => bar,
+    }
+}

@@ -1,0 +1,65 @@
+//! `pgcordon plan`: what start would block, cut and let pass. It reads only.
+
+use super::raise;
+use super::signals::block_on;
+use super::{CommandError, Context, Exit};
+use crate::cli::Start;
+use crate::cordon::{Backends, DrainReport, Sockets};
+use crate::drain;
+use crate::firewall::Firewall;
+use crate::report::{Outcome, Report};
+use std::time::Duration;
+
+/// Lists every connection with what would happen to it.
+///
+/// # Errors
+/// What `start` would refuse before it touches anything.
+pub fn run(context: &mut Context, args: &Start) -> Result<(Report, Exit), CommandError> {
+    let plan = raise::Plan::new(args)?;
+    let mut report = Report::new("plan", Outcome::Planned);
+    let mut connections = Vec::new();
+    let mut drained: Option<DrainReport> = None;
+    for (number, listeners) in plan.listeners.iter().enumerate() {
+        let order = plan.order(number, args);
+        let standing = context.firewall.read(order.port)?;
+        report
+            .windows
+            .extend(standing.and_then(|standing| standing.window));
+        report.warnings.extend(listeners.warning.clone());
+        let survey = block_on(async {
+            let survey = drain::survey(&order).await;
+            survey.map_err(CommandError::Survey)
+        })?;
+        report.warnings.extend(survey.warnings.clone());
+        connections.extend(survey.connections.clone());
+        let found = planned(&survey);
+        drained = Some(match drained {
+            Some(before) => before.and(found),
+            None => found,
+        });
+    }
+    report.connections = Some(connections);
+    report.drain = drained;
+    Ok((report, Exit::Done))
+}
+
+/// A survey as the result of a drain that has not happened.
+fn planned(survey: &drain::Survey) -> DrainReport {
+    DrainReport {
+        sql: survey.sql.clone(),
+        backends: Backends {
+            found: survey.backends,
+            ..Backends::default()
+        },
+        sockets: Sockets {
+            found: survey.sockets,
+            ..Sockets::default()
+        },
+        signalled: 0,
+        spared: Vec::new(),
+        stragglers: Vec::new(),
+        unproven: None,
+        took: Duration::ZERO,
+        warnings: Vec::new(),
+    }
+}

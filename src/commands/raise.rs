@@ -1,0 +1,179 @@
+//! What `start` and `hold` have in common: cordon, then drain.
+
+use super::listeners::{self, Listeners};
+use super::{CommandError, Context, Exit, request};
+use crate::cli::{Pace, Postgres, Start};
+use crate::clients::Sockets;
+use crate::cordon::{Cordon, DrainReport, Window, show_duration};
+use crate::drain::{self, Access, Judge, Order};
+use crate::firewall::Nftables;
+use crate::privilege;
+use crate::report::{Outcome, Report};
+use crate::window;
+use futures_util::future::join_all;
+use std::time::Duration;
+
+/// A call of `start` or `hold` that was checked and has not touched anything yet.
+pub struct Plan {
+    /// What is to be cordoned, one for each port.
+    pub cordons: Vec<Cordon>,
+    /// Who listens there.
+    pub listeners: Vec<Listeners>,
+}
+
+impl Plan {
+    /// Checks a call.
+    ///
+    /// # Errors
+    /// Bad values, a listener that is not PostgreSQL, a missing privilege.
+    pub fn new(args: &Start) -> Result<Self, CommandError> {
+        let (by, by_uid) = privilege::author();
+        let cordons = request::cordons(args, &by, by_uid)?;
+        let of = |cordon: &Cordon| listeners::of(cordon.port, args.any_listener);
+        let listeners = cordons.iter().map(of).collect::<Result<_, _>>()?;
+        Ok(Self { cordons, listeners })
+    }
+
+    /// What is to be drained on the port of a number.
+    pub fn order(&self, number: usize, args: &Start) -> Order {
+        let cordon = &self.cordons[number];
+        let listeners = &self.listeners[number];
+        let farewell = args.pace.farewell.min(cordon.length);
+        Order {
+            farewell_is_running: !cordon.farewell.is_zero(),
+            ..order(cordon, listeners, farewell, &args.pace, &args.postgres)
+        }
+    }
+}
+
+/// What is to be drained on a port, with a farewell that has not begun.
+fn order(
+    cordon: &Cordon,
+    listeners: &Listeners,
+    farewell: Duration,
+    pace: &Pace,
+    postgres: &Postgres,
+) -> Order {
+    Order {
+        port: cordon.port,
+        pass: cordon.pass.clone(),
+        spared: Vec::new(),
+        farewell,
+        farewell_is_running: false,
+        timeout: pace.drain_timeout.min(cordon.length),
+        servers: listeners.servers.clone(),
+        foreign_listener: listeners.foreign.clone(),
+        access: access(postgres),
+    }
+}
+
+/// What is to be drained again under a window in force.
+///
+/// # Errors
+/// A missing privilege.
+pub fn order_under(
+    window: &Window,
+    pace: &Pace,
+    postgres: &Postgres,
+) -> Result<Order, CommandError> {
+    let listeners = listeners::of(window.port, true)?;
+    Ok(Order {
+        port: window.port,
+        pass: window.pass.clone(),
+        spared: window.flows.clone(),
+        farewell: pace.farewell.min(window.remaining),
+        farewell_is_running: false,
+        timeout: pace.drain_timeout.min(window.remaining),
+        servers: listeners.servers,
+        foreign_listener: listeners.foreign,
+        access: access(postgres),
+    })
+}
+
+fn access(postgres: &Postgres) -> Access {
+    Access {
+        socket_dir: postgres.socket_dir.clone(),
+        user: postgres.user.clone(),
+        database: postgres.database.clone(),
+        host: postgres.host,
+        passfile: postgres.passfile.clone(),
+    }
+}
+
+/// Raises what was planned, and reports it.
+///
+/// # Errors
+/// Then nothing of this call is in force.
+pub fn raise(
+    context: &mut Context,
+    command: &'static str,
+    plan: &mut Plan,
+) -> Result<Report, CommandError> {
+    for cordon in &mut plan.cordons {
+        // Where nobody remote is connected no farewell is needed, and none has to be ended,
+        // which would take the kernel longer than all the rest.
+        if cordon.farewell < cordon.length && !has_remote(cordon)? {
+            cordon.farewell = Duration::ZERO;
+        }
+    }
+    let raised = window::raise(&mut context.firewall, &plan.cordons)?;
+    let mut report = Report::new(command, Outcome::AlreadyCordoned);
+    report.blocked_after = Some(raised.acknowledged.duration_since(context.began));
+    for (outcome, cordon) in raised.outcomes.into_iter().zip(&plan.cordons) {
+        if outcome.changed {
+            report.outcome = Outcome::Cordoned;
+            report.changed = true;
+        } else if outcome.window.remaining < cordon.length {
+            report.warnings.push(format!(
+                "the window on port {} ends in {}, before what was asked; pgcordon extend --for {} moves its end",
+                cordon.port,
+                show_duration(outcome.window.remaining),
+                humantime::format_duration(cordon.length).to_string().replace(' ', "")
+            ));
+        }
+        report.windows.push(outcome.window);
+    }
+    for listeners in &plan.listeners {
+        report.warnings.extend(listeners.warning.clone());
+    }
+    Ok(report)
+}
+
+/// Whether a remote client has a socket of the port, in any state.
+fn has_remote(cordon: &Cordon) -> Result<bool, CommandError> {
+    let look = || -> std::io::Result<bool> {
+        let sockets = Sockets::open()?.connected(cordon.port)?;
+        let mut judge = Judge::new(cordon.pass.clone())?;
+        for socket in &sockets {
+            let counts = socket.state.is_open() || socket.state.is_closing();
+            if counts && judge.cuts(socket)? {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    };
+    look().map_err(CommandError::Sockets)
+}
+
+/// Drains ports at the same time.
+pub async fn drain_all(orders: &[Order]) -> Option<DrainReport> {
+    let drains = orders.iter().map(async |order| {
+        let mut firewall = Nftables::new();
+        drain::drain(&mut firewall, order).await
+    });
+    join_all(drains).await.into_iter().reduce(DrainReport::and)
+}
+
+/// Puts what a drain has done into a report, and tells the exit status.
+pub fn conclude(mut report: Report, drain: Option<DrainReport>) -> (Report, Exit) {
+    let complete = drain.as_ref().is_none_or(DrainReport::is_complete);
+    if let Some(drain) = drain {
+        report.warnings.extend(drain.warnings.clone());
+        report.drain = Some(drain);
+    }
+    if complete {
+        return (report, Exit::Done);
+    }
+    report.outcome = Outcome::Incomplete;
+    (report, Exit::Incomplete)
+}

@@ -1,0 +1,75 @@
+//! Who is remote: decided here, for rows and sockets alike.
+
+use crate::clients::{Locality, Socket};
+use crate::cordon::{Fate, PassList};
+use std::io;
+use std::net::SocketAddr;
+
+/// Decides what happens to a connection by the client's address.
+pub struct Judge {
+    locality: Locality,
+    pass: PassList,
+    spared: Vec<SocketAddr>,
+}
+
+impl Judge {
+    /// A judge for one window.
+    ///
+    /// # Errors
+    /// What the kernel says of a routing socket.
+    pub fn new(pass: PassList) -> io::Result<Self> {
+        Ok(Self {
+            locality: Locality::open()?,
+            pass,
+            spared: Vec::new(),
+        })
+    }
+
+    /// Lets existing flows through.
+    pub fn spare(&mut self, flows: impl IntoIterator<Item = SocketAddr>) {
+        self.spared.extend(flows);
+    }
+
+    /// What happens to the connection of a client; `interface` is that of its socket, which
+    /// counts for link-local addresses, or 0.
+    ///
+    /// # Errors
+    /// When the kernel's routing cannot be asked.
+    pub fn fate(&mut self, client: SocketAddr, interface: u32) -> io::Result<Fate> {
+        let address = client.ip().to_canonical();
+        if self.locality.is_local(address, interface)? {
+            return Ok(Fate::Local);
+        }
+        if self.pass.contains(address) {
+            return Ok(Fate::Pass);
+        }
+        let spared = |flow: &SocketAddr| flow.ip() == address && flow.port() == client.port();
+        if self.spared.iter().any(spared) {
+            return Ok(Fate::Spared);
+        }
+        Ok(Fate::Cut)
+    }
+
+    /// Whether a socket's connection is to be cut.
+    ///
+    /// # Errors
+    /// As [`Judge::fate`].
+    pub fn cuts(&mut self, socket: &Socket) -> io::Result<bool> {
+        Ok(self.fate(socket.remote, socket.interface)? == Fate::Cut)
+    }
+
+    /// Whether a socket's own address is still on this host: to no other one can an answer
+    /// be sent.
+    ///
+    /// # Errors
+    /// As [`Judge::fate`].
+    pub fn is_own(&mut self, socket: &Socket) -> io::Result<bool> {
+        self.locality
+            .is_local(socket.local.ip().to_canonical(), socket.interface)
+    }
+
+    /// Forgets what the routing said: addresses come and go.
+    pub fn look_again(&mut self) {
+        self.locality.forget();
+    }
+}

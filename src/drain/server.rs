@@ -1,0 +1,161 @@
+//! The rung of SQL: one session with each server that listens on the port.
+
+use super::Order;
+use crate::clients::Process;
+use crate::cordon::Peer;
+use crate::postgres::{Row, Session, StatementError, Target};
+use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+use tokio::task::JoinSet;
+
+/// How long login and each statement may take.
+pub const PATIENCE: Duration = Duration::from_secs(3);
+
+/// Between two tries where the server may let us in soon.
+const PAUSE: Duration = Duration::from_millis(100);
+
+/// A server and how far SQL has come with it.
+pub struct Server {
+    /// Its postmaster.
+    pub process: Process,
+    /// How far SQL has come.
+    pub state: State,
+    /// Whether rows were ever read to their end.
+    pub answered: bool,
+    /// The pids on this host of those that the server counts by its own.
+    pub host_pids: HashMap<i32, i32>,
+}
+
+/// How far SQL has come with a server.
+pub enum State {
+    /// Not needed so far.
+    Idle,
+    /// A question is under way.
+    Asking,
+    /// The session waits for its next statement.
+    Ready(Session),
+    /// SQL cannot be had.
+    Unavailable {
+        /// Why, in words.
+        why: String,
+        /// Whether it may be had soon: slots become free.
+        passing: bool,
+        /// When that was found.
+        at: Instant,
+    },
+}
+
+/// What a server has said.
+pub enum Answer {
+    /// Its rows.
+    Rows(Session, Vec<Row>),
+    /// What became of each `pg_terminate_backend`.
+    Told(Session, Vec<(i32, Result<bool, StatementError>)>),
+    /// Nothing.
+    Failed {
+        /// Why, in words.
+        why: String,
+        /// Whether another try may succeed soon.
+        passing: bool,
+    },
+}
+
+/// Questions under way, with the number of the server.
+pub type Questions = JoinSet<(usize, Answer)>;
+
+impl Server {
+    /// A server that was not asked yet.
+    pub fn new(process: Process) -> Self {
+        Self {
+            process,
+            state: State::Idle,
+            answered: false,
+            host_pids: HashMap::new(),
+        }
+    }
+
+    /// Whether a new session is worth a try now.
+    pub fn may_be_asked(&self) -> bool {
+        match &self.state {
+            State::Idle => true,
+            State::Unavailable { passing, at, .. } => *passing && at.elapsed() >= PAUSE,
+            State::Asking | State::Ready(_) => false,
+        }
+    }
+
+    /// Opens a session and reads the rows.
+    pub fn ask(&mut self, number: usize, order: &Order, questions: &mut Questions) {
+        let target = order.access.target(self.process.pid, order.port);
+        self.state = State::Asking;
+        questions.spawn(async move { (number, open(target).await) });
+    }
+
+    /// Reads the rows again, if there is a session.
+    pub fn ask_again(&mut self, number: usize, questions: &mut Questions) {
+        if let State::Ready(session) = std::mem::replace(&mut self.state, State::Asking) {
+            questions.spawn(async move { (number, rows(session).await) });
+        }
+    }
+
+    /// Tells backends to end, if there is a session.
+    pub fn tell(&mut self, number: usize, pids: Vec<i32>, questions: &mut Questions) {
+        if let State::Ready(session) = std::mem::replace(&mut self.state, State::Asking) {
+            questions.spawn(async move {
+                let told = session.terminate(&pids).await;
+                (number, Answer::Told(session, told))
+            });
+        }
+    }
+}
+
+async fn open(target: Target) -> Answer {
+    match Session::open(&target, PATIENCE).await {
+        Ok(session) => rows(session).await,
+        Err(error) => Answer::Failed {
+            passing: error.is_passing(),
+            why: error.to_string(),
+        },
+    }
+}
+
+async fn rows(session: Session) -> Answer {
+    match session.rows().await {
+        Ok(rows) if rows.iter().any(|row| row.hidden) => Answer::Failed {
+            why: format!(
+                "rows of pg_stat_activity are hidden from role \"{}\"; name a superuser with --pg-user",
+                session.role()
+            ),
+            passing: false,
+        },
+        Ok(rows) => Answer::Rows(session, rows),
+        Err(error) => Answer::Failed {
+            why: error.to_string(),
+            passing: false,
+        },
+    }
+}
+
+/// The client of a row; `None` for Unix sockets and the server's own processes.
+pub fn client(row: &Row) -> Option<SocketAddr> {
+    Some(SocketAddr::new(
+        row.client?.to_canonical(),
+        row.client_port?,
+    ))
+}
+
+/// A row as it is reported.
+pub fn peer(port: u16, pid: Option<i32>, row: &Row) -> Peer {
+    Peer {
+        port,
+        pid,
+        role: row.role.clone(),
+        database: row.database.clone(),
+        application: row.application.clone(),
+        client: client(row),
+        state: row.state.clone(),
+        wait: row.wait.clone(),
+        since: row.since,
+        query: row.query.clone(),
+    }
+}

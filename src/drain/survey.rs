@@ -1,0 +1,150 @@
+//! Who is connected, and what a drain would do with each: the same judgement, no change.
+
+use super::server::{self, PATIENCE};
+use super::{Judge, Order, nobody};
+use crate::clients::{self, PortInodes, RowKey, Socket, Sockets};
+use crate::cordon::{Connection, Fate, Peer, SqlOutcome};
+use crate::postgres::{Row, Session, SessionError};
+use std::collections::HashSet;
+use std::io;
+
+/// What a survey has found.
+#[derive(Debug, Clone)]
+pub struct Survey {
+    /// Everybody who is connected, and who would be cut first.
+    pub connections: Vec<Connection>,
+    /// Remote rows.
+    pub backends: usize,
+    /// Remote sockets.
+    pub sockets: usize,
+    /// Whether SQL could be used.
+    pub sql: SqlOutcome,
+    /// What the user should know.
+    pub warnings: Vec<String>,
+}
+
+/// Why nothing could be found out.
+#[derive(Debug, thiserror::Error)]
+pub enum SurveyError {
+    /// Sockets or routing.
+    #[error("cannot list the port's sockets: {0}")]
+    Sockets(#[from] io::Error),
+    /// Processes.
+    #[error(transparent)]
+    Processes(#[from] clients::ProcessError),
+}
+
+/// Lists every connection of a port.
+///
+/// # Errors
+/// When sockets or processes cannot be listed; that SQL cannot be had is in the survey.
+pub async fn survey(order: &Order) -> Result<Survey, SurveyError> {
+    let mut sockets = Sockets::open()?;
+    let mut judge = Judge::new(order.pass.clone())?;
+    judge.spare(order.spared.iter().copied());
+    let mut connected = sockets.connected(order.port)?;
+    connected.retain(|socket| socket.state.is_open());
+    let inodes = PortInodes::new(&sockets.listening(order.port)?, &connected);
+    let mut survey = Survey {
+        connections: Vec::new(),
+        backends: 0,
+        sockets: 0,
+        sql: SqlOutcome::Used,
+        warnings: Vec::new(),
+    };
+    let mut rows = Vec::new();
+    let mut backends = Vec::new();
+    for process in &order.servers {
+        backends.extend(clients::backends(process, &inodes)?);
+        let target = order.access.target(process.pid, order.port);
+        match ask(&target).await {
+            Ok((found, prepared)) => {
+                rows.extend(found);
+                if prepared > 0 {
+                    survey.warnings.push(format!(
+                        "{prepared} prepared transactions survive a drain and keep their locks; see pg_prepared_xacts"
+                    ));
+                }
+            }
+            Err(error) => survey.sql = SqlOutcome::NotUsed(error.to_string()),
+        }
+    }
+    if let Some(why) = &order.foreign_listener {
+        survey.sql = SqlOutcome::NotUsed(why.clone());
+    }
+
+    let mut shown = HashSet::new();
+    for joined in clients::join(&connected, &backends, &rows, key) {
+        let socket = joined.socket;
+        let fate = judge.fate(socket.remote, socket.interface)?;
+        survey.sockets += usize::from(fate == Fate::Cut);
+        let pid = joined.backend.map(|backend| backend.pid);
+        let peer = match joined.row {
+            Some(row) => {
+                shown.insert(row.pid);
+                survey.backends += usize::from(fate == Fate::Cut);
+                server::peer(order.port, pid.or(Some(row.pid)), row)
+            }
+            None => Peer {
+                pid,
+                state: stage(socket, joined.backend),
+                ..nobody(order.port, Some(socket.remote))
+            },
+        };
+        survey.connections.push(connection(peer, fate));
+    }
+    for row in rows.iter().filter(|row| !shown.contains(&row.pid)) {
+        let fate = match server::client(row) {
+            Some(client) => judge.fate(client, 0)?,
+            // Unix-socket clients; the server's own processes are nobody's connection.
+            None if row.backend_type == "client backend" => Fate::Local,
+            None => continue,
+        };
+        survey.backends += usize::from(fate == Fate::Cut);
+        let peer = server::peer(order.port, Some(row.pid), row);
+        survey.connections.push(connection(peer, fate));
+    }
+    survey
+        .connections
+        .sort_by_key(|c| (c.fate as u8, c.peer.pid));
+    Ok(survey)
+}
+
+async fn ask(target: &crate::postgres::Target) -> Result<(Vec<Row>, usize), SessionError> {
+    let session = Session::open(target, PATIENCE).await?;
+    let rows = session.rows().await.map_err(SessionError::Check)?;
+    let prepared = session.prepared_transactions().await;
+    Ok((rows, prepared.map_err(SessionError::Check)?))
+}
+
+fn key(row: &Row) -> Option<RowKey> {
+    Some(RowKey {
+        pid: row.pid,
+        client: server::client(row)?,
+    })
+}
+
+/// What a connection without a row is doing.
+fn stage(socket: &Socket, backend: Option<&clients::Backend>) -> String {
+    match backend {
+        _ if socket.is_unaccepted() => "not yet accepted".to_owned(),
+        Some(backend) if backend.stage == clients::Stage::Startup => "in startup".to_owned(),
+        Some(backend) => backend.title.trim().to_owned(),
+        None => "open".to_owned(),
+    }
+}
+
+fn connection(peer: Peer, fate: Fate) -> Connection {
+    let why = match (fate, peer.client) {
+        (Fate::Local, None) => "it came through the Unix socket",
+        (Fate::Local, Some(_)) => "this host's routing calls its address local",
+        (Fate::Pass, _) => "its address is on the pass list",
+        (Fate::Spared, _) => "its flow is let through",
+        (Fate::Cut, _) => "it is remote",
+    };
+    Connection {
+        peer,
+        fate,
+        why: why.to_owned(),
+    }
+}
