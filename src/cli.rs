@@ -3,7 +3,7 @@
 
 use crate::cordon::{
     DEFAULT_DRAIN_TIMEOUT, DEFAULT_FAREWELL, DEFAULT_MAX_WINDOW, PassError, PassList, Reason,
-    Verdict, parse_duration,
+    Spare, Verdict, parse_duration,
 };
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use ipnet::IpNet;
@@ -143,6 +143,19 @@ pub struct Start {
     /// Let an address, a network, an interface's networks or a file's networks through
     #[arg(long, value_name = "ADDR|CIDR|interface:NAME|@FILE")]
     pub allow: Vec<AllowEntry>,
+    /// Let standbys that are connected now stay and come back: their addresses pass
+    #[arg(long)]
+    pub allow_replication: bool,
+    /// Cut synchronous standbys too, after all others, although local commits will wait
+    #[arg(long, conflicts_with_all = ["allow_replication", "no_drain"])]
+    pub cut_standbys: bool,
+    /// Let existing connections stay that match; new ones are blocked
+    #[arg(
+        long,
+        value_name = "role=R|database=D|application=A",
+        conflicts_with = "no_drain"
+    )]
+    pub spare: Vec<Spare>,
     /// What remote packets meet
     #[arg(long, value_enum, default_value = "drop")]
     pub verdict: Verdict,
@@ -150,7 +163,7 @@ pub struct Start {
     #[arg(long, value_name = "TEXT")]
     pub reason: Option<Reason>,
     /// Leave existing connections alone and block only new ones
-    #[arg(long, conflicts_with_all = ["farewell", "drain_timeout"])]
+    #[arg(long, conflicts_with_all = ["farewell", "drain_timeout", "cancel_first", "allow_replication"])]
     pub no_drain: bool,
     /// Lift the cordon again if the drain is incomplete (status 1)
     #[arg(long, conflicts_with = "no_drain")]
@@ -178,6 +191,9 @@ pub struct Pace {
     /// How long to wait until nobody remote is left
     #[arg(long, value_name = "DURATION", value_parser = parse_duration, default_value = "10s", allow_hyphen_values = true)]
     pub drain_timeout: Duration,
+    /// Cancel running statements first, and give them so long to end
+    #[arg(long, value_name = "DURATION", value_parser = window_length, allow_hyphen_values = true)]
+    pub cancel_first: Option<Duration>,
 }
 
 impl Default for Pace {
@@ -185,6 +201,7 @@ impl Default for Pace {
         Self {
             farewell: DEFAULT_FAREWELL,
             drain_timeout: DEFAULT_DRAIN_TIMEOUT,
+            cancel_first: None,
         }
     }
 }

@@ -7,6 +7,7 @@
 //! through pidfds. Normally a backend is told first and its socket left alone, so that its
 //! last message and the close arrive; a socket is destroyed first where they cannot.
 
+mod choices;
 mod judge;
 mod server;
 mod survey;
@@ -19,11 +20,12 @@ use crate::clients::{
     self, Backend, DestroyError, Destroyed, PortInodes, Process, Socket, Sockets, Stage, State,
     sessions_without_socket,
 };
-use crate::cordon::{Backends, DrainReport, Fate, PassList, Peer, SqlOutcome};
+use crate::cordon::{Backends, DrainReport, Fate, PassList, Peer, SqlOutcome, Staying};
 use crate::firewall::Firewall;
 use crate::postgres::{Row, Target};
 use crate::window;
-use server::{Answer, Questions, Server};
+use ipnet::IpNet;
+use server::{Answer, Facts, Questions, Server};
 use std::collections::{HashMap, HashSet};
 use std::io;
 use std::net::{IpAddr, SocketAddr};
@@ -59,6 +61,10 @@ pub struct Order {
     pub farewell: Duration,
     /// Whether the cordon was raised with this farewell just now.
     pub farewell_is_running: bool,
+    /// Who stays beside the pass list.
+    pub staying: Staying,
+    /// For how long cancelled statements may take to end before their backends are told.
+    pub cancel_first: Option<Duration>,
     /// When what is left are stragglers.
     pub timeout: Duration,
     /// The postmasters that listen on the port.
@@ -113,6 +119,8 @@ enum DrainError {
     Process(#[from] clients::ProcessError),
     #[error(transparent)]
     Window(#[from] window::WindowError),
+    #[error("--spare needs SQL to know whose connections stay, and it cannot be had: {0}")]
+    Spare(String),
 }
 
 /// Ends every remote connection of a port, and proves it.
@@ -133,6 +141,7 @@ pub async fn drain(firewall: &mut impl Firewall, order: &Order) -> DrainReport {
             spared: Vec::new(),
             stragglers: Vec::new(),
             unproven: Some(error.to_string()),
+            refused: None,
             took: began.elapsed(),
             warnings: Vec::new(),
         },
@@ -157,8 +166,14 @@ struct Ladder<'a, F> {
     owned: HashSet<u32>,
     /// Sockets with a send queue, by cookie.
     queues: HashMap<u64, Queue>,
+    /// Whether statements were cancelled.
+    has_cancelled: bool,
     /// Backends that wait until it is clear whether their client reads.
     held: Vec<Held>,
+    /// Backends that are told after all others, by server and the server's own pid.
+    last: Vec<(usize, i32)>,
+    /// Connections that were let through.
+    spared: Vec<Peer>,
     signalled: usize,
     /// The sockets of the last look.
     left: Left,
@@ -209,7 +224,7 @@ impl<'a, F: Firewall> Ladder<'a, F> {
             firewall,
             order,
             began,
-            deadline: began + order.timeout,
+            deadline: began + order.timeout + order.cancel_first.unwrap_or_default(),
             farewell,
             judge,
             sockets: Sockets::open().map_err(DrainError::Scan)?,
@@ -220,7 +235,10 @@ impl<'a, F: Firewall> Ladder<'a, F> {
             destroyed: HashSet::new(),
             owned: HashSet::new(),
             queues: HashMap::new(),
+            has_cancelled: false,
             held: Vec::new(),
+            last: Vec::new(),
+            spared: Vec::new(),
             signalled: 0,
             left: Left::default(),
             warnings: Vec::new(),
@@ -233,6 +251,10 @@ impl<'a, F: Firewall> Ladder<'a, F> {
         while !self.is_quiet() && !self.farewell_is_over() {
             self.ask_servers();
             self.event(self.farewell_end()).await?;
+            self.look()?;
+        }
+        while !self.chosen() && !self.is_quiet() {
+            self.event(self.deadline).await?;
             self.look()?;
         }
         self.end_farewell()?;
@@ -301,10 +323,17 @@ impl<'a, F: Firewall> Ladder<'a, F> {
                     at: Instant::now(),
                 };
             }
-            Answer::Rows(session, rows) => {
-                server.answered = true;
+            Answer::Rows(session, facts) => {
                 server.state = server::State::Ready(session);
-                let pids = self.meet(number, &rows)?;
+                if !server.answered {
+                    server.answered = true;
+                    self.let_through(number, &facts)?;
+                }
+                let pids = self.meet(number, &facts.rows)?;
+                self.cancel_or_tell(number, pids)?;
+            }
+            Answer::Cancelled(session, pids) => {
+                server.state = server::State::Ready(session);
                 self.tell(number, pids)?;
             }
             Answer::Told(session, told) => {
@@ -317,6 +346,46 @@ impl<'a, F: Firewall> Ladder<'a, F> {
                         self.owned.clear();
                     }
                 }
+            }
+        }
+        Ok(())
+    }
+
+    /// Lets those through who stay although they are remote.
+    fn let_through(&mut self, number: usize, facts: &Facts) -> Result<(), DrainError> {
+        let port = self.order.port;
+        let choices = choices::choose(&mut self.judge, self.order, facts);
+        let choices = choices.map_err(DrainError::Routing)?;
+        if !choices.pass.is_empty() {
+            let networks: Vec<IpNet> = choices.pass.iter().copied().map(IpNet::from).collect();
+            window::allow(self.firewall, port, &networks, false)?;
+            self.judge.allow(&choices.pass);
+        }
+        if !choices.spared.is_empty() {
+            window::spare(self.firewall, port, choices.spared.clone())?;
+            let is_spared = |row: &&Row| {
+                server::client(row).is_some_and(|client| choices.spared.contains(&client))
+            };
+            let spared = facts.rows.iter().filter(is_spared);
+            self.spared
+                .extend(spared.map(|row| server::peer(port, Some(row.pid), row)));
+            self.judge.spare(choices.spared);
+        }
+        self.last
+            .extend(choices.last.iter().map(|pid| (number, *pid)));
+        choices
+            .warnings
+            .into_iter()
+            .for_each(|text| self.warn(text));
+        self.remote_again()
+    }
+
+    /// Judges the sockets of the last look again: some may stay by now.
+    fn remote_again(&mut self) -> Result<(), DrainError> {
+        let mut open = std::mem::take(&mut self.left.open);
+        for socket in open.drain(..) {
+            if self.judge.cuts(&socket).map_err(DrainError::Routing)? {
+                self.left.open.push(socket);
             }
         }
         Ok(())
@@ -348,6 +417,9 @@ impl<'a, F: Firewall> Ladder<'a, F> {
             }
             self.owned.extend(socket.map(|socket| socket.inode));
             let cookie = socket.map(Socket::cookie);
+            if self.last.contains(&(number, row.pid)) {
+                continue; // Told after all others.
+            }
             match cookie.filter(|cookie| self.may_not_be_read(*cookie)) {
                 Some(cookie) => self.held.push(Held {
                     server: number,
@@ -379,6 +451,37 @@ impl<'a, F: Firewall> Ladder<'a, F> {
                 .map_err(DrainError::Watch)?;
         }
         Ok(Some(pid))
+    }
+
+    /// Cancels statements first, if that is asked; else tells backends to end.
+    fn cancel_or_tell(&mut self, number: usize, pids: Vec<i32>) -> Result<(), DrainError> {
+        match self.order.cancel_first {
+            Some(patience) if !pids.is_empty() && !self.has_cancelled => {
+                self.has_cancelled = true;
+                self.servers[number].cancel(number, pids, patience, &mut self.questions);
+                Ok(())
+            }
+            _ => self.tell(number, pids),
+        }
+    }
+
+    /// Tells those that are to be cut last, when all others have ended or the farewell is
+    /// over.
+    fn tell_last(&mut self) -> Result<(), DrainError> {
+        let others = self.watch.alive() > self.last.len();
+        if self.last.is_empty() || (others && !self.farewell_is_over()) {
+            return Ok(());
+        }
+        for number in 0..self.servers.len() {
+            if !matches!(self.servers[number].state, server::State::Ready(_)) {
+                continue;
+            }
+            let (now, later): (Vec<_>, Vec<_>) =
+                self.last.iter().partition(|(server, _)| *server == number);
+            self.last = later;
+            self.tell(number, now.into_iter().map(|(_, pid)| pid).collect())?;
+        }
+        Ok(())
     }
 
     /// Tells backends of a server to end, by SQL.
@@ -424,13 +527,14 @@ impl<'a, F: Firewall> Ladder<'a, F> {
                 || socket.state == State::SynReceived
                 || self.is_stuck(&socket)
                 || !self.judge.is_own(&socket).map_err(DrainError::Routing)?;
-            if over || unreachable {
+            if (over && self.chosen()) || unreachable {
                 self.destroy(&socket);
             }
             left.open.push(socket);
         }
         self.left = left;
         self.release_held()?;
+        self.tell_last()?;
         self.look_for_owners()
     }
 
@@ -514,15 +618,18 @@ impl<'a, F: Firewall> Ladder<'a, F> {
         if !self.left.open.iter().any(|socket| unknown(&socket)) || !self.sql_had_its_turn() {
             return Ok(());
         }
+        let chosen = self.chosen();
         let listening = self.sockets.listening(self.order.port);
         let listening = listening.map_err(DrainError::Scan)?;
         let inodes = PortInodes::new(&listening, &self.left.open);
         for number in 0..self.servers.len() {
             for backend in clients::backends(&self.servers[number].process, &inodes)? {
-                self.end_backend(backend)?;
+                if chosen || backend.stage == Stage::Startup {
+                    self.end_backend(backend)?;
+                }
             }
         }
-        Ok(())
+        self.check_spare()
     }
 
     /// Whether SQL has answered, has failed, or has had time enough.
@@ -531,6 +638,29 @@ impl<'a, F: Firewall> Ladder<'a, F> {
             server.answered || matches!(server.state, server::State::Unavailable { .. })
         };
         self.servers.iter().all(had) || self.began.elapsed() >= SQL_GOES_FIRST
+    }
+
+    /// Whether it is known who stays: nobody past the startup is cut before that.
+    fn chosen(&self) -> bool {
+        if self.order.staying.spare.is_empty() {
+            return self.sql_had_its_turn();
+        }
+        self.servers.iter().all(|server| server.answered)
+    }
+
+    /// `--spare` without SQL: nobody may be cut, since nobody knows who is meant.
+    fn check_spare(&self) -> Result<(), DrainError> {
+        if self.chosen() {
+            return Ok(());
+        }
+        for server in &self.servers {
+            if let server::State::Unavailable { why, passing, .. } = &server.state
+                && (!passing || self.began.elapsed() > server::PATIENCE)
+            {
+                return Err(DrainError::Spare(why.clone()));
+            }
+        }
+        Ok(())
     }
 
     /// Ends one backend without SQL.
@@ -678,7 +808,7 @@ impl<'a, F: Firewall> Ladder<'a, F> {
                 return Ok(false);
             };
             let rows = match &answer {
-                Answer::Rows(_, rows) if answering == number => self.count_remote(rows)?,
+                Answer::Rows(_, facts) if answering == number => self.count_remote(&facts.rows)?,
                 _ => 1,
             };
             self.hear(answering, answer)?;
@@ -748,9 +878,10 @@ impl<'a, F: Firewall> Ladder<'a, F> {
         }
         let found = self.watch.found();
         let left = self.watch.alive();
-        let unproven = match climbed {
-            Err(error) => Some(error.to_string()),
-            Ok(()) => self.order.foreign_listener.clone(),
+        let (unproven, refused) = match climbed {
+            Err(error @ DrainError::Spare(_)) => (None, Some(error.to_string())),
+            Err(error) => (Some(error.to_string()), None),
+            Ok(()) => (self.order.foreign_listener.clone(), None),
         };
         DrainReport {
             sql: self.sql_outcome(),
@@ -766,9 +897,10 @@ impl<'a, F: Firewall> Ladder<'a, F> {
                 left: self.left.open.len(),
             },
             signalled: self.signalled,
-            spared: Vec::new(),
+            spared: std::mem::take(&mut self.spared),
             stragglers,
             unproven,
+            refused,
             took: self.began.elapsed(),
             warnings: std::mem::take(&mut self.warnings),
         }

@@ -262,14 +262,13 @@ pub fn extend(
     if total > most && remaining > window.remaining {
         return Err(WindowError::TooLong { port, total, most });
     }
-    let identity = window.identity;
-    firewall.change(
-        port,
-        &Change::End {
-            identity,
-            remaining,
-        },
-    )?;
+    let change = Change::End {
+        identity: window.identity,
+        remaining,
+        spared: window.spared,
+        closing: window.closing,
+    };
+    firewall.change(port, &change)?;
     let window = in_force(firewall, port)?;
     let mut faults = Vec::new();
     check_timeout(&window, remaining, &mut faults);
@@ -316,6 +315,20 @@ pub fn allow(
         window,
         changed: true,
     })
+}
+
+/// Lets existing connections through to the end of the window.
+///
+/// # Errors
+/// No window, or the firewall's word.
+pub fn spare(
+    firewall: &mut impl Firewall,
+    port: u16,
+    flows: Vec<SocketAddr>,
+) -> Result<(), WindowError> {
+    let _lock = lock::ports(&[port])?;
+    let remaining = in_force(firewall, port)?.remaining;
+    Ok(firewall.change(port, &Change::Spare { flows, remaining })?)
 }
 
 /// Ends windows now, and removes what is left of old ones. Returns the windows that were

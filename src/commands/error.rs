@@ -86,6 +86,14 @@ pub enum CommandError {
         /// The process.
         name: String,
     },
+    /// `--spare` without SQL.
+    #[error(
+        "{why}; the cordon is lifted again, and nobody but clients that were logging in was cut"
+    )]
+    Spare {
+        /// Why.
+        why: String,
+    },
     /// With `--strict`: the drain was incomplete.
     #[error("the drain was incomplete{}; the cordon is lifted again", who(drain.as_deref()))]
     Strict {
@@ -177,6 +185,10 @@ impl CommandError {
                 "not-postgresql",
                 "check --port; to cordon it all the same, and drain it by sockets only, add --any-listener",
             ),
+            Self::Spare { .. } => (
+                "spare",
+                "make SQL work (see the message), or leave --spare out",
+            ),
             Self::Strict { .. } => (
                 "incomplete",
                 "leave --strict out to keep the cordon, or give the drain more time with --drain-timeout",
@@ -252,6 +264,7 @@ impl CommandError {
             | Self::Sockets(_)
             | Self::Processes(_)
             | Self::Survey(_)
+            | Self::Spare { .. }
             | Self::Strict { .. } => Exit::Failed,
         }
     }

@@ -59,6 +59,7 @@ fn planned(survey: &drain::Survey) -> DrainReport {
         spared: Vec::new(),
         stragglers: Vec::new(),
         unproven: None,
+        refused: None,
         took: Duration::ZERO,
         warnings: Vec::new(),
     }

@@ -4,7 +4,7 @@ use super::listeners::{self, Listeners};
 use super::{CommandError, Context, Exit, request};
 use crate::cli::{Pace, Postgres, Start};
 use crate::clients::Sockets;
-use crate::cordon::{Cordon, DrainReport, Window, show_duration};
+use crate::cordon::{Cordon, DrainReport, Staying, Window, show_duration};
 use crate::drain::{self, Access, Judge, Order};
 use crate::firewall::Nftables;
 use crate::privilege;
@@ -41,6 +41,11 @@ impl Plan {
         let farewell = args.pace.farewell.min(cordon.length);
         Order {
             farewell_is_running: !cordon.farewell.is_zero(),
+            staying: Staying {
+                spare: args.spare.clone(),
+                replication: args.allow_replication,
+                cut_standbys: args.cut_standbys,
+            },
             ..order(cordon, listeners, farewell, &args.pace, &args.postgres)
         }
     }
@@ -58,6 +63,8 @@ fn order(
         port: cordon.port,
         pass: cordon.pass.clone(),
         spared: Vec::new(),
+        staying: Staying::default(),
+        cancel_first: pace.cancel_first,
         farewell,
         farewell_is_running: false,
         timeout: pace.drain_timeout.min(cordon.length),
@@ -80,7 +87,12 @@ pub fn order_under(
     Ok(Order {
         port: window.port,
         pass: window.pass.clone(),
-        spared: window.flows.clone(),
+        spared: {
+            let closing = window.closing.iter().map(|flow| flow.client);
+            closing.chain(window.spared.iter().copied()).collect()
+        },
+        staying: Staying::default(),
+        cancel_first: pace.cancel_first,
         farewell: pace.farewell.min(window.remaining),
         farewell_is_running: false,
         timeout: pace.drain_timeout.min(window.remaining),

@@ -31,11 +31,12 @@ pub fn cordons(args: &Start, by: &str, by_uid: u32) -> Result<Vec<Cordon>, Comma
         farewell: if args.no_drain {
             args.length
         } else {
-            args.pace.farewell.min(args.length)
+            // While statements are cancelled their connections must not be cut off.
+            let cancel_first = args.pace.cancel_first.unwrap_or_default();
+            (args.pace.farewell + cancel_first).min(args.length)
         },
         verdict: args.verdict,
         pass: pass.clone(),
-        spared: Vec::new(),
         reason: args.reason.clone(),
     };
     Ok(ports.into_iter().map(cordon).collect())

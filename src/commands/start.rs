@@ -54,6 +54,14 @@ pub async fn cordon_and_drain(
             return Err(CommandError::Interrupted(exit));
         }
     };
+    if let Some(why) = report
+        .drain
+        .as_ref()
+        .and_then(|drain| drain.refused.clone())
+    {
+        window::lift(&mut context.firewall, &ports)?;
+        return Err(CommandError::Spare { why });
+    }
     if args.strict && exit == Exit::Incomplete {
         window::lift(&mut context.firewall, &ports)?;
         let drain = report.drain.map(Box::new);

@@ -109,6 +109,8 @@ pub struct DrainReport {
     pub stragglers: Vec<Straggler>,
     /// Why it could not be proven that nobody remote is left, if it could not.
     pub unproven: Option<String>,
+    /// Why nobody was cut, if what was asked could not be known.
+    pub refused: Option<String>,
     /// From the start of the drain until nobody remote was left.
     pub took: Duration,
     /// What the user should know.
@@ -142,6 +144,7 @@ impl DrainReport {
             (Some(one), Some(two)) => Some(format!("{one}; {two}")),
             (one, two) => one.or(two),
         };
+        self.refused = self.refused.or(other.refused);
         self.took = self.took.max(other.took);
         self.warnings.extend(other.warnings);
         self

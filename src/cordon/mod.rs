@@ -6,6 +6,7 @@ mod drained;
 mod duration;
 mod pass;
 mod reason;
+mod spare;
 mod window;
 
 pub use comment::Identity;
@@ -13,9 +14,9 @@ pub use drained::{Backends, Connection, DrainReport, Fate, Peer, Sockets, SqlOut
 pub use duration::{DurationError, parse_duration, show_duration};
 pub use pass::{PassError, PassList};
 pub use reason::{Reason, ReasonError};
-pub use window::{Counter, Knock, Phase, Window, WindowEnd};
+pub use spare::{Spare, SpareError, Staying, synchronous_standbys_needed};
+pub use window::{ClosingFlow, Counter, Knock, Phase, Window, WindowEnd};
 
-use std::net::SocketAddr;
 use std::time::Duration;
 
 /// The default length of the farewell (DESIGN.md section 3).
@@ -42,8 +43,6 @@ pub struct Cordon {
     pub verdict: Verdict,
     /// Addresses and networks that are let through.
     pub pass: PassList,
-    /// Existing connections, by the client's address and port, that are let through.
-    pub spared: Vec<SocketAddr>,
     /// Why, in the user's words.
     pub reason: Option<Reason>,
 }

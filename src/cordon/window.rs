@@ -27,8 +27,19 @@ pub struct Window {
     pub knocks: Vec<Knock>,
     /// Who may pass.
     pub pass: PassList,
-    /// Existing connections that are let through, spared or closing.
-    pub flows: Vec<SocketAddr>,
+    /// Existing connections that are let through to the end of the window.
+    pub spared: Vec<SocketAddr>,
+    /// Sockets that may finish their close.
+    pub closing: Vec<ClosingFlow>,
+}
+
+/// A connection whose close is under way and let through.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ClosingFlow {
+    /// The client's address and port.
+    pub client: SocketAddr,
+    /// For how long its packets still pass.
+    pub remaining: Duration,
 }
 
 /// Packets and bytes.

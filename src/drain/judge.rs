@@ -2,8 +2,9 @@
 
 use crate::clients::{Locality, Socket};
 use crate::cordon::{Fate, PassList};
+use ipnet::IpNet;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 /// Decides what happens to a connection by the client's address.
 pub struct Judge {
@@ -23,6 +24,15 @@ impl Judge {
             pass,
             spared: Vec::new(),
         })
+    }
+
+    /// Adds addresses to the pass list.
+    pub fn allow(&mut self, addresses: &[IpAddr]) {
+        let more = addresses.iter().copied().map(IpNet::from);
+        // A list that is too long already has failed long before this.
+        if let Ok(pass) = self.pass.with(more) {
+            self.pass = pass;
+        }
     }
 
     /// Lets existing flows through.

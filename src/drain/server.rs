@@ -3,7 +3,7 @@
 use super::Order;
 use crate::clients::Process;
 use crate::cordon::Peer;
-use crate::postgres::{Row, Session, StatementError, Target};
+use crate::postgres::{Row, Session, Standby, StatementError, Target};
 use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
@@ -49,7 +49,9 @@ pub enum State {
 /// What a server has said.
 pub enum Answer {
     /// Its rows.
-    Rows(Session, Vec<Row>),
+    Rows(Session, Facts),
+    /// The statements of these backends were cancelled, as far as they obeyed.
+    Cancelled(Session, Vec<i32>),
     /// What became of each `pg_terminate_backend`.
     Told(Session, Vec<(i32, Result<bool, StatementError>)>),
     /// Nothing.
@@ -59,6 +61,17 @@ pub enum Answer {
         /// Whether another try may succeed soon.
         passing: bool,
     },
+}
+
+/// What a server shows of its connections.
+#[derive(Debug, Clone, Default)]
+pub struct Facts {
+    /// `pg_stat_activity`.
+    pub rows: Vec<Row>,
+    /// `pg_stat_replication`; empty unless there is a walsender.
+    pub standbys: Vec<Standby>,
+    /// `synchronous_standby_names`; empty unless there is a walsender.
+    pub standby_names: String,
 }
 
 /// Questions under way, with the number of the server.
@@ -98,6 +111,25 @@ impl Server {
         }
     }
 
+    /// Cancels the statements of backends, if there is a session, and waits until they have
+    /// ended, for `patience` at most.
+    pub fn cancel(
+        &mut self,
+        number: usize,
+        pids: Vec<i32>,
+        patience: Duration,
+        questions: &mut Questions,
+    ) {
+        if let State::Ready(session) = std::mem::replace(&mut self.state, State::Asking) {
+            questions.spawn(async move {
+                let cancelling = cancel(&session, &pids);
+                // What does not obey is told to end all the same.
+                let _obeyed = tokio::time::timeout(patience, cancelling).await;
+                (number, Answer::Cancelled(session, pids))
+            });
+        }
+    }
+
     /// Tells backends to end, if there is a session.
     pub fn tell(&mut self, number: usize, pids: Vec<i32>, questions: &mut Questions) {
         if let State::Ready(session) = std::mem::replace(&mut self.state, State::Asking) {
@@ -119,16 +151,45 @@ async fn open(target: Target) -> Answer {
     }
 }
 
+/// Sends the cancel requests, and looks until none of the backends runs a statement.
+async fn cancel(session: &Session, pids: &[i32]) -> Result<(), StatementError> {
+    session.cancel(pids).await;
+    let runs = |row: &Row| pids.contains(&row.pid) && row.state == "active";
+    while session.rows().await?.iter().any(runs) {
+        tokio::time::sleep(PAUSE).await;
+    }
+    Ok(())
+}
+
+/// Reads what a server shows of its connections, of its standbys only where there are any.
+///
+/// # Errors
+/// The server's word.
+pub async fn facts(session: &Session) -> Result<Facts, StatementError> {
+    let rows = session.rows().await?;
+    if rows.iter().all(|row| row.backend_type != "walsender") {
+        return Ok(Facts {
+            rows,
+            ..Facts::default()
+        });
+    }
+    Ok(Facts {
+        rows,
+        standbys: session.replication().await?,
+        standby_names: session.synchronous_standby_names().await?,
+    })
+}
+
 async fn rows(session: Session) -> Answer {
-    match session.rows().await {
-        Ok(rows) if rows.iter().any(|row| row.hidden) => Answer::Failed {
+    match facts(&session).await {
+        Ok(facts) if facts.rows.iter().any(|row| row.hidden) => Answer::Failed {
             why: format!(
                 "rows of pg_stat_activity are hidden from role \"{}\"; name a superuser with --pg-user",
                 session.role()
             ),
             passing: false,
         },
-        Ok(rows) => Answer::Rows(session, rows),
+        Ok(facts) => Answer::Rows(session, facts),
         Err(error) => Answer::Failed {
             why: error.to_string(),
             passing: false,

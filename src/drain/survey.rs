@@ -1,7 +1,7 @@
 //! Who is connected, and what a drain would do with each: the same judgement, no change.
 
-use super::server::{self, PATIENCE};
-use super::{Judge, Order, nobody};
+use super::server::{self, Facts, PATIENCE};
+use super::{Judge, Order, choices, nobody};
 use crate::clients::{self, PortInodes, RowKey, Socket, Sockets};
 use crate::cordon::{Connection, Fate, Peer, SqlOutcome};
 use crate::postgres::{Row, Session, SessionError};
@@ -58,8 +58,12 @@ pub async fn survey(order: &Order) -> Result<Survey, SurveyError> {
         backends.extend(clients::backends(process, &inodes)?);
         let target = order.access.target(process.pid, order.port);
         match ask(&target).await {
-            Ok((found, prepared)) => {
-                rows.extend(found);
+            Ok((facts, prepared)) => {
+                let choices = choices::choose(&mut judge, order, &facts)?;
+                judge.allow(&choices.pass);
+                judge.spare(choices.spared);
+                survey.warnings.extend(choices.warnings);
+                rows.extend(facts.rows);
                 if prepared > 0 {
                     survey.warnings.push(format!(
                         "{prepared} prepared transactions survive a drain and keep their locks; see pg_prepared_xacts"
@@ -110,11 +114,11 @@ pub async fn survey(order: &Order) -> Result<Survey, SurveyError> {
     Ok(survey)
 }
 
-async fn ask(target: &crate::postgres::Target) -> Result<(Vec<Row>, usize), SessionError> {
+async fn ask(target: &crate::postgres::Target) -> Result<(Facts, usize), SessionError> {
     let session = Session::open(target, PATIENCE).await?;
-    let rows = session.rows().await.map_err(SessionError::Check)?;
+    let facts = server::facts(&session).await.map_err(SessionError::Check)?;
     let prepared = session.prepared_transactions().await;
-    Ok((rows, prepared.map_err(SessionError::Check)?))
+    Ok((facts, prepared.map_err(SessionError::Check)?))
 }
 
 fn key(row: &Row) -> Option<RowKey> {

@@ -7,6 +7,9 @@ use nix::libc;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
+/// The comment of a flow that is spared; one that is closing has none.
+pub const SPARED: &str = "spared";
+
 /// One element.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Element {

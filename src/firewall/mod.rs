@@ -13,7 +13,7 @@ mod transaction;
 
 pub use nftables::Nftables;
 
-use crate::cordon::{Cordon, Identity, PassList, Window};
+use crate::cordon::{ClosingFlow, Cordon, Identity, PassList, Window};
 use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -59,6 +59,17 @@ pub enum Change {
         /// What stands beside the block.
         identity: Identity,
         /// From the kernel's acknowledgement on.
+        remaining: Duration,
+        /// Connections that are let through as long.
+        spared: Vec<SocketAddr>,
+        /// Closes that go on as before.
+        closing: Vec<ClosingFlow>,
+    },
+    /// These existing connections are let through.
+    Spare {
+        /// The clients' addresses and ports.
+        flows: Vec<SocketAddr>,
+        /// As long as the window lasts.
         remaining: Duration,
     },
     /// The pass list is this one.

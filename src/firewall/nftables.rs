@@ -1,6 +1,6 @@
 //! The firewall of the kernel.
 
-use super::element::{Element, pass_elements};
+use super::element::{Element, SPARED, pass_elements};
 use super::netlink::Link;
 use super::ruleset::{Ruleset, table_name};
 use super::transaction::Transaction;
@@ -52,9 +52,6 @@ impl Firewall for Nftables {
             let (pass4, pass6) = pass_elements(&cordon.pass);
             transaction.add_elements(&table, "pass4", &pass4);
             transaction.add_elements(&table, "pass6", &pass6);
-            let (flows4, flows6) = flow_elements(&cordon.spared, cordon.length);
-            transaction.add_elements(&table, "flows4", &flows4);
-            transaction.add_elements(&table, "flows6", &flows6);
             if !cordon.farewell.is_zero() {
                 let farewell = Element::port(cordon.port, cordon.farewell);
                 transaction.add_elements(&table, "farewell", &[farewell]);
@@ -73,7 +70,21 @@ impl Firewall for Nftables {
             Change::End {
                 identity,
                 remaining,
+                spared,
+                closing,
             } => {
+                if !spared.is_empty() || !closing.is_empty() {
+                    transaction.flush_set(&table, "flows4");
+                    transaction.flush_set(&table, "flows6");
+                    add_flows(
+                        &mut transaction,
+                        &table,
+                        &spared_elements(spared, *remaining),
+                    );
+                    let closing = closing.iter();
+                    let closing = closing.map(|flow| Element::flow(flow.client, flow.remaining));
+                    add_flows(&mut transaction, &table, &closing.collect::<Vec<_>>());
+                }
                 let (window, armed) = block(port, identity, *remaining);
                 transaction.replace_elements(&table, "armed", &[armed]);
                 transaction.replace_elements(&table, "window", &[window]);
@@ -87,10 +98,16 @@ impl Firewall for Nftables {
                 let farewell = Element::port(port, *length);
                 transaction.replace_elements(&table, "farewell", &[farewell]);
             }
+            Change::Spare { flows, remaining } => {
+                add_flows(
+                    &mut transaction,
+                    &table,
+                    &spared_elements(flows, *remaining),
+                );
+            }
             Change::FarewellOver { closing, linger } => {
-                let (flows4, flows6) = flow_elements(closing, *linger);
-                transaction.add_elements(&table, "flows4", &flows4);
-                transaction.add_elements(&table, "flows6", &flows6);
+                let closing = closing.iter().map(|flow| Element::flow(*flow, *linger));
+                add_flows(&mut transaction, &table, &closing.collect::<Vec<_>>());
                 transaction.flush_set(&table, "farewell");
             }
         }
@@ -114,17 +131,23 @@ fn block(port: u16, identity: &Identity, length: Duration) -> (Element, Element)
     (window, armed)
 }
 
-/// Flows as elements of the sets of both families.
-fn flow_elements(flows: &[SocketAddr], timeout: Duration) -> (Vec<Element>, Vec<Element>) {
-    let mut sorted = flows.to_vec();
-    sorted.sort_unstable();
-    sorted.dedup();
-    let (v4, v6): (Vec<_>, Vec<_>) = sorted.into_iter().partition(SocketAddr::is_ipv4);
-    let elements = |flows: Vec<SocketAddr>| {
-        flows
-            .into_iter()
-            .map(|flow| Element::flow(flow, timeout))
-            .collect()
+/// Spared flows as elements; the comment tells them from closing ones.
+fn spared_elements(flows: &[SocketAddr], timeout: Duration) -> Vec<Element> {
+    let spared = |flow: &SocketAddr| {
+        let mut element = Element::flow(*flow, timeout);
+        element.comment = Some(SPARED.to_owned());
+        element
     };
-    (elements(v4), elements(v6))
+    flows.iter().map(spared).collect()
+}
+
+/// Adds flows to the set of their family, each once.
+fn add_flows(transaction: &mut Transaction, table: &str, flows: &[Element]) {
+    let mut flows = flows.to_vec();
+    flows.sort_by(|one, other| one.key.cmp(&other.key));
+    flows.dedup_by(|one, other| one.key == other.key);
+    let is_v4 = |flow: &Element| flow.as_flow().is_some_and(|flow| flow.is_ipv4());
+    let (v4, v6): (Vec<_>, Vec<_>) = flows.into_iter().partition(is_v4);
+    transaction.add_elements(table, "flows4", &v4);
+    transaction.add_elements(table, "flows6", &v6);
 }

@@ -1,12 +1,14 @@
 //! Tables as the kernel shows them, and what they mean.
 
 use super::attributes::{self as attr, Attributes, family_header};
-use super::element::{Element, read_ranges};
+use super::element::{Element, SPARED, read_ranges};
 use super::netlink::{Link, Message};
 use super::ruleset::{self, Ruleset, flag};
 use super::transaction::{build_rule, table};
 use super::{FirewallError, Standing, ffi};
-use crate::cordon::{Cordon, Counter, Identity, Knock, PassList, Phase, Reason, Verdict, Window};
+use crate::cordon::{
+    ClosingFlow, Cordon, Counter, Identity, Knock, PassList, Phase, Reason, Verdict, Window,
+};
 use nftnl::{Chain, MsgType};
 use nix::libc;
 use std::collections::BTreeMap;
@@ -293,7 +295,16 @@ impl Table {
             blocked: self.blocked(),
             knocks: self.knocks(),
             pass: self.pass(),
-            flows: self.flows(),
+            spared: self
+                .flows()
+                .filter(|flow| is_spared(flow))
+                .filter_map(Element::as_flow)
+                .collect(),
+            closing: self
+                .flows()
+                .filter(|flow| !is_spared(flow))
+                .filter_map(closing_flow)
+                .collect(),
         })
     }
 
@@ -342,12 +353,9 @@ impl Table {
         PassList::from_ranges(v4, v6).unwrap_or_default()
     }
 
-    fn flows(&self) -> Vec<std::net::SocketAddr> {
-        let both = self
-            .elements("flows4")
-            .iter()
-            .chain(self.elements("flows6"));
-        both.filter_map(Element::as_flow).collect()
+    fn flows(&self) -> impl Iterator<Item = &Element> {
+        let v4 = self.elements("flows4").iter();
+        v4.chain(self.elements("flows6"))
     }
 
     /// Where the table is not what it should be, in words; empty if it is whole.
@@ -422,6 +430,17 @@ impl Table {
     }
 }
 
+fn is_spared(flow: &Element) -> bool {
+    flow.comment.as_deref() == Some(SPARED)
+}
+
+fn closing_flow(flow: &Element) -> Option<ClosingFlow> {
+    Some(ClosingFlow {
+        client: flow.as_flow()?,
+        remaining: flow.timeout.unwrap_or_default(),
+    })
+}
+
 /// The rules that a window's table must have.
 fn expected(window: &Window) -> Ruleset {
     Ruleset::of(&Cordon {
@@ -431,7 +450,6 @@ fn expected(window: &Window) -> Ruleset {
         farewell: Duration::ZERO,
         verdict: window.verdict,
         pass: PassList::default(),
-        spared: Vec::new(),
         reason: window.reason.clone(),
     })
 }

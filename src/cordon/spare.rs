@@ -1,0 +1,115 @@
+//! Which existing connections stay: `--spare role=…`, and standbys.
+
+use std::fmt;
+use std::str::FromStr;
+
+/// One `--spare`: existing connections of a role, to a database or of an application.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Spare {
+    /// `role=NAME`
+    Role(String),
+    /// `database=NAME`
+    Database(String),
+    /// `application=NAME`
+    Application(String),
+}
+
+/// Why a text is no `--spare`.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("`{0}` is not role=NAME, database=NAME or application=NAME")]
+pub struct SpareError(String);
+
+impl Spare {
+    /// Whether a connection is meant.
+    #[must_use]
+    pub fn matches(&self, role: &str, database: &str, application: &str) -> bool {
+        match self {
+            Self::Role(name) => name == role,
+            Self::Database(name) => name == database,
+            Self::Application(name) => name == application,
+        }
+    }
+}
+
+impl FromStr for Spare {
+    type Err = SpareError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text.split_once('=') {
+            Some((_, "")) | None => Err(SpareError(text.to_owned())),
+            Some(("role", name)) => Ok(Self::Role(name.to_owned())),
+            Some(("database", name)) => Ok(Self::Database(name.to_owned())),
+            Some(("application", name)) => Ok(Self::Application(name.to_owned())),
+            Some(_) => Err(SpareError(text.to_owned())),
+        }
+    }
+}
+
+impl fmt::Display for Spare {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Role(name) => write!(f, "role={name}"),
+            Self::Database(name) => write!(f, "database={name}"),
+            Self::Application(name) => write!(f, "application={name}"),
+        }
+    }
+}
+
+/// Who stays beside the pass list.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Staying {
+    /// Existing connections that stay.
+    pub spare: Vec<Spare>,
+    /// Standbys that are connected now may stay, and come back.
+    pub replication: bool,
+    /// Even synchronous standbys are cut.
+    pub cut_standbys: bool,
+}
+
+/// How many synchronous standbys a commit waits for, by `synchronous_standby_names`
+/// (PostgreSQL's manual, section 20.6.1): `FIRST n (…)`, `ANY n (…)`, `n (…)` or a plain
+/// list, which is `FIRST 1`. Empty: none.
+#[must_use]
+pub fn synchronous_standbys_needed(names: &str) -> usize {
+    let names = names.trim();
+    if names.is_empty() {
+        return 0;
+    }
+    let Some((before, _)) = names.split_once('(') else {
+        return 1;
+    };
+    let number = before.split_whitespace().last().unwrap_or_default();
+    number.parse().unwrap_or(1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_spared_is_named_by_role_database_or_application() {
+        let spare: Spare = "application=pg_dump".parse().unwrap();
+        assert!(spare.matches("app", "shop", "pg_dump"));
+        assert!(!spare.matches("pg_dump", "pg_dump", "psql"));
+        for bad in ["pg_dump", "role=", "user=app", "=app", ""] {
+            assert!(bad.parse::<Spare>().is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn the_number_of_synchronous_standbys_is_read_as_the_manual_says() {
+        for (names, needed) in [
+            ("", 0),
+            ("  ", 0),
+            ("s1", 1),
+            ("s1, s2", 1),
+            ("*", 1),
+            ("2 (s1, s2, s3)", 2),
+            ("FIRST 2 (s1, s2)", 2),
+            ("ANY 3 (s1, s2, s3, s4)", 3),
+            ("any 1 (\"odd (name\")", 1),
+        ] {
+            assert_eq!(synchronous_standbys_needed(names), needed, "{names}");
+        }
+    }
+}
