@@ -6,7 +6,9 @@
 //!
 //! | room | what is in it |
 //! | --- | --- |
+//! | [`clients`] | who is connected: sockets, and who is local |
 //! | [`cordon`] | what a cordon and a drain's result are: pure data |
 
+pub mod clients;
 pub mod cordon;
 pub mod firewall;

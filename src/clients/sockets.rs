@@ -1,0 +1,355 @@
+//! The TCP sockets of one port, listed and destroyed through sock_diag
+//! (`linux/inet_diag.h`, sock_diag(7)).
+
+use crate::firewall::netlink::{Link, Message};
+use netlink_packet_core::{Emitable, NlasIterator, Parseable};
+use netlink_packet_sock_diag::inet::{
+    ExtensionFlags, InetRequest, InetResponseHeader, SocketId, StateFlags,
+};
+use netlink_packet_sock_diag::{
+    AF_INET, AF_INET6, INET_DIAG_INFO, IPPROTO_TCP, SOCK_DESTROY, SOCK_DIAG_BY_FAMILY,
+};
+use rustix::io::Errno;
+use std::collections::HashSet;
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+
+/// Length of `struct inet_diag_msg`; attributes stand behind it.
+const DIAG_MESSAGE: usize = 72;
+
+/// Where `tcpi_bytes_acked` stands in `struct tcp_info` (`linux/tcp.h`, since Linux 4.1).
+const BYTES_ACKED: std::ops::Range<usize> = 120..128;
+
+/// `INET_DIAG_NOCOOKIE`: a request that bears it matches any socket of the addresses, even
+/// a listening one.
+const NO_COOKIE: [u8; 8] = [0xff; 8];
+
+/// The state of a TCP socket (`net/tcp_states.h`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum State {
+    /// The handshake is complete.
+    Established,
+    /// This host has asked for a connection.
+    SynSent,
+    /// A client has asked for a connection and has been answered.
+    SynReceived,
+    /// Closed here; the FIN, and maybe data before it, are not yet acknowledged.
+    FinWait1,
+    /// Closed here and acknowledged; the client has not closed.
+    FinWait2,
+    /// Both have closed; the kernel remembers it for a minute.
+    TimeWait,
+    /// Gone, but still held by a process.
+    Closed,
+    /// Closed by the client, not here.
+    CloseWait,
+    /// Closed by the client, then here; the FIN is not yet acknowledged.
+    LastAck,
+    /// Waiting for connections.
+    Listen,
+    /// Closed by both at once.
+    Closing,
+    /// A state that this program does not know.
+    Other(u8),
+}
+
+impl State {
+    fn from_kernel(number: u8) -> Self {
+        match number {
+            1 => Self::Established,
+            2 => Self::SynSent,
+            // Request sockets are TCP_NEW_SYN_RECV inside the kernel, and dumped as 3.
+            3 | 12 => Self::SynReceived,
+            4 => Self::FinWait1,
+            5 => Self::FinWait2,
+            6 => Self::TimeWait,
+            7 => Self::Closed,
+            8 => Self::CloseWait,
+            9 => Self::LastAck,
+            10 => Self::Listen,
+            11 => Self::Closing,
+            other => Self::Other(other),
+        }
+    }
+
+    /// Whether bytes of the client can still reach PostgreSQL through it.
+    #[must_use]
+    pub fn is_open(self) -> bool {
+        matches!(
+            self,
+            Self::Established | Self::SynReceived | Self::CloseWait
+        )
+    }
+
+    /// Whether its close is under way, with no process behind it any more.
+    #[must_use]
+    pub fn is_closing(self) -> bool {
+        matches!(
+            self,
+            Self::FinWait1 | Self::FinWait2 | Self::Closing | Self::LastAck
+        )
+    }
+}
+
+/// One TCP socket as a scan saw it.
+///
+/// Addresses are canonical: an IPv4-mapped IPv6 address is its IPv4 address, and a
+/// link-local one bears no scope (see `interface`), as PostgreSQL shows them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Socket {
+    /// This host's end.
+    pub local: SocketAddr,
+    /// The client's end.
+    pub remote: SocketAddr,
+    /// Its state at the scan.
+    pub state: State,
+    /// The interface it is bound to, as link-local connections are; 0 for none.
+    pub interface: u32,
+    /// Names it in `/proc/PID/fd`; 0 while no process has accepted it and after it was closed.
+    pub inode: u32,
+    /// The user who made it; 0 while no process has accepted it.
+    pub uid: u32,
+    /// Bytes that the client has not acknowledged.
+    pub send_queue: u32,
+    /// Bytes that PostgreSQL has not read.
+    pub receive_queue: u32,
+    /// Bytes that the client has acknowledged so far; tells a full send queue that moves
+    /// from one that is stuck. `None` for sockets without a process.
+    pub acknowledged: Option<u64>,
+    family: u8,
+    id: SocketId,
+}
+
+impl Socket {
+    /// Whether it waits to be accepted: there is no process that a signal could end.
+    #[must_use]
+    pub fn is_unaccepted(&self) -> bool {
+        self.state.is_open() && self.inode == 0
+    }
+
+    /// A number that no other socket gets until the next boot; the same in every scan,
+    /// and the same for a connection before and after its handshake.
+    #[must_use]
+    pub fn cookie(&self) -> u64 {
+        u64::from_ne_bytes(self.id.cookie)
+    }
+
+    fn parse(message: &Message) -> io::Result<Self> {
+        let malformed = |error: &dyn std::fmt::Display| {
+            io::Error::new(io::ErrorKind::InvalidData, error.to_string())
+        };
+        let payload = message.payload();
+        let header = InetResponseHeader::parse(payload).map_err(|error| malformed(&error))?;
+        let id = header.socket_id;
+        let address = |ip: IpAddr, port| SocketAddr::new(ip.to_canonical(), port);
+        Ok(Self {
+            local: address(id.source_address, id.source_port),
+            remote: address(id.destination_address, id.destination_port),
+            state: State::from_kernel(header.state),
+            interface: id.interface_id,
+            inode: header.inode,
+            uid: header.uid,
+            send_queue: header.send_queue,
+            receive_queue: header.recv_queue,
+            acknowledged: bytes_acknowledged(payload.get(DIAG_MESSAGE..).unwrap_or_default()),
+            family: header.family,
+            id,
+        })
+    }
+}
+
+/// `tcpi_bytes_acked` of the attributes' `INET_DIAG_INFO`.
+fn bytes_acknowledged(attributes: &[u8]) -> Option<u64> {
+    let info = NlasIterator::new(attributes)
+        .map_while(Result::ok)
+        .find(|attribute| attribute.kind() == INET_DIAG_INFO)?;
+    let bytes = info.value().get(BYTES_ACKED)?.try_into().ok()?;
+    Some(u64::from_ne_bytes(bytes))
+}
+
+/// How a destruction ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Destroyed {
+    /// The socket was reset.
+    Done,
+    /// It was gone already, or the address and port belong to another socket by now.
+    Gone,
+    /// It has begun to close since the scan and was left alone.
+    Closing(State),
+}
+
+/// Why a socket was not destroyed.
+#[derive(Debug, thiserror::Error)]
+pub enum DestroyError {
+    /// A listening socket (PostgreSQL would be deaf until restarted) or one that is closing
+    /// (kernels before 6.11 keep an orphan in FIN_WAIT1 for ever).
+    #[error("the socket of {0} is in state {1:?}; only open connections are ever destroyed")]
+    NotOpen(SocketAddr, State),
+    /// The kernel was built without `CONFIG_INET_DIAG_DESTROY`.
+    #[error("this kernel cannot destroy sockets (CONFIG_INET_DIAG_DESTROY is off)")]
+    Unsupported,
+    /// `CAP_NET_ADMIN` in the network namespace's owner is missing.
+    #[error("destroying a socket needs CAP_NET_ADMIN")]
+    Privilege,
+    /// Anything else that the kernel said.
+    #[error("cannot destroy the socket of {0}")]
+    Kernel(SocketAddr, #[source] io::Error),
+}
+
+/// Lists and destroys sockets of the network namespace of the thread that opened it.
+pub struct Sockets {
+    link: Link,
+}
+
+impl Sockets {
+    /// Opens a sock_diag socket.
+    ///
+    /// # Errors
+    /// What the kernel says of the netlink socket.
+    pub fn open() -> io::Result<Self> {
+        let link = Link::open(mnl::Bus::SockDiag)?;
+        Ok(Self { link })
+    }
+
+    /// Every socket whose local port is `port`, in any state but LISTEN.
+    ///
+    /// A dump is no snapshot: sockets that come or change while it is read may be missing,
+    /// so a proof takes two scans.
+    ///
+    /// # Errors
+    /// What the kernel says of the dump.
+    pub fn connected(&mut self, port: u16) -> io::Result<Vec<Socket>> {
+        // SYN_RECV stands for request sockets too; the bits beyond CLOSING (among them
+        // BOUND_INACTIVE, for sockets that were never connected) stay clear.
+        let states = StateFlags::all() - StateFlags::LISTEN;
+        self.scan(port, states)
+    }
+
+    /// Every socket that listens on `port`.
+    ///
+    /// # Errors
+    /// What the kernel says of the dump.
+    pub fn listening(&mut self, port: u16) -> io::Result<Vec<Socket>> {
+        self.scan(port, StateFlags::LISTEN)
+    }
+
+    /// Destroys an open socket, with the cookie of the scan that found it: whatever has
+    /// taken its addresses since is not touched.
+    ///
+    /// # Errors
+    /// A socket that is not open is refused; else what the kernel says.
+    pub fn destroy(&mut self, socket: &Socket) -> Result<Destroyed, DestroyError> {
+        if !socket.state.is_open() || socket.id.cookie == NO_COOKIE {
+            return Err(DestroyError::NotOpen(socket.remote, socket.state));
+        }
+        let kernel = |error| DestroyError::Kernel(socket.remote, error);
+        // Its backend may have closed it since the scan: the kernel would not refuse.
+        match self.state(socket).map_err(kernel)? {
+            Some(state) if state.is_open() => {}
+            Some(state) if state.is_closing() => return Ok(Destroyed::Closing(state)),
+            _ => return Ok(Destroyed::Gone),
+        }
+        match self.link.request(SOCK_DESTROY, 0, &exactly(socket)) {
+            Ok(_) => Ok(Destroyed::Done),
+            Err(error) => match Errno::from_io_error(&error) {
+                Some(Errno::NOENT | Errno::STALE) => Ok(Destroyed::Gone),
+                Some(Errno::OPNOTSUPP) => Err(DestroyError::Unsupported),
+                Some(Errno::PERM | Errno::ACCESS) => Err(DestroyError::Privilege),
+                _ => Err(kernel(error)),
+            },
+        }
+    }
+
+    /// The state of a socket now; `None` if it is gone.
+    ///
+    /// # Errors
+    /// What the kernel says of the request.
+    pub fn state(&mut self, socket: &Socket) -> io::Result<Option<State>> {
+        match self.link.request(SOCK_DIAG_BY_FAMILY, 0, &exactly(socket)) {
+            Ok(found) => match found.first() {
+                Some(message) => Ok(Some(Socket::parse(message)?.state)),
+                None => Ok(None),
+            },
+            Err(error) => match Errno::from_io_error(&error) {
+                Some(Errno::NOENT | Errno::STALE) => Ok(None),
+                _ => Err(error),
+            },
+        }
+    }
+
+    /// Both families: an IPv6 dump has no sockets of IPv4 ones, and holds those that an
+    /// IPv6 listener accepted from IPv4 clients.
+    fn scan(&mut self, port: u16, states: StateFlags) -> io::Result<Vec<Socket>> {
+        let mut found = Vec::new();
+        let mut cookies = HashSet::new();
+        for family in [AF_INET, AF_INET6] {
+            let request = to_bytes(&InetRequest {
+                family,
+                protocol: IPPROTO_TCP,
+                extensions: ExtensionFlags::INFO,
+                states: states.clone(),
+                socket_id: SocketId {
+                    source_port: port,
+                    ..SocketId::new_v6()
+                },
+            });
+            let dump = nix::libc::NLM_F_DUMP as u16;
+            for message in self.link.request(SOCK_DIAG_BY_FAMILY, dump, &request)? {
+                let socket = Socket::parse(&message)?;
+                // The kernel filters by port; a socket that moves to another hash chain
+                // while the dump is read may come twice.
+                if socket.local.port() == port && cookies.insert(socket.cookie()) {
+                    found.push(socket);
+                }
+            }
+        }
+        Ok(found)
+    }
+}
+
+/// A request that names one socket by its addresses, interface and cookie.
+fn exactly(socket: &Socket) -> Vec<u8> {
+    to_bytes(&InetRequest {
+        family: socket.family,
+        protocol: IPPROTO_TCP,
+        extensions: ExtensionFlags::empty(),
+        states: StateFlags::all(),
+        socket_id: socket.id.clone(),
+    })
+}
+
+fn to_bytes(request: &InetRequest) -> Vec<u8> {
+    let mut bytes = vec![0; request.buffer_len()];
+    request.emit(&mut bytes);
+    bytes
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn open_closing_and_all_other_states_are_told_apart() {
+        let states = || (0..=13).map(State::from_kernel);
+        let open: Vec<_> = states().filter(|state| state.is_open()).collect();
+        let closing: Vec<_> = states().filter(|state| state.is_closing()).collect();
+        use State::{CloseWait, Closing, Established, FinWait1, FinWait2, LastAck, SynReceived};
+        assert_eq!(open, [Established, SynReceived, CloseWait, SynReceived]);
+        assert_eq!(closing, [FinWait1, FinWait2, LastAck, Closing]);
+    }
+
+    #[test]
+    fn acknowledged_bytes_are_read_from_tcp_info_if_it_is_long_enough() {
+        let attribute = |length: usize| {
+            let mut bytes = Vec::new();
+            bytes.extend((length as u16 + 4).to_ne_bytes());
+            bytes.extend(INET_DIAG_INFO.to_ne_bytes());
+            bytes.extend((0..length).map(|at| u8::from(BYTES_ACKED.start == at) * 7));
+            bytes
+        };
+        let expected = u64::from_ne_bytes([7, 0, 0, 0, 0, 0, 0, 0]);
+        assert_eq!(bytes_acknowledged(&attribute(232)), Some(expected));
+        assert_eq!(bytes_acknowledged(&attribute(104)), None);
+        assert_eq!(bytes_acknowledged(&[]), None);
+    }
+}
