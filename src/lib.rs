@@ -6,7 +6,7 @@
 //!
 //! | room | what is in it |
 //! | --- | --- |
-//! | [`clients`] | who is connected: sockets, and who is local |
+//! | [`clients`] | who is connected: sockets, the processes that hold them, who is local |
 //! | [`cordon`] | what a cordon and a drain's result are: pure data |
 
 pub mod clients;

@@ -4,10 +4,24 @@
 //! Nothing here needs SQL: a client that has not authenticated is in no row of
 //! `pg_stat_activity`, and with all slots taken nobody can ask for rows.
 
+mod backends;
+mod children;
 mod interfaces;
+mod join;
+mod listeners;
 mod locality;
+mod processes;
 mod sockets;
+mod title;
 
+pub use backends::{
+    Backend, SignalError, Signalled, Stage, backends, sessions_without_socket, signal,
+};
+pub use children::PortInodes;
 pub use interfaces::{InterfaceError, interface_networks};
+pub use join::{Joined, RowKey, join};
+pub use listeners::{Listener, listener_processes};
 pub use locality::Locality;
+pub use processes::{Executable, Process, ProcessError};
 pub use sockets::{DestroyError, Destroyed, Socket, Sockets, State};
+pub use title::Client;

@@ -5,4 +5,6 @@
 
 mod locality;
 mod net;
+mod processes;
+mod server;
 mod sockets;

@@ -1,0 +1,242 @@
+//! The children of a postmaster.
+
+use super::processes::{self, Process, ProcessError, Stat};
+use super::sockets::Socket;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::Errno;
+use rustix::net::{SocketType, getsockname, sockopt};
+use rustix::process::{ForeignRawFd, Pid, PidfdFlags, PidfdGetfdFlags, pidfd_getfd, pidfd_open};
+use std::collections::HashSet;
+use std::fs;
+use std::io;
+use std::net::SocketAddr;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+/// How often the list of children is read again, because some ended meanwhile, before all
+/// processes are looked at instead.
+const CHILDREN_ATTEMPTS: usize = 6;
+
+/// As many children are looked at by one thread; each takes about 0.1 ms, most of which the
+/// kernel needs to list its descriptors.
+const FEW_CHILDREN: usize = 50;
+
+/// The sockets of one port, by inode.
+#[derive(Debug, Clone, Default)]
+pub struct PortInodes {
+    listening: HashSet<u32>,
+    connected: HashSet<u32>,
+}
+
+impl PortInodes {
+    /// From two scans of a port.
+    #[must_use]
+    pub fn new(listening: &[Socket], connected: &[Socket]) -> Self {
+        let inodes = |sockets: &[Socket]| {
+            let inodes = sockets.iter().map(|socket| socket.inode);
+            inodes.filter(|inode| *inode != 0).collect()
+        };
+        Self {
+            listening: inodes(listening),
+            connected: inodes(connected),
+        }
+    }
+}
+
+/// A child of the postmaster that runs the same file.
+pub(super) struct Child {
+    pub pid: i32,
+    pub pidfd: OwnedFd,
+    pub title: String,
+    pub has_title: bool,
+    /// Descriptors and inodes.
+    sockets: Vec<(i32, u32)>,
+}
+
+impl Child {
+    /// `None` if it is not, or not any more, a child that runs the same file.
+    fn read(pid: i32, postmaster: &Process, command_line: &[u8]) -> io::Result<Option<Self>> {
+        let Some(id) = Pid::from_raw(pid) else {
+            return Ok(None);
+        };
+        // First the pidfd: everything below is then about the process it refers to, or
+        // that process is dead at the end.
+        let pidfd = match pidfd_open(id, PidfdFlags::empty()) {
+            Ok(pidfd) => pidfd,
+            Err(Errno::SRCH) => return Ok(None),
+            Err(error) => return Err(error.into()),
+        };
+        let Some(stat) = Stat::read(pid)? else {
+            return Ok(None);
+        };
+        if stat.parent != postmaster.pid || stat.is_dead() {
+            return Ok(None);
+        }
+        if processes::executable(pid)? != Some(postmaster.executable) {
+            return Ok(None);
+        }
+        let Some(sockets) = processes::sockets(pid)? else {
+            return Ok(None);
+        };
+        let Some(line) = command_line_of(pid)? else {
+            return Ok(None);
+        };
+        let title = String::from_utf8_lossy(&line).replace('\0', " ");
+        Ok(Some(Self {
+            pid,
+            pidfd,
+            title: title.trim_end().to_owned(),
+            has_title: line != command_line,
+            sockets,
+        }))
+    }
+
+    pub fn connections(&self, inodes: &PortInodes) -> Vec<u32> {
+        let held = self.sockets.iter().map(|(_, inode)| *inode);
+        held.filter(|inode| inodes.connected.contains(inode))
+            .collect()
+    }
+
+    pub fn holds_listener(&self, inodes: &PortInodes) -> bool {
+        let mut sockets = self.sockets.iter();
+        sockets.any(|(_, inode)| inodes.listening.contains(inode))
+    }
+
+    /// Its end of a TCP connection of the port that the scan does not list.
+    pub fn unlisted(&self, port: u16, inodes: &PortInodes) -> io::Result<Option<SocketAddr>> {
+        for (descriptor, inode) in &self.sockets {
+            if inodes.listening.contains(inode) {
+                continue;
+            }
+            let flags = PidfdGetfdFlags::empty();
+            let socket = match pidfd_getfd(&self.pidfd, *descriptor as ForeignRawFd, flags) {
+                Ok(socket) => socket,
+                // Closed meanwhile, or the process has ended.
+                Err(Errno::BADF | Errno::SRCH) => continue,
+                Err(Errno::NOSYS) => return Ok(None),
+                Err(error) => return Err(error.into()),
+            };
+            // A socket that the client has reset has lost its peer's address, not its own.
+            let own = getsockname(&socket)
+                .ok()
+                .and_then(|own| SocketAddr::try_from(own).ok());
+            let is_stream = sockopt::socket_type(&socket) == Ok(SocketType::STREAM);
+            if let (true, Some(own)) = (is_stream, own) {
+                if own.port() == port {
+                    let own = SocketAddr::new(own.ip().to_canonical(), port);
+                    return Ok(Some(own));
+                }
+            }
+        }
+        Ok(None)
+    }
+
+    /// Whether it is still the process that was looked at.
+    pub fn is_alive(&self) -> io::Result<bool> {
+        Ok(!ended(self.pidfd.as_fd())?)
+    }
+}
+
+/// What `look` finds among the postmaster's children that run the same file, in the order
+/// of their list.
+pub(super) fn among_children<T: Send>(
+    postmaster: &Process,
+    look: impl Fn(Child) -> io::Result<Option<T>> + Sync,
+) -> Result<Vec<T>, ProcessError> {
+    let command_line = command_line_of(postmaster.pid).map_err(ProcessError::of(postmaster.pid))?;
+    let Some(command_line) = command_line else {
+        return Ok(Vec::new()); // The postmaster is gone.
+    };
+    let pids = children(postmaster.pid)?;
+    let look_at = |pids: &[i32]| {
+        let mut found = Vec::new();
+        for pid in pids {
+            let child = Child::read(*pid, postmaster, &command_line);
+            let looked = child.and_then(|child| child.map_or(Ok(None), &look));
+            found.extend(looked.map_err(ProcessError::of(*pid))?);
+        }
+        Ok(found)
+    };
+    let threads = std::thread::available_parallelism().map_or(1, usize::from);
+    let share = pids.len().div_ceil(threads).max(FEW_CHILDREN);
+    // Threads made here have this thread's network namespace and capabilities.
+    std::thread::scope(|scope| {
+        let (first, others) = pids.split_at(share.min(pids.len()));
+        let others: Vec<_> = others
+            .chunks(share)
+            .map(|share| scope.spawn(|| look_at(share)))
+            .collect();
+        let mut found = look_at(first);
+        for thread in others {
+            let more = match thread.join() {
+                Ok(more) => more,
+                Err(panic) => std::panic::resume_unwind(panic),
+            };
+            found = found.and_then(|mut found| {
+                found.extend(more?);
+                Ok(found)
+            });
+        }
+        found
+    })
+}
+
+fn command_line_of(pid: i32) -> io::Result<Option<Vec<u8>>> {
+    let line = processes::read_file(&format!("/proc/{pid}/cmdline"))?;
+    // Empty once its memory is gone: the process is ending.
+    Ok(line.filter(|line| !line.is_empty()))
+}
+
+/// All children of a process.
+///
+/// `/proc/PID/task/TID/children` (`CONFIG_PROC_CHILDREN`) misses children if others end
+/// while it is read (proc(5)). If a list is the same when read again, none of it had ended
+/// before, so nothing was missed. If there is no quiet moment, every process is looked at.
+fn children(pid: i32) -> Result<Vec<i32>, ProcessError> {
+    let mut before = None;
+    for _ in 0..CHILDREN_ATTEMPTS {
+        let Some(now) = listed_children(pid).map_err(ProcessError::of(pid))? else {
+            break;
+        };
+        if before.as_ref() == Some(&now) {
+            return Ok(now);
+        }
+        before = Some(now);
+    }
+    let mut children = Vec::new();
+    for candidate in processes::all()? {
+        let stat = Stat::read(candidate).map_err(ProcessError::of(candidate))?;
+        if stat.is_some_and(|stat| stat.parent == pid) {
+            children.push(candidate);
+        }
+    }
+    Ok(children)
+}
+
+/// `None` if the kernel has no such list.
+fn listed_children(pid: i32) -> io::Result<Option<Vec<i32>>> {
+    let Some(threads) = processes::unless_gone(fs::read_dir(format!("/proc/{pid}/task")))? else {
+        return Ok(Some(Vec::new()));
+    };
+    let mut children = Vec::new();
+    for thread in threads {
+        let Some(thread) = processes::unless_gone(thread)? else {
+            continue;
+        };
+        let file = thread.path().join("children");
+        match processes::unless_gone(fs::read_to_string(file))? {
+            Some(list) => children.extend(
+                list.split_whitespace()
+                    .filter_map(|pid| pid.parse::<i32>().ok()),
+            ),
+            None => return Ok(None),
+        }
+    }
+    Ok(Some(children))
+}
+
+/// Whether the process that a pidfd refers to has ended.
+pub(super) fn ended(pidfd: BorrowedFd<'_>) -> io::Result<bool> {
+    let mut poller = [PollFd::from_borrowed_fd(pidfd, PollFlags::IN)];
+    let ready = rustix::io::retry_on_intr(|| poll(&mut poller, Some(&Timespec::default())))?;
+    Ok(ready != 0)
+}

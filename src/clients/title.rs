@@ -1,0 +1,123 @@
+//! What the title of a backend, its command line in `/proc`, says of its client.
+
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+
+/// The client of a session as the backend's title names it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Client {
+    /// A client over TCP.
+    Address {
+        /// Its address and port; canonical, and without a scope.
+        address: SocketAddr,
+        /// For a link-local address, the name of this host's interface.
+        interface: Option<String>,
+    },
+    /// A client over a Unix socket.
+    Unix,
+    /// The title names none, or a host name (`log_hostname`), or more than one: roles,
+    /// databases and backup labels are free text and may look like a client.
+    Unknown,
+}
+
+impl Client {
+    /// Reads a title such as `postgres: main: user db 203.0.113.7(43000) idle`
+    /// (`BackendInitialize` in PostgreSQL's `postmaster.c`, later `backend_startup.c`).
+    #[must_use]
+    pub fn from_title(title: &str) -> Self {
+        if !title.starts_with("postgres: ") {
+            return Self::Unknown; // Not yet set: the postmaster's own command line.
+        }
+        let mut named = title.split_whitespace().filter_map(client);
+        match (named.next(), named.next()) {
+            (Some(client), None) => client,
+            _ => Self::Unknown,
+        }
+    }
+}
+
+/// One word of a title, if it names a client.
+fn client(word: &str) -> Option<Client> {
+    if word == "[local]" {
+        return Some(Client::Unix);
+    }
+    let (host, port) = word.strip_suffix(')')?.rsplit_once('(')?;
+    let port: u16 = port.parse().ok()?;
+    let (address, interface) = match host.split_once('%') {
+        Some((address, scope)) => {
+            let address: Ipv6Addr = address.parse().ok()?;
+            (IpAddr::V6(address), Some(scope.to_owned()))
+        }
+        None => (host.parse().ok()?, None),
+    };
+    Some(Client::Address {
+        address: SocketAddr::new(address.to_canonical(), port),
+        interface,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(address: &str) -> Client {
+        Client::Address {
+            address: address.parse().unwrap(),
+            interface: None,
+        }
+    }
+
+    #[test]
+    fn titles_of_sessions_name_their_clients() {
+        for (title, client) in [
+            (
+                "postgres: app shop 203.0.113.7(43000) idle",
+                at("203.0.113.7:43000"),
+            ),
+            (
+                "postgres: main: app shop 203.0.113.7(43000) idle in transaction (aborted)",
+                at("203.0.113.7:43000"),
+            ),
+            (
+                "postgres: walsender repl 2001:db8::7(43000) streaming 0/3000148",
+                at("[2001:db8::7]:43000"),
+            ),
+            (
+                "postgres: app shop ::ffff:203.0.113.7(43000) SELECT",
+                at("203.0.113.7:43000"),
+            ),
+            (
+                "postgres: app name with spaces 127.0.0.1(1) authentication",
+                at("127.0.0.1:1"),
+            ),
+            ("postgres: app shop [local] idle", Client::Unix),
+            (
+                "postgres: app shop fe80::1%eth0(43000) idle",
+                Client::Address {
+                    address: "[fe80::1]:43000".parse().unwrap(),
+                    interface: Some("eth0".to_owned()),
+                },
+            ),
+        ] {
+            assert_eq!(Client::from_title(title), client, "{title}");
+        }
+    }
+
+    #[test]
+    fn nothing_is_guessed_from_a_title() {
+        for title in [
+            "/usr/lib/postgresql/15/bin/postgres -D /data 203.0.113.7(43000)",
+            "postgres: checkpointer",
+            "postgres: parallel worker for PID 4711",
+            "postgres: app shop client.example(43000) idle",
+            // A role may bear the name of a local client.
+            "postgres: 127.0.0.1(1) shop 203.0.113.7(43000) idle",
+            "postgres: [local] shop 203.0.113.7(43000) idle",
+            "postgres: app shop 203.0.113.7(430",
+            "postgres: app shop 203.0.113.7(70000) idle",
+            "postgres: app shop 203.0.113.7%eth0(43000) idle",
+            "",
+        ] {
+            assert_eq!(Client::from_title(title), Client::Unknown, "{title}");
+        }
+    }
+}
