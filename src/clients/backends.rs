@@ -1,6 +1,6 @@
 //! The backends of a postmaster, found and signalled without SQL.
 
-use super::children::{Child, PortInodes, ended, for_each_child};
+use super::children::{Child, PortInodes, among_children, ended};
 use super::processes::{Process, ProcessError};
 use super::title::Client;
 use rustix::io::Errno;
@@ -84,15 +84,13 @@ impl Backend {
 /// # Errors
 /// [`ProcessError::Privilege`], and what the kernel says of `/proc` and pidfds.
 pub fn backends(postmaster: &Process, inodes: &PortInodes) -> Result<Vec<Backend>, ProcessError> {
-    let mut found = Vec::new();
-    for_each_child(postmaster, |child| {
+    among_children(postmaster, |child| {
         let held = child.connections(inodes);
-        if !held.is_empty() && child.is_alive()? {
-            found.push(Backend::new(child, inodes, held, None));
+        if held.is_empty() || !child.is_alive()? {
+            return Ok(None);
         }
-        Ok(())
-    })?;
-    Ok(found)
+        Ok(Some(Backend::new(child, inodes, held, None)))
+    })
 }
 
 /// The sessions of a postmaster that hold no connection of the scan, local ones over TCP
@@ -106,19 +104,17 @@ pub fn sessions_without_socket(
     port: u16,
     inodes: &PortInodes,
 ) -> Result<Vec<Backend>, ProcessError> {
-    let mut found = Vec::new();
-    for_each_child(postmaster, |child| {
+    among_children(postmaster, |child| {
         if !child.connections(inodes).is_empty() {
-            return Ok(());
+            return Ok(None);
         }
         let unlisted = child.unlisted(port, inodes)?;
         let names_client = matches!(Client::from_title(&child.title), Client::Address { .. });
-        if (unlisted.is_some() || names_client) && child.is_alive()? {
-            found.push(Backend::new(child, inodes, Vec::new(), unlisted));
+        if (unlisted.is_none() && !names_client) || !child.is_alive()? {
+            return Ok(None);
         }
-        Ok(())
-    })?;
-    Ok(found)
+        Ok(Some(Backend::new(child, inodes, Vec::new(), unlisted)))
+    })
 }
 
 /// What became of a signal.
@@ -158,10 +154,15 @@ pub fn signal(backend: &Backend) -> Result<Signalled, SignalError> {
     if backend.inodes.is_empty() && backend.unlisted.is_none() {
         return Err(SignalError::NoConnection(backend.pid));
     }
+    // A process that has ended but was not reaped yet takes signals without an error.
+    let kernel = |error| SignalError::Kernel(backend.pid, error);
+    if backend.has_ended().map_err(kernel)? {
+        return Ok(Signalled::Gone);
+    }
     match pidfd_send_signal(&backend.pidfd, Signal::TERM) {
         Ok(()) => Ok(Signalled::Sent),
         Err(Errno::SRCH) => Ok(Signalled::Gone),
         Err(Errno::PERM) => Err(SignalError::Privilege(backend.pid)),
-        Err(error) => Err(SignalError::Kernel(backend.pid, error.into())),
+        Err(error) => Err(kernel(error.into())),
     }
 }

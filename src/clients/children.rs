@@ -16,6 +16,10 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 /// processes are looked at instead.
 const CHILDREN_ATTEMPTS: usize = 6;
 
+/// As many children are looked at by one thread; each takes about 0.1 ms, most of which the
+/// kernel needs to list its descriptors.
+const FEW_CHILDREN: usize = 50;
+
 /// The sockets of one port, by inode.
 #[derive(Debug, Clone, Default)]
 pub struct PortInodes {
@@ -132,26 +136,52 @@ impl Child {
     }
 }
 
-/// Visits every child of the postmaster that runs the same file.
-pub(super) fn for_each_child(
+/// What `look` finds among the postmaster's children that run the same file, in the order
+/// of their list.
+pub(super) fn among_children<T: Send>(
     postmaster: &Process,
-    mut visit: impl FnMut(Child) -> io::Result<()>,
-) -> Result<(), ProcessError> {
+    look: impl Fn(Child) -> io::Result<Option<T>> + Sync,
+) -> Result<Vec<T>, ProcessError> {
     let command_line = command_line_of(postmaster.pid).map_err(ProcessError::of(postmaster.pid))?;
     let Some(command_line) = command_line else {
-        return Ok(()); // The postmaster is gone.
+        return Ok(Vec::new()); // The postmaster is gone.
     };
-    for pid in children(postmaster.pid)? {
-        let child = Child::read(pid, postmaster, &command_line);
-        if let Some(child) = child.map_err(ProcessError::of(pid))? {
-            visit(child).map_err(ProcessError::of(pid))?;
+    let pids = children(postmaster.pid)?;
+    let look_at = |pids: &[i32]| {
+        let mut found = Vec::new();
+        for pid in pids {
+            let child = Child::read(*pid, postmaster, &command_line);
+            let looked = child.and_then(|child| child.map_or(Ok(None), &look));
+            found.extend(looked.map_err(ProcessError::of(*pid))?);
         }
-    }
-    Ok(())
+        Ok(found)
+    };
+    let threads = std::thread::available_parallelism().map_or(1, usize::from);
+    let share = pids.len().div_ceil(threads).max(FEW_CHILDREN);
+    // Threads made here have this thread's network namespace and capabilities.
+    std::thread::scope(|scope| {
+        let (first, others) = pids.split_at(share.min(pids.len()));
+        let others: Vec<_> = others
+            .chunks(share)
+            .map(|share| scope.spawn(|| look_at(share)))
+            .collect();
+        let mut found = look_at(first);
+        for thread in others {
+            let more = match thread.join() {
+                Ok(more) => more,
+                Err(panic) => std::panic::resume_unwind(panic),
+            };
+            found = found.and_then(|mut found| {
+                found.extend(more?);
+                Ok(found)
+            });
+        }
+        found
+    })
 }
 
 fn command_line_of(pid: i32) -> io::Result<Option<Vec<u8>>> {
-    let line = processes::unless_gone(fs::read(format!("/proc/{pid}/cmdline")))?;
+    let line = processes::read_file(&format!("/proc/{pid}/cmdline"))?;
     // Empty once its memory is gone: the process is ending.
     Ok(line.filter(|line| !line.is_empty()))
 }

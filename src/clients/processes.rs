@@ -1,9 +1,10 @@
 //! Processes as `/proc` shows them (proc(5)).
 
+use rustix::fs::{Dir, Mode, OFlags};
 use rustix::io::Errno;
-use std::ffi::OsStr;
-use std::fs;
-use std::io;
+use std::ffi::{CString, OsStr};
+use std::fs::{self, File};
+use std::io::{self, Read};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
@@ -103,7 +104,7 @@ pub(super) struct Stat {
 
 impl Stat {
     pub fn read(pid: i32) -> io::Result<Option<Self>> {
-        match unless_gone(fs::read(format!("/proc/{pid}/stat")))? {
+        match read_file(&format!("/proc/{pid}/stat"))? {
             Some(text) => Self::parse(&text).map(Some),
             None => Ok(None),
         }
@@ -146,6 +147,25 @@ pub(super) fn all() -> Result<Vec<i32>, ProcessError> {
     list().map_err(ProcessError::List)
 }
 
+/// A file of `/proc`; `None` if it is gone.
+///
+/// Such a file claims to be empty, so `fs::read` reads it in tiny pieces, for each of which
+/// the kernel goes to the process's memory again.
+pub(super) fn read_file(path: &str) -> io::Result<Option<Vec<u8>>> {
+    let Some(mut file) = unless_gone(File::open(path))? else {
+        return Ok(None);
+    };
+    let mut bytes = Vec::new();
+    let mut piece = [0; 4096];
+    loop {
+        match unless_gone(file.read(&mut piece))? {
+            None => return Ok(None),
+            Some(0) => return Ok(Some(bytes)),
+            Some(length) => bytes.extend(&piece[..length]),
+        }
+    }
+}
+
 /// What a process runs; `None` if it is gone or a kernel thread.
 pub(super) fn executable(pid: i32) -> io::Result<Option<Executable>> {
     let file = unless_gone(fs::metadata(format!("/proc/{pid}/exe")))?;
@@ -156,26 +176,37 @@ pub(super) fn executable(pid: i32) -> io::Result<Option<Executable>> {
 }
 
 /// The sockets a process holds, as descriptor and inode; `None` if it is gone.
+///
+/// Links are read, not followed: a file on a server that does not answer must not stall
+/// this. A backend has tens of files open, hence the lookups relative to their folder.
 pub(super) fn sockets(pid: i32) -> io::Result<Option<Vec<(i32, u32)>>> {
-    let Some(entries) = unless_gone(fs::read_dir(format!("/proc/{pid}/fd")))? else {
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let folder = format!("/proc/{pid}/fd");
+    let folder = rustix::fs::open(folder, flags, Mode::empty()).map_err(io::Error::from);
+    let Some(folder) = unless_gone(folder)? else {
         return Ok(None);
     };
     let mut sockets = Vec::new();
-    for entry in entries {
-        let Some(entry) = unless_gone(entry)? else {
+    let mut link = Vec::new();
+    for entry in Dir::read_from(&folder)? {
+        let Some(entry) = unless_gone(entry.map_err(io::Error::from))? else {
             return Ok(None);
         };
-        // A descriptor may have been closed meanwhile.
-        let Some(link) = unless_gone(fs::read_link(entry.path()))? else {
-            continue;
+        let name = entry.file_name();
+        let Some(descriptor) = name.to_str().ok().and_then(|name| name.parse().ok()) else {
+            continue; // `.` and `..`
         };
-        let descriptor = entry
-            .file_name()
-            .to_str()
-            .and_then(|name| name.parse().ok());
-        if let (Some(descriptor), Some(inode)) = (descriptor, socket_inode(link.as_os_str())) {
-            sockets.push((descriptor, inode));
-        }
+        link.clear();
+        let read = rustix::fs::readlinkat(&folder, name, link).map_err(io::Error::from);
+        // It may have been closed meanwhile.
+        let target = unless_gone(read)?;
+        sockets.extend(
+            target
+                .as_deref()
+                .and_then(|target| socket_inode(target.to_bytes()))
+                .map(|inode| (descriptor, inode)),
+        );
+        link = target.map(CString::into_bytes).unwrap_or_default();
     }
     Ok(Some(sockets))
 }
@@ -192,9 +223,9 @@ pub(super) fn unless_gone<T>(result: io::Result<T>) -> io::Result<Option<T>> {
 }
 
 /// The inode of `socket:[4711]`.
-fn socket_inode(link: &OsStr) -> Option<u32> {
-    let number = link.to_str()?.strip_prefix("socket:[")?.strip_suffix(']')?;
-    number.parse().ok()
+fn socket_inode(link: &[u8]) -> Option<u32> {
+    let number = link.strip_prefix(b"socket:[")?.strip_suffix(b"]")?;
+    std::str::from_utf8(number).ok()?.parse().ok()
 }
 
 /// `edb-postgres` is EnterpriseDB's; a file that an upgrade has replaced is `(deleted)`.
@@ -250,9 +281,9 @@ mod tests {
 
     #[test]
     fn links_of_descriptors_tell_sockets() {
-        assert_eq!(socket_inode(OsStr::new("socket:[4711]")), Some(4711));
+        assert_eq!(socket_inode(b"socket:[4711]"), Some(4711));
         for other in ["pipe:[4711]", "/tmp/socket:[4711]", "socket:[x]"] {
-            assert_eq!(socket_inode(OsStr::new(other)), None, "{other}");
+            assert_eq!(socket_inode(other.as_bytes()), None, "{other}");
         }
     }
 

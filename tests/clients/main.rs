@@ -1,0 +1,10 @@
+//! Who is connected: stories on real sockets, routes and processes, each in network
+//! namespaces of its own. They need root, iproute2, nft and PostgreSQL.
+
+#![allow(clippy::expect_used, clippy::unwrap_used, clippy::print_stdout)]
+
+mod locality;
+mod net;
+mod processes;
+mod server;
+mod sockets;
