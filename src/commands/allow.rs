@@ -1,11 +1,13 @@
 //! `pgcordon allow`: let an address in during a window, or take it off the pass list.
 
-use super::{CommandError, Context, Exit, request, select};
-use crate::cli::Allow;
+use super::signals::block_on;
+use super::{CommandError, Context, Exit, raise, request, select};
+use crate::cli::{Allow, Pace, Postgres};
 use crate::report::{Outcome, Report};
 use crate::window;
 
-/// Changes the pass list of windows.
+/// Changes the pass list of windows. Whoever is taken off it is drained: a connection whose
+/// packets are dropped would hang.
 ///
 /// # Errors
 /// No window, a bad entry, or the firewall's word.
@@ -13,10 +15,16 @@ pub fn run(context: &mut Context, args: &Allow) -> Result<(Report, Exit), Comman
     let networks = request::networks(&args.entries)?;
     let firewall = &mut context.firewall;
     let mut report = Report::new("allow", Outcome::Allowed);
+    let mut orders = Vec::new();
     for port in select::ports(firewall, &args.which)? {
         let outcome = window::allow(firewall, port, &networks, args.remove)?;
+        if outcome.changed && args.remove {
+            let (pace, postgres) = (Pace::default(), Postgres::default());
+            orders.push(raise::order_under(&outcome.window, &pace, &postgres)?);
+        }
         report.changed |= outcome.changed;
         report.windows.push(outcome.window);
     }
-    Ok((report, Exit::Done))
+    let drain = block_on(async { Ok(raise::drain_all(&orders).await) })?;
+    Ok(raise::conclude(report, drain))
 }

@@ -1,0 +1,55 @@
+//! The farewell: counted from the first SIGTERM, and ended before anything is proven.
+
+use super::{DrainError, FRESH, Farewell, Ladder};
+use crate::firewall::Firewall;
+use crate::window;
+use std::time::Instant;
+
+impl<F: Firewall> Ladder<'_, F> {
+    /// Called before each SIGTERM: the farewell is counted from the first one.
+    pub(super) fn begin_farewell(&mut self) -> Result<(), DrainError> {
+        let fresh = match self.farewell {
+            Farewell::Over => true,
+            Farewell::Waiting => false,
+            Farewell::Until(_) => {
+                self.watch.found() > self.watch.alive()
+                    || self.signalled > 0
+                    || self.began.elapsed() < FRESH
+            }
+        };
+        if !fresh {
+            window::renew_farewell(self.firewall, self.order.port, self.order.farewell)?;
+            self.farewell = Farewell::Until(Instant::now() + self.order.farewell);
+        }
+        Ok(())
+    }
+
+    pub(super) fn farewell_is_over(&self) -> bool {
+        match self.farewell {
+            Farewell::Over => true,
+            Farewell::Waiting => false,
+            Farewell::Until(end) => Instant::now() >= end,
+        }
+    }
+
+    pub(super) fn farewell_end(&self) -> Instant {
+        match self.farewell {
+            Farewell::Until(end) => end.min(self.deadline),
+            Farewell::Waiting | Farewell::Over => self.deadline,
+        }
+    }
+
+    /// Ends the farewell: what is still open is destroyed, what is closing may finish, and
+    /// what came in through a handshake that was under way is destroyed too.
+    pub(super) fn end_farewell(&mut self) -> Result<(), DrainError> {
+        let was_open = !matches!(self.farewell, Farewell::Waiting | Farewell::Over);
+        self.farewell = Farewell::Over;
+        self.look()?;
+        if was_open || !self.left.closing.is_empty() {
+            let closing = self.left.closing.clone();
+            window::end_farewell(self.firewall, self.order.port, closing)?;
+            self.look()?;
+        }
+        Ok(())
+    }
+}

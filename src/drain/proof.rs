@@ -1,0 +1,93 @@
+//! The proof that nobody remote is left.
+
+use super::server::{self, Answer};
+use super::{DrainError, Ladder};
+use crate::clients::{Client, PortInodes, Socket, sessions_without_socket};
+use crate::cordon::Fate;
+use crate::firewall::Firewall;
+use crate::postgres::Row;
+use std::io;
+
+impl<F: Firewall> Ladder<'_, F> {
+    /// Whether nobody remote is left: two scans without an open socket, then no row and no
+    /// process, and every process that was watched has ended.
+    pub(super) async fn is_proven(&mut self) -> Result<bool, DrainError> {
+        self.look()?;
+        let first = self.left.open.is_empty();
+        self.look()?;
+        if !first || !self.left.open.is_empty() {
+            return Ok(false);
+        }
+        let mut clean = true;
+        for number in 0..self.servers.len() {
+            clean &= match &self.servers[number].state {
+                server::State::Ready(_) => self.no_row(number).await?,
+                _ => self.no_session(number)?,
+            };
+        }
+        self.watch.take_in().map_err(DrainError::Watch)?;
+        Ok(clean && self.watch.alive() == 0 && self.held.is_empty())
+    }
+
+    /// Whether a server has no remote row. One that came in meanwhile is told to end.
+    pub(super) async fn no_row(&mut self, number: usize) -> Result<bool, DrainError> {
+        self.servers[number].ask_again(number, &mut self.questions);
+        while matches!(self.servers[number].state, server::State::Asking) {
+            let Some(Ok((answering, answer))) = self.questions.join_next().await else {
+                return Ok(false);
+            };
+            let rows = match &answer {
+                Answer::Rows(_, facts) if answering == number => self.count_remote(&facts.rows)?,
+                _ => 1,
+            };
+            self.hear(answering, answer)?;
+            if answering == number {
+                return Ok(rows == 0);
+            }
+        }
+        Ok(false)
+    }
+
+    pub(super) fn count_remote(&mut self, rows: &[Row]) -> Result<usize, DrainError> {
+        let mut remote = 0;
+        for client in rows.iter().filter_map(server::client) {
+            let fate = self.judge.fate(client, 0).map_err(DrainError::Routing)?;
+            remote += usize::from(fate == Fate::Cut);
+        }
+        Ok(remote)
+    }
+
+    /// Whether no child of a postmaster is a remote session, told without SQL. One whose
+    /// client has reset its connection has no socket any more, and runs on: it is ended.
+    pub(super) fn no_session(&mut self, number: usize) -> Result<bool, DrainError> {
+        let port = self.order.port;
+        let scan = |result: io::Result<Vec<Socket>>| result.map_err(DrainError::Scan);
+        let listening = scan(self.sockets.listening(port))?;
+        let connected = scan(self.sockets.connected(port))?;
+        let inodes = PortInodes::new(&listening, &connected);
+        let process = self.servers[number].process.clone();
+        let mut clean = true;
+        for backend in sessions_without_socket(&process, port, &inodes)? {
+            let own_is_loopback = backend.unlisted.is_some_and(|own| own.ip().is_loopback());
+            let client = match &backend.client {
+                Client::Address { address, .. } => Some(*address),
+                Client::Unix => continue,
+                Client::Unknown if own_is_loopback => continue,
+                Client::Unknown => None,
+            };
+            let Some(client) = client else {
+                // Whose connection it holds cannot be told: it may be a local one, so it is
+                // not signalled, and as long as it lasts nothing is proven.
+                clean = false;
+                self.watch_backend(backend, None)?;
+                continue;
+            };
+            let fate = self.judge.fate(client, 0).map_err(DrainError::Routing)?;
+            if fate == Fate::Cut {
+                clean = false;
+                self.signal(backend, Some(client))?;
+            }
+        }
+        Ok(clean)
+    }
+}
