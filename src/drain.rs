@@ -176,7 +176,9 @@ struct Ladder<'a, F> {
     /// Connections that were let through.
     spared: Vec<Peer>,
     signalled: usize,
-    /// The sockets of the last look.
+    /// All sockets of the last look, local ones too.
+    scan: Vec<Socket>,
+    /// The remote sockets of the last look.
     left: Left,
     warnings: Vec<String>,
 }
@@ -241,6 +243,7 @@ impl<'a, F: Firewall> Ladder<'a, F> {
             last: Vec::new(),
             spared: Vec::new(),
             signalled: 0,
+            scan: Vec::new(),
             left: Left::default(),
             warnings: Vec::new(),
         })
@@ -254,7 +257,9 @@ impl<'a, F: Firewall> Ladder<'a, F> {
             self.event(self.farewell_end()).await?;
             self.look()?;
         }
+        // With no farewell at all: nobody is cut before it is known who stays.
         while !self.chosen() && !self.is_quiet() {
+            self.ask_servers();
             self.event(self.deadline).await?;
             self.look()?;
         }

@@ -6,7 +6,7 @@ use crate::cli::{Pace, Postgres, Start};
 use crate::clients::Sockets;
 use crate::cordon::{Cordon, DrainReport, Staying, Window, show_duration};
 use crate::drain::{self, Access, Judge, Order};
-use crate::firewall::Nftables;
+use crate::firewall::{Firewall, Nftables};
 use crate::privilege;
 use crate::report::{Outcome, Report};
 use crate::window;
@@ -174,6 +174,26 @@ pub async fn drain_all(orders: &[Order]) -> Option<DrainReport> {
         drain::drain(&mut firewall, order).await
     });
     join_all(drains).await.into_iter().reduce(DrainReport::and)
+}
+
+/// Reads windows again after a drain that has met somebody: it may have let some through.
+///
+/// # Errors
+/// The firewall cannot be read.
+pub fn read_again(
+    context: &mut Context,
+    mut report: Report,
+    drain: Option<&DrainReport>,
+) -> Result<Report, CommandError> {
+    if drain.is_some_and(|drain| drain.backends.found + drain.sockets.found > 0) {
+        for window in &mut report.windows {
+            let standing = context.firewall.read(window.port)?;
+            if let Some(now) = standing.and_then(|standing| standing.window) {
+                *window = now;
+            }
+        }
+    }
+    Ok(report)
 }
 
 /// Puts what a drain has done into a report, and tells the exit status.

@@ -48,7 +48,7 @@ pub async fn cordon_and_drain(
         drain = raise::drain_all(&orders) => Ok(drain),
     };
     let (report, exit) = match drained {
-        Ok(drain) => raise::conclude(report, drain),
+        Ok(drain) => raise::conclude(raise::read_again(context, report, drain.as_ref())?, drain),
         Err(exit) => {
             window::lift(&mut context.firewall, &ports)?;
             return Err(CommandError::Interrupted(exit));

@@ -46,12 +46,13 @@ impl<F: Firewall> Ladder<'_, F> {
     /// Every remote socket but those in TIME_WAIT, which no process and no byte can use.
     pub(super) fn remote_sockets(&mut self) -> Result<Vec<Socket>, DrainError> {
         let all = self.sockets.connected(self.order.port);
+        self.scan = all.map_err(DrainError::Scan)?;
         self.judge.look_again();
         let mut remote = Vec::new();
-        for socket in all.map_err(DrainError::Scan)? {
+        for socket in &self.scan {
             let counts = socket.state.is_open() || socket.state.is_closing();
-            if counts && self.judge.cuts(&socket).map_err(DrainError::Routing)? {
-                remote.push(socket);
+            if counts && self.judge.cuts(socket).map_err(DrainError::Routing)? {
+                remote.push(socket.clone());
             }
         }
         Ok(remote)

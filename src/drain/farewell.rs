@@ -44,7 +44,9 @@ impl<F: Firewall> Ladder<'_, F> {
     pub(super) fn end_farewell(&mut self) -> Result<(), DrainError> {
         let was_open = !matches!(self.farewell, Farewell::Waiting | Farewell::Over);
         self.farewell = Farewell::Over;
-        self.look()?;
+        if was_open || !self.left.open.is_empty() {
+            self.look()?;
+        }
         if was_open || !self.left.closing.is_empty() {
             let closing = self.left.closing.clone();
             window::end_farewell(self.firewall, self.order.port, closing)?;

@@ -2,20 +2,19 @@
 
 use super::server::{self, Answer};
 use super::{DrainError, Ladder};
-use crate::clients::{Client, PortInodes, Socket, sessions_without_socket};
+use crate::clients::{Client, PortInodes, sessions_without_socket};
 use crate::cordon::Fate;
 use crate::firewall::Firewall;
 use crate::postgres::Row;
-use std::io;
 
 impl<F: Firewall> Ladder<'_, F> {
     /// Whether nobody remote is left: two scans without an open socket, then no row and no
     /// process, and every process that was watched has ended.
     pub(super) async fn is_proven(&mut self) -> Result<bool, DrainError> {
+        // The look before this one came after the end of the farewell, too.
+        let before = self.left.open.is_empty();
         self.look()?;
-        let first = self.left.open.is_empty();
-        self.look()?;
-        if !first || !self.left.open.is_empty() {
+        if !before || !self.left.open.is_empty() {
             return Ok(false);
         }
         let mut clean = true;
@@ -61,10 +60,8 @@ impl<F: Firewall> Ladder<'_, F> {
     /// client has reset its connection has no socket any more, and runs on: it is ended.
     pub(super) fn no_session(&mut self, number: usize) -> Result<bool, DrainError> {
         let port = self.order.port;
-        let scan = |result: io::Result<Vec<Socket>>| result.map_err(DrainError::Scan);
-        let listening = scan(self.sockets.listening(port))?;
-        let connected = scan(self.sockets.connected(port))?;
-        let inodes = PortInodes::new(&listening, &connected);
+        let listening = self.sockets.listening(port).map_err(DrainError::Scan)?;
+        let inodes = PortInodes::new(&listening, &self.scan);
         let process = self.servers[number].process.clone();
         let mut clean = true;
         for backend in sessions_without_socket(&process, port, &inodes)? {

@@ -130,22 +130,25 @@ pub fn set_bytes<K: SetKey>(set: &Set<'_, K>, attribute: u32, value: &[u8]) {
     }
 }
 
-/// A message of a batch with flags beside those that its type sets by itself.
+/// A message of a batch with other flags than those that its type sets by itself.
 pub struct Flagged<'a, M: NlMsg> {
     /// The message.
     pub message: &'a M,
     /// `NLM_F_*` to add.
-    pub flags: u16,
+    pub add: u16,
+    /// `NLM_F_*` to take away.
+    pub remove: u16,
 }
 
 // SAFETY: the inner message writes a valid message with a header at its front; only bits
-// of the header's flags are added.
+// of the header's flags are changed.
 unsafe impl<M: NlMsg> NlMsg for Flagged<'_, M> {
     unsafe fn write(&self, buffer: *mut c_void, sequence: u32, kind: MsgType) {
         // SAFETY: the buffer is what the batch promises to every message.
         unsafe {
             self.message.write(buffer, sequence, kind);
-            (*buffer.cast::<nix::libc::nlmsghdr>()).nlmsg_flags |= self.flags;
+            let header = buffer.cast::<nix::libc::nlmsghdr>();
+            (*header).nlmsg_flags = (*header).nlmsg_flags & !self.remove | self.add;
         }
     }
 }

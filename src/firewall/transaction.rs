@@ -74,35 +74,39 @@ impl Transaction {
         }
     }
 
-    fn add(&mut self, name: String, message: &impl NlMsg, kind: MsgType) {
-        self.batch.add(message, kind);
+    /// Adds a message that is answered only if it is refused: the last one tells that all
+    /// went well.
+    fn add(&mut self, name: String, message: &impl NlMsg, kind: MsgType, flags: i32) {
+        let quiet = Flagged {
+            message,
+            add: flags as u16,
+            remove: libc::NLM_F_ACK as u16,
+        };
+        self.batch.add(&quiet, kind);
         self.steps.push(Step {
             name,
-            acknowledged: true,
+            acknowledged: false,
         });
     }
 
     /// Removes a port's table with all that is in it.
     pub fn delete_table(&mut self, port: u16) {
         let name = ruleset::table_name(port);
-        self.add(
-            format!("delete table inet {name}"),
-            &table(&name),
-            MsgType::Del,
-        );
+        self.batch.add(&table(&name), MsgType::Del);
+        self.steps.push(Step {
+            name: format!("delete table inet {name}"),
+            acknowledged: true,
+        });
     }
 
     /// Creates a table with its sets, chains and rules; refused if it exists.
     pub fn create(&mut self, ruleset: &Ruleset) {
         let table = table(&ruleset.table);
-        let exclusive = Flagged {
-            message: &table,
-            flags: (libc::NLM_F_CREATE | libc::NLM_F_EXCL) as u16,
-        };
         self.add(
             format!("table inet {}", ruleset.table),
-            &exclusive,
+            &table,
             MsgType::Add,
+            libc::NLM_F_CREATE | libc::NLM_F_EXCL,
         );
         for (number, spec) in (1..).zip(&ruleset.sets) {
             self.create_set(&table, number, spec);
@@ -113,7 +117,7 @@ impl Transaction {
         for spec in &ruleset.rules {
             let chain = Chain::new(c_name(spec.chain), &table);
             let name = format!("rule `{}` of chain {}", spec.syntax, spec.chain);
-            self.add(name, &build_rule(&chain, spec), MsgType::Add);
+            self.add(name, &build_rule(&chain, spec), MsgType::Add, 0);
         }
     }
 
@@ -129,7 +133,7 @@ impl Transaction {
         if let Some(size) = spec.size {
             ffi::set_u32(&set, sys::NFTNL_SET_DESC_SIZE, size);
         }
-        self.add(format!("set {}", spec.name), &set, MsgType::Add);
+        self.add(format!("set {}", spec.name), &set, MsgType::Add, 0);
     }
 
     fn create_chain(&mut self, table: &Table, spec: &ChainSpec) {
@@ -139,7 +143,7 @@ impl Transaction {
             chain.set_hook(base.hook, base.priority);
             chain.set_policy(Policy::Accept);
         }
-        self.add(format!("chain {}", spec.name), &chain, MsgType::Add);
+        self.add(format!("chain {}", spec.name), &chain, MsgType::Add, 0);
     }
 
     /// Adds elements to a set.
@@ -155,10 +159,11 @@ impl Transaction {
     }
 
     fn add_plain(&mut self, name: String, message: &Plain) {
-        self.add(name, message, MsgType::Add);
-        if let Some(step) = self.steps.last_mut() {
-            step.acknowledged = message.flags & libc::NLM_F_ACK as u16 != 0;
-        }
+        self.batch.add(message, MsgType::Add);
+        self.steps.push(Step {
+            name,
+            acknowledged: message.flags & libc::NLM_F_ACK as u16 != 0,
+        });
     }
 
     /// Removes all elements of a set and adds others. In one transaction this is what
