@@ -277,34 +277,58 @@ impl Sockets {
         }
     }
 
-    /// Both families: an IPv6 dump has no sockets of IPv4 ones, and holds those that an
-    /// IPv6 listener accepted from IPv4 clients.
+    /// Both families. The kernel walks the whole table of sockets for each dump, so the old
+    /// request that asks for both at once is tried first.
     fn scan(&mut self, port: u16, states: StateFlags) -> io::Result<Vec<Socket>> {
+        let dump = nix::libc::NLM_F_DUMP as u16;
+        let both = both_families(&request(AF_INET6, port, states.clone()));
+        let messages = match self.link.request(TCPDIAG_GETSOCK, dump, &both) {
+            Ok(messages) => messages,
+            Err(_) => {
+                let mut messages = Vec::new();
+                for family in [AF_INET, AF_INET6] {
+                    let request = request(family, port, states.clone());
+                    messages.extend(self.link.request(SOCK_DIAG_BY_FAMILY, dump, &request)?);
+                }
+                messages
+            }
+        };
         let mut found = Vec::new();
         let mut cookies = HashSet::new();
-        for family in [AF_INET, AF_INET6] {
-            let request = to_bytes(&InetRequest {
-                family,
-                protocol: IPPROTO_TCP,
-                extensions: ExtensionFlags::INFO,
-                states: states.clone(),
-                socket_id: SocketId {
-                    source_port: port,
-                    ..SocketId::new_v6()
-                },
-            });
-            let dump = nix::libc::NLM_F_DUMP as u16;
-            for message in self.link.request(SOCK_DIAG_BY_FAMILY, dump, &request)? {
-                let socket = Socket::parse(&message)?;
-                // The kernel filters by port; a socket that moves to another hash chain
-                // while the dump is read may come twice.
-                if socket.local.port() == port && cookies.insert(socket.cookie()) {
-                    found.push(socket);
-                }
+        for message in &messages {
+            let socket = Socket::parse(message)?;
+            // The kernel filters by port; a socket that moves to another hash chain
+            // while the dump is read may come twice.
+            if socket.local.port() == port && cookies.insert(socket.cookie()) {
+                found.push(socket);
             }
         }
         Ok(found)
     }
+}
+
+/// `TCPDIAG_GETSOCK` of `linux/inet_diag.h`: TCP sockets of both families.
+const TCPDIAG_GETSOCK: u16 = 18;
+
+/// A request for the sockets of a port (`struct inet_diag_req_v2`).
+fn request(family: u8, port: u16, states: StateFlags) -> Vec<u8> {
+    to_bytes(&InetRequest {
+        family,
+        protocol: IPPROTO_TCP,
+        extensions: ExtensionFlags::INFO,
+        states,
+        socket_id: SocketId {
+            source_port: port,
+            ..SocketId::new_v6()
+        },
+    })
+}
+
+/// The same as `struct inet_diag_req`: family and two unused bytes, the extensions, the
+/// socket's id, the states, and an unused number.
+fn both_families(request: &[u8]) -> Vec<u8> {
+    let (extensions, states, id) = (request[2], &request[4..8], &request[8..]);
+    [&[0, 0, 0, extensions], id, states, &[0; 4]].concat()
 }
 
 /// A request that names one socket by its addresses, interface and cookie.

@@ -12,9 +12,6 @@ const BEFORE_EVERYTHING: i32 = -310;
 const AFTER_NAT: i32 = 310;
 /// How long a source address is remembered after its last knock.
 const KNOCKS_KEPT: Duration = Duration::from_secs(60 * 60);
-/// How many source addresses are counted; the rule that counts stops at this, the one that
-/// drops does not.
-const MOST_KNOCKS: u32 = 65_535;
 /// New connections a second in a ramp.
 const RAMP_RATE: u64 = 10;
 /// Resets a second; more remote packets than that are dropped.
@@ -70,8 +67,6 @@ pub struct SetSpec {
     pub flags: u32,
     /// The timeout of elements that bring none.
     pub timeout: Option<Duration>,
-    /// The most elements.
-    pub size: Option<u32>,
 }
 
 /// Where a base chain is hooked.
@@ -151,21 +146,21 @@ fn sets(length: Duration, farewell: Duration) -> Vec<SetSpec> {
         key,
         flags: flag::TIMEOUT,
         timeout,
-        size: None,
     };
     let pass = |name, key| SetSpec {
         name,
         key,
         flags: flag::INTERVAL,
         timeout: None,
-        size: None,
     };
+    // A set that a rule adds to gets `size 65535` from the kernel; named here, it would be
+    // allocated at once (2 MiB for both), and walked at each reading. The rule that counts
+    // stops at that size, the one that drops does not.
     let knocks = |name, key| SetSpec {
         name,
         key,
         flags: flag::TIMEOUT | flag::DYNAMIC,
         timeout: Some(KNOCKS_KEPT),
-        size: Some(MOST_KNOCKS),
     };
     vec![
         timed("window", PORT, Some(length)),

@@ -130,9 +130,6 @@ impl Transaction {
             let milliseconds = u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX);
             ffi::set_u64(&set, sys::NFTNL_SET_TIMEOUT, milliseconds);
         }
-        if let Some(size) = spec.size {
-            ffi::set_u32(&set, sys::NFTNL_SET_DESC_SIZE, size);
-        }
         self.add(format!("set {}", spec.name), &set, MsgType::Add, 0);
     }
 
