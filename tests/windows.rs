@@ -58,7 +58,7 @@ fn a_report_has_the_fields_of_the_contract() {
         milliseconds(&window["ends_at"]),
     );
     assert!((before.as_millis()..=after.as_millis()).contains(&start));
-    assert!((start + 600_000..=after.as_millis() + 600_020).contains(&end));
+    assert!((start + 599_980..=after.as_millis() + 600_020).contains(&end));
     assert!(window["ends_at"].as_str().unwrap().ends_with('Z'));
 
     let later = lab.server.window();
