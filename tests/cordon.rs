@@ -4,7 +4,7 @@
 
 mod lab;
 
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr, SocketAddrV6};
 use std::time::{Duration, Instant};
 
 use lab::{Host, Lab, Login, Reach, SOON, only_window};
@@ -219,4 +219,65 @@ fn a_table_that_the_kernel_protects_lets_neither_port_be_cordoned() {
     assert_eq!(outcome.json()["result"], "failed");
     assert_eq!(server.ruleset(), before);
     assert_eq!(client.reach(server.at_v4(5432), SOON), Reach::Refused);
+}
+
+#[test]
+fn a_full_list_of_knocks_lets_nobody_in() {
+    let lab = Lab::bare(1);
+    let (server, client) = (&lab.server, &lab.clients[0]);
+    server.cordon(START);
+    let sources: Vec<_> = (0..65_535_u32)
+        .map(|n| Ipv4Addr::from(0x0a00_0000 + n).to_string())
+        .collect();
+    server.nft(&format!(
+        "add element inet pgcordon_5432 knocks4 {{ {} }}",
+        sources.join(", ")
+    ));
+    client.assert_blocked(&[server.at_v4(5432)]);
+    let window = server.window();
+    assert_eq!(window["knocks"].as_array().unwrap().len(), 65_535);
+    assert_eq!(window["blocked"]["packets"], 1);
+}
+
+#[test]
+fn a_link_local_client_is_remote() {
+    let lab = Lab::new(1);
+    let (server, client) = (&lab.server, &lab.clients[0]);
+    // 2: eth0    inet6 fe80::1/64 scope link ...
+    let shown = server.run([
+        "ip", "-6", "-o", "addr", "show", "dev", "eth0", "scope", "link",
+    ]);
+    let address = shown.stdout.split_whitespace().nth(3).unwrap();
+    let (address, _) = address.split_once('/').unwrap();
+    // 2: eth0@if3: <BROADCAST,...
+    let link = client
+        .run(["ip", "-o", "link", "show", "dev", "eth0"])
+        .stdout;
+    let (index, _) = link.split_once(':').unwrap();
+    let to = SocketAddrV6::new(
+        address.parse().unwrap(),
+        5432,
+        0,
+        index.trim().parse().unwrap(),
+    );
+    client.assert_reaches(&[to.into()]);
+    server.cordon(START);
+    client.assert_blocked(&[to.into()]);
+    server.cordon("lift");
+    client.assert_reaches(&[to.into()]);
+}
+
+#[test]
+fn what_only_crosses_this_host_goes_on() {
+    let lab = Lab::bare(2);
+    let (server, client, beyond) = (&lab.server, &lab.clients[0], &lab.clients[1]);
+    server.sysctl("net/ipv4/ip_forward", "1");
+    beyond.ip("addr add 192.0.2.1/32 dev lo\n");
+    server.ip(&format!("route add 192.0.2.1/32 via {}\n", beyond.v4));
+    client.ip(&format!("route add 192.0.2.1/32 via {}\n", server.v4));
+    server.cordon(START);
+    client.assert_blocked(&[server.at_v4(5432)]);
+    // Nobody listens there either, and says so.
+    let there = "192.0.2.1:5432".parse().unwrap();
+    assert_eq!(client.reach(there, SOON), Reach::Refused);
 }
