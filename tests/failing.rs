@@ -113,3 +113,17 @@ fn a_start_on_a_damaged_cordon_does_not_say_that_all_is_well() {
     }
     assert!(quiet.is_empty(), "{quiet:#?}");
 }
+
+#[test]
+fn a_long_pass_list_does_not_move_the_end_that_is_told() {
+    let lab = Lab::bare(0);
+    let server = &lab.server;
+    let network = |n: u32| format!("{}/31\n", std::net::Ipv4Addr::from(0x1400_0000 + 4 * n));
+    server.write("/run/pass", (0..50_000).map(network).collect::<String>());
+    server.cordon(&format!("{START} --allow @/run/pass"));
+    let long = lab::milliseconds(&server.window()["ends_at"]);
+    server.cordon("allow --remove 20.0.0.0/8");
+    let short = lab::milliseconds(&server.window()["ends_at"]);
+    let apart = long.abs_diff(short);
+    assert!(apart < 100, "the end of one window told {apart} ms apart");
+}
