@@ -38,6 +38,7 @@ mod running;
 mod session;
 mod sockets;
 mod space;
+mod story;
 mod template;
 mod tool;
 mod wire;
@@ -54,6 +55,7 @@ pub use program::Program;
 pub use running::Running;
 pub use session::Session;
 pub use sockets::{Socket, TcpState};
+pub use story::{SOON, milliseconds, only_window, warns};
 pub use wire::{Failure, Rows};
 
 use network::Network;

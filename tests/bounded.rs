@@ -1,0 +1,232 @@
+//! Promise 1: a block never outlasts its window, whatever dies.
+
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+mod lab;
+
+use std::net::SocketAddr;
+use std::thread;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use lab::{Host, Lab, Reach, SOON, milliseconds, only_window, warns};
+use nix::sys::signal::Signal;
+use serde_json::{Value, json};
+
+const START: &str = "start --for 10m --no-drain";
+
+fn now() -> i128 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+    since.as_millis().try_into().unwrap()
+}
+
+/// Tries to connect again and again until it is answered. Gives, in milliseconds since
+/// 1970, when the last attempt that failed was begun and when one succeeded.
+fn first_answer(client: &Host, to: SocketAddr) -> (i128, i128) {
+    let deadline = Instant::now() + SOON * 2;
+    let mut failed = 0;
+    client.inside(|| {
+        while Instant::now() < deadline {
+            let began = now();
+            match std::net::TcpStream::connect_timeout(&to, Duration::from_millis(15)) {
+                Ok(_) => return (failed, now()),
+                // Nobody listens on the port, and the kernel says so.
+                Err(e) if e.kind() == std::io::ErrorKind::ConnectionRefused => {
+                    return (failed, now());
+                }
+                Err(_) => failed = began,
+            }
+        }
+        panic!("{to} stays blocked");
+    })
+}
+
+#[test]
+fn windows_end_at_their_time_with_every_pgcordon_killed() {
+    let lab = Lab::new(2);
+    let server = &lab.server;
+    let windows = [
+        ("start --for 2s --no-drain --port 5432", server.at_v4(5432)),
+        ("start --for 1s --no-drain --port 5433", server.at_v6(5433)),
+        ("start --for 10s --no-drain --port 5434", server.at_v4(5434)),
+        (
+            "start --for 1s --no-drain --port 5435 --verdict reset",
+            server.at_v4(5435),
+        ),
+    ];
+    let mut ends = Vec::new();
+    for (start, _) in windows {
+        server.cordon(start);
+    }
+    // The third is made shorter, the fourth longer; there a reset would be no sign.
+    server.cordon("extend --for 1500ms --shorten --port 5434");
+    server.cordon("lift --port 5435");
+    server.cordon("start --for 1s --no-drain --port 5435");
+    server.cordon("extend --by 1s --port 5435");
+    let report = server.cordon("status");
+    for window in report["windows"].as_array().unwrap() {
+        ends.push(i128::try_from(milliseconds(&window["ends_at"])).unwrap());
+    }
+    assert_eq!(ends.len(), 4);
+    server.kill_every_pgcordon();
+
+    let answers: Vec<_> = thread::scope(|scope| {
+        let client = &lab.clients[0];
+        let trying = windows.map(|(_, to)| scope.spawn(move || first_answer(client, to)));
+        trying.map(|thread| thread.join().unwrap()).into()
+    });
+    for ((failed, answered), end) in answers.into_iter().zip(ends) {
+        println!(
+            "begun and blocked at {} ms, let in at {} ms",
+            failed - end,
+            answered - end
+        );
+        assert!(failed > 0, "the port was never blocked");
+        assert!(
+            failed - end <= 100,
+            "blocked {} ms after the end",
+            failed - end
+        );
+        assert!(
+            answered - end >= -100,
+            "open {} ms before the end",
+            end - answered
+        );
+    }
+}
+
+/// Runs the tool once in a host of its own and says how long that takes: kills are spread
+/// over this time, so that they meet it everywhere between its first and its last step.
+fn usual_time(host: &Host, line: &str) -> Duration {
+    let took = host.try_cordon(line).assert_status(0).took;
+    took.clamp(Duration::from_millis(8), Duration::from_millis(60))
+}
+
+/// Starts the tool and kills it after so long.
+fn kill_after(host: &Host, line: &str, delay: Duration) {
+    let mut running = host.tool().args(line.split(' ')).spawn();
+    let deadline = Instant::now() + delay;
+    while Instant::now() < deadline {
+        std::hint::spin_loop();
+    }
+    if running.is_running() {
+        running.signal(Signal::SIGKILL);
+    }
+    drop(running.wait(SOON));
+}
+
+const KILLS: u32 = 120;
+
+#[test]
+fn a_start_that_is_killed_leaves_a_whole_cordon_or_none() {
+    let lab = Lab::bare(1);
+    let (server, client) = (&lab.server, &lab.clients[0]);
+    let longest = usual_time(server, START);
+    server.cordon("lift");
+    let (mut none, mut whole) = (0, 0);
+    for number in 0..KILLS {
+        kill_after(server, START, longest * number / KILLS);
+        server.assert_every_element_ends(5432);
+        let elements = server.timed_elements(5432);
+        let names: Vec<_> = elements.iter().map(|(set, _)| *set).collect();
+        if names.is_empty() {
+            assert_eq!(server.ruleset(), "", "after {number} kills");
+            none += 1;
+        } else {
+            assert_eq!(names, ["window", "armed", "farewell"]);
+            whole += 1;
+        }
+        // What is left, the next call takes over, or clears away.
+        let again = if number % 2 == 0 {
+            server.cordon(START)
+        } else {
+            json!(null)
+        };
+        if number % 2 == 0 {
+            assert_eq!(again["changed"], names.is_empty());
+            assert_eq!(only_window(&server.cordon("status"))["port"], 5432);
+        }
+        server.cordon("lift");
+        assert_eq!(server.ruleset(), "");
+    }
+    println!("{KILLS} kills within {longest:?}: {none} before the cordon, {whole} after");
+    assert!(
+        none > 0 && whole > 0,
+        "{none} and {whole}: the kills met one side alone"
+    );
+    assert_eq!(client.reach(server.at_v4(5432), SOON), Reach::Refused);
+}
+
+#[test]
+fn an_extend_that_is_killed_leaves_the_old_end_or_the_new_one() {
+    let lab = Lab::bare(0);
+    let server = &lab.server;
+    server.cordon(START);
+    let longest = usual_time(server, "extend --for 11m");
+    let (mut old, mut new) = (0, 0);
+    let mut expected = server.window()["remaining_s"].as_f64().unwrap();
+    for number in 0..KILLS {
+        kill_after(server, "extend --by 1m", longest * number / KILLS);
+        server.assert_every_element_ends(5432);
+        let report = server.cordon("status");
+        assert!(
+            !warns(&report, &["damaged"]),
+            "after {number} kills: {report}"
+        );
+        let remaining = only_window(&report)["remaining_s"].as_f64().unwrap();
+        match (remaining - expected + 1.0).div_euclid(58.0) as i64 {
+            1 => new += 1,
+            _ => old += 1,
+        }
+        let apart = remaining - expected;
+        let fits = (-5.0..=0.1).contains(&apart) || (55.0..=60.1).contains(&apart);
+        assert!(fits, "after {number} kills the end has moved by {apart} s");
+        expected = remaining;
+    }
+    println!("{KILLS} kills within {longest:?}: {old} before the new end, {new} after");
+    assert!(
+        old > 0 && new > 0,
+        "{old} and {new}: the kills met one side alone"
+    );
+    server.cordon("lift");
+    assert_eq!(server.ruleset(), "");
+}
+
+/// Waits until the element that blocks a port has gone.
+fn wait_window_over(server: &Host) {
+    let blocks = |(set, _): &(&str, Value)| *set == "window";
+    let deadline = Instant::now() + SOON;
+    while server.timed_elements(5432).iter().any(blocks) {
+        assert!(Instant::now() < deadline, "the window goes on");
+    }
+}
+
+#[test]
+fn what_a_window_leaves_behind_is_removed_by_the_next_start_or_lift() {
+    let lab = Lab::bare(1);
+    let hosts = [&lab.server, &lab.clients[0]];
+    for host in hosts {
+        host.cordon("start --for 1s --no-drain --no-guard --reason old");
+    }
+    for host in hosts {
+        wait_window_over(host);
+        // Whoever only looks leaves it alone.
+        assert_eq!(host.cordon("status")["windows"], json!([]));
+        host.try_cordon("status --check").assert_status(4);
+        assert!(host.ruleset().contains("pgcordon_5432"));
+    }
+    let [started, lifted] = hosts;
+
+    let again = started.cordon(START);
+    assert_eq!(
+        (&again["result"], &again["changed"]),
+        (&json!("cordoned"), &json!(true))
+    );
+    assert_eq!(only_window(&again)["reason"], Value::Null);
+    started.cordon("lift");
+    let nothing = lifted.cordon("lift");
+    assert_eq!(
+        (&nothing["result"], &nothing["changed"]),
+        (&json!("not-cordoned"), &json!(false))
+    );
+    assert_eq!(lifted.ruleset(), "");
+}

@@ -1,0 +1,129 @@
+//! Promises that are not kept yet.
+
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+mod lab;
+
+use std::time::{Duration, Instant};
+
+use lab::{Host, Lab, SOON, warns};
+use serde_json::Value;
+
+const START: &str = "start --for 10m --no-drain";
+
+/// Waits until the element that blocks a port has gone.
+fn wait_window_over(server: &Host) {
+    let blocks = |(set, _): &(&str, Value)| *set == "window";
+    let deadline = Instant::now() + SOON;
+    while server.timed_elements(5432).iter().any(blocks) {
+        assert!(Instant::now() < deadline, "the window goes on");
+    }
+}
+
+#[test]
+fn extend_removes_what_an_old_window_has_left_behind() {
+    for line in ["extend --by 5m", "extend --by 5m --port 5432"] {
+        let lab = Lab::bare(0);
+        let server = &lab.server;
+        server.cordon("start --for 1s --no-drain --no-guard");
+        wait_window_over(server);
+        server.try_cordon(line).assert_failure(4, "no-window");
+        assert_eq!(server.ruleset(), "", "{line}");
+    }
+}
+
+#[test]
+fn a_table_that_the_kernel_protects_is_no_missing_privilege() {
+    let lab = Lab::bare(0);
+    let server = &lab.server;
+    let owner = "{ echo 'add table inet pgcordon_5433 { flags owner; }'; \
+                   echo 'list tables'; exec sleep 600; } | nft -i";
+    let owner = server.program("bash").args(["-c", owner]).spawn();
+    owner.wait_for_stdout("table inet pgcordon_5433", SOON);
+    let outcome = server.try_cordon(&format!("{START} --port 5433"));
+    outcome.assert_status(1);
+    assert!(!outcome.stderr.contains("run it as root"), "{outcome}");
+}
+
+#[test]
+fn connections_that_were_not_drained_go_on_in_a_longer_window_too() {
+    let lab = Lab::new(1);
+    let server = &lab.server;
+    let session = lab.clients[0].connect(server.at_v4(5432));
+    server.cordon("start --for 1s --no-drain --no-guard");
+    server.cordon("extend --by 5m");
+    std::thread::sleep(Duration::from_millis(1200));
+    assert!(session.answers_within(Duration::from_secs(1)));
+}
+
+#[test]
+fn an_open_gate_for_fragments_is_damage() {
+    let lab = Lab::bare(0);
+    lab.server.cordon(START);
+    lab.server
+        .nft("delete element inet pgcordon_5432 armed { ipv6 }");
+    let report = lab.server.cordon("status");
+    assert!(warns(&report, &["damaged"]), "{report}");
+}
+
+#[test]
+fn shorten_means_nothing_beside_by() {
+    let lab = Lab::bare(0);
+    lab.server.cordon(START);
+    let outcome = lab.server.try_cordon("extend --by 1m --shorten");
+    outcome.assert_failure(2, "usage");
+}
+
+#[test]
+fn extend_of_several_windows_changes_all_or_none() {
+    for (second, line) in [
+        (
+            "start --for 23h --no-drain --port 5433",
+            "extend --by 2h --all",
+        ),
+        ("lift --port 5433", "extend --by 2h --port 5432 --port 5433"),
+    ] {
+        let lab = Lab::bare(0);
+        let server = &lab.server;
+        server.cordon(START);
+        server.cordon(second);
+        let outcome = server.try_cordon(line);
+        assert_ne!(outcome.status.code(), Some(0));
+        let report = server.cordon("status --port 5432");
+        let remaining = report["windows"][0]["remaining_s"].as_f64().unwrap();
+        assert!(remaining < 700.0, "{remaining} s after {outcome}");
+    }
+}
+
+#[test]
+fn a_start_on_a_damaged_cordon_does_not_say_that_all_is_well() {
+    let lab = Lab::new(1);
+    let (server, client) = (&lab.server, &lab.clients[0]);
+    let mut quiet = Vec::new();
+    for line in [START, "extend --by 1m", "allow 10.0.0.1"] {
+        server.cordon(START);
+        server.nft("add table inet pgcordon_5432 { flags dormant; }");
+        let outcome = server.try_cordon(line);
+        let open = client.reach(server.at_v4(5432), Duration::from_millis(300));
+        let told = outcome.status.code() != Some(0) || warns(&outcome.json(), &["damaged"]);
+        if open == lab::Reach::Connected && !told {
+            quiet.push(outcome.to_string());
+        }
+        server.cordon("lift");
+    }
+    assert!(quiet.is_empty(), "{quiet:#?}");
+}
+
+#[test]
+fn a_long_pass_list_does_not_move_the_end_that_is_told() {
+    let lab = Lab::bare(0);
+    let server = &lab.server;
+    let network = |n: u32| format!("{}/31\n", std::net::Ipv4Addr::from(0x1400_0000 + 4 * n));
+    server.write("/run/pass", (0..50_000).map(network).collect::<String>());
+    server.cordon(&format!("{START} --allow @/run/pass"));
+    let long = lab::milliseconds(&server.window()["ends_at"]);
+    server.cordon("allow --remove 20.0.0.0/8");
+    let short = lab::milliseconds(&server.window()["ends_at"]);
+    let apart = long.abs_diff(short);
+    assert!(apart < 100, "the end of one window told {apart} ms apart");
+}
