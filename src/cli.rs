@@ -276,7 +276,7 @@ pub struct Extend {
     #[arg(long = "for", value_name = "DURATION", value_parser = window_length, allow_hyphen_values = true)]
     pub length: Option<Duration>,
     /// With --for, also move the end to an earlier time
-    #[arg(long, requires = "length")]
+    #[arg(long, requires = "length", conflicts_with = "by")]
     pub shorten: bool,
     /// Permit a window longer than 24 h in total, up to this
     #[arg(long, value_name = "DURATION", value_parser = window_length, default_value = "24h", allow_hyphen_values = true)]

@@ -1,66 +1,20 @@
 //! Raising, extending, lifting and reading back windows: the firewall under the lock.
 
-use crate::cordon::{Cordon, PassList, Window, WindowEnd, show_duration};
+mod error;
+mod whole;
+
+pub use error::WindowError;
+
+use crate::cordon::{Cordon, PassList, Window, WindowEnd};
 use crate::firewall::{Change, Firewall, FirewallError, Standing};
-use crate::lock::{self, LockError};
+use crate::lock;
 use ipnet::IpNet;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant, SystemTime};
 
-/// What the kernel may take off a timeout between two looks at it.
-const SLACK: Duration = Duration::from_secs(2);
-
 /// For how long the packets of a closing socket pass: longer than the kernel keeps an
 /// orphan in FIN_WAIT1 (105 to 120 s were seen).
 const LINGER: Duration = Duration::from_secs(120);
-
-/// Why a window could not be raised or changed.
-#[derive(Debug, thiserror::Error)]
-pub enum WindowError {
-    /// The firewall refused or could not be read.
-    #[error(transparent)]
-    Firewall(#[from] FirewallError),
-    /// Another call holds the lock.
-    #[error(transparent)]
-    Lock(#[from] LockError),
-    /// The port is in a window that is not the one that was asked for.
-    #[error("port {port} is in a window already, with {}", differences.join(", "))]
-    Differs {
-        /// The port.
-        port: u16,
-        /// In which points.
-        differences: Vec<String>,
-    },
-    /// `hold` and `run` want a window of their own.
-    #[error("port {port} is in a window already")]
-    Occupied {
-        /// The port.
-        port: u16,
-    },
-    /// There is no window.
-    #[error("port {port} is not in a window")]
-    None {
-        /// The port.
-        port: u16,
-    },
-    /// The end would be too far from the start.
-    #[error(
-        "the window on port {port} would last {} in total, and {} is the most",
-        show_duration(*total),
-        show_duration(*most)
-    )]
-    TooLong {
-        /// The port.
-        port: u16,
-        /// From its start to its new end.
-        total: Duration,
-        /// The most that is allowed.
-        most: Duration,
-    },
-    /// The pass list could not be made.
-    #[error(transparent)]
-    Pass(#[from] crate::cordon::PassError),
-}
 
 /// What became of one port of a call.
 #[derive(Debug, Clone, PartialEq)]
@@ -69,6 +23,8 @@ pub struct Outcome {
     pub window: Window,
     /// Whether this call changed it.
     pub changed: bool,
+    /// In which points it was damaged before this call put it back.
+    pub mended: Vec<String>,
 }
 
 /// What became of the ports of a call, and since when they are blocked.
@@ -80,7 +36,8 @@ pub struct Raised {
     pub acknowledged: Instant,
 }
 
-/// Raises cordons, all in one transaction; ports in a window are left alone.
+/// Raises cordons, all in one transaction. Ports in a window are left alone, but that a
+/// damaged cordon is put back.
 ///
 /// # Errors
 /// Then nothing of this call is in force, or, where even that failed, the kernel's timer
@@ -88,21 +45,13 @@ pub struct Raised {
 pub fn raise(firewall: &mut impl Firewall, cordons: &[Cordon]) -> Result<Raised, WindowError> {
     let ports: Vec<u16> = cordons.iter().map(|cordon| cordon.port).collect();
     let _locks = lock::ports(&ports)?;
-    let mut leftovers = Vec::new();
-    let mut fresh = Vec::new();
-    let mut outcomes = Vec::new();
-    let mut acknowledged = Instant::now();
+    let (mut leftovers, mut fresh, mut outcomes) = (Vec::new(), Vec::new(), Vec::new());
     for cordon in cordons {
         match firewall.read(cordon.port)? {
-            Some(Standing {
-                window: Some(window),
-                ..
-            }) => {
-                check_same(&window, cordon)?;
-                outcomes.push(Outcome {
-                    window,
-                    changed: false,
-                });
+            Some(standing) if standing.window.is_some() => {
+                let outcome = whole::mend(firewall, standing)?;
+                check_same(&outcome.window, cordon)?;
+                outcomes.push(outcome);
             }
             Some(_) => {
                 leftovers.push(cordon.port);
@@ -111,26 +60,26 @@ pub fn raise(firewall: &mut impl Firewall, cordons: &[Cordon]) -> Result<Raised,
             None => fresh.push(cordon.clone()),
         }
     }
+    let mut acknowledged = Instant::now();
     if !fresh.is_empty() {
         let raised = firewall
             .raise(&fresh, &leftovers)
             .map_err(WindowError::from)
             .and_then(|()| {
                 acknowledged = Instant::now();
-                fresh
-                    .iter()
-                    .map(|cordon| verify(firewall, cordon))
-                    .collect()
+                let verify = |cordon| whole::verify(firewall, cordon);
+                fresh.iter().map(verify).collect::<Result<Vec<_>, _>>()
             });
         match raised {
-            Ok(windows) => outcomes.extend::<Vec<Outcome>>(windows),
+            Ok(windows) => outcomes.extend(windows),
             Err(error) => {
                 take_back(firewall, &fresh);
                 return Err(error);
             }
         }
     }
-    outcomes.sort_by_key(|outcome| ports.iter().position(|port| *port == outcome.window.port));
+    let order = |outcome: &Outcome| ports.iter().position(|port| *port == outcome.window.port);
+    outcomes.sort_by_key(order);
     Ok(Raised {
         outcomes,
         acknowledged,
@@ -145,56 +94,12 @@ fn take_back(firewall: &mut impl Firewall, cordons: &[Cordon]) {
             let window = standing.window.as_ref();
             window.is_some_and(|window| window.identity.id == cordon.identity.id)
         };
-        if firewall
-            .read(cordon.port)
-            .ok()
-            .flatten()
-            .as_ref()
-            .is_some_and(ours)
+        let standing = firewall.read(cordon.port).ok().flatten();
+        if standing.as_ref().is_some_and(ours)
             && let Err(error) = firewall.remove(&[cordon.port])
         {
             tracing::warn!(port = cordon.port, %error, "what was raised could not be removed");
         }
-    }
-}
-
-/// Reads a cordon back and compares it with what was asked for.
-fn verify(firewall: &mut impl Firewall, cordon: &Cordon) -> Result<Outcome, WindowError> {
-    let port = cordon.port;
-    let differs = |faults| Err(FirewallError::Differs { port, faults }.into());
-    let Some(standing) = firewall.read(port)? else {
-        return differs(vec!["the table is gone".to_owned()]);
-    };
-    let mut faults = standing.faults;
-    let Some(window) = standing.window else {
-        return differs(vec!["the window is not there".to_owned()]);
-    };
-    if window.identity.id != cordon.identity.id {
-        faults.push("another window is there".to_owned());
-    }
-    check_timeout(&window, cordon.length, &mut faults);
-    if window.pass != cordon.pass {
-        faults.push("the pass list differs".to_owned());
-    }
-    if window.verdict != cordon.verdict {
-        faults.push("the verdict differs".to_owned());
-    }
-    if !faults.is_empty() {
-        return differs(faults);
-    }
-    Ok(Outcome {
-        window,
-        changed: true,
-    })
-}
-
-fn check_timeout(window: &Window, length: Duration, faults: &mut Vec<String>) {
-    // Jiffies are rounded up, by 10 ms at most.
-    if window.remaining > length + Duration::from_millis(20) || window.remaining + SLACK < length {
-        faults.push(format!(
-            "the window lasts {:?} instead of {length:?}",
-            window.remaining
-        ));
     }
 }
 
@@ -208,20 +113,8 @@ fn check_same(window: &Window, cordon: &Cordon) -> Result<(), WindowError> {
         ));
     }
     if window.pass != cordon.pass {
-        let show = |pass: &PassList| match pass.len() {
-            0 => "empty".to_owned(),
-            1..=4 => pass
-                .networks()
-                .map(|n| n.to_string())
-                .collect::<Vec<_>>()
-                .join(" "),
-            many => format!("of {many} networks"),
-        };
-        differences.push(format!(
-            "the pass list {} instead of {}",
-            show(&window.pass),
-            show(&cordon.pass)
-        ));
+        let (is, should) = (show(&window.pass), show(&cordon.pass));
+        differences.push(format!("the pass list {is} instead of {should}"));
     }
     if differences.is_empty() {
         return Ok(());
@@ -232,103 +125,122 @@ fn check_same(window: &Window, cordon: &Cordon) -> Result<(), WindowError> {
     })
 }
 
-/// Moves the end of a window; without `shorten` never to an earlier time.
+fn show(pass: &PassList) -> String {
+    match pass.len() {
+        0 => "empty".to_owned(),
+        1..=4 => {
+            let names: Vec<_> = pass.networks().map(|network| network.to_string()).collect();
+            names.join(" ")
+        }
+        many => format!("of {many} networks"),
+    }
+}
+
+/// Moves the end of windows, all or none; without `shorten` never to an earlier time.
 ///
 /// # Errors
-/// No window, a total beyond `most`, or the firewall's word.
+/// A port without a window, a total beyond `most`, or the firewall's word.
 pub fn extend(
     firewall: &mut impl Firewall,
-    port: u16,
+    ports: &[u16],
     end: WindowEnd,
     shorten: bool,
     most: Duration,
-) -> Result<Outcome, WindowError> {
-    let _lock = lock::ports(&[port])?;
-    let window = in_force(firewall, port)?;
-    let remaining = match end {
-        WindowEnd::By(more) => window.remaining.saturating_add(more),
-        WindowEnd::In(remaining) => remaining,
-    };
-    if remaining <= window.remaining && !shorten {
-        return Ok(Outcome {
-            window,
-            changed: false,
-        });
+) -> Result<Vec<Outcome>, WindowError> {
+    let _locks = lock::ports(ports)?;
+    let mut outcomes = all_in_force(firewall, ports)?;
+    let mut changes = Vec::new();
+    for outcome in &mut outcomes {
+        let window = &outcome.window;
+        let remaining = match end {
+            WindowEnd::By(more) => window.remaining.saturating_add(more),
+            WindowEnd::In(remaining) => remaining,
+        };
+        if remaining <= window.remaining && !shorten {
+            continue;
+        }
+        check_total(window, remaining, most)?;
+        let change = Change::End {
+            identity: window.identity.clone(),
+            remaining,
+            farewell: window.farewell_lasts(),
+            spared: window.spared.clone(),
+            closing: window.closing.clone(),
+        };
+        changes.push((window.port, change, remaining));
+        outcome.changed = true;
     }
-    let since_start = SystemTime::now()
-        .duration_since(window.identity.started_at)
-        .unwrap_or_default();
-    let total = since_start.saturating_add(remaining);
+    let orders: Vec<_> = changes
+        .iter()
+        .map(|(port, change, _)| (*port, change.clone()))
+        .collect();
+    firewall.change(&orders)?;
+    for (port, _, remaining) in changes {
+        let window = in_force(firewall, port)?.window;
+        let mut faults = Vec::new();
+        whole::check_timeout(&window, remaining, &mut faults);
+        if !faults.is_empty() {
+            return Err(FirewallError::Differs { port, faults }.into());
+        }
+        update(&mut outcomes, window);
+    }
+    Ok(outcomes)
+}
+
+fn check_total(window: &Window, remaining: Duration, most: Duration) -> Result<(), WindowError> {
+    let since_start = SystemTime::now().duration_since(window.identity.started_at);
+    let total = since_start.unwrap_or_default().saturating_add(remaining);
     if total > most && remaining > window.remaining {
+        let port = window.port;
         return Err(WindowError::TooLong { port, total, most });
     }
-    let change = Change::End {
-        identity: window.identity,
-        remaining,
-        spared: window.spared,
-        closing: window.closing,
-    };
-    firewall.change(port, &change)?;
-    let window = in_force(firewall, port)?;
-    let mut faults = Vec::new();
-    check_timeout(&window, remaining, &mut faults);
-    if !faults.is_empty() {
-        return Err(FirewallError::Differs { port, faults }.into());
-    }
-    Ok(Outcome {
-        window,
-        changed: true,
-    })
+    Ok(())
 }
 
-/// Adds networks to a window's pass list, or takes them out of it.
+/// Adds networks to the pass lists of windows, or takes them out; all or none.
 ///
 /// # Errors
-/// No window, a pass list that cannot be, or the firewall's word.
+/// A port without a window, a pass list that cannot be, or the firewall's word.
 pub fn allow(
     firewall: &mut impl Firewall,
-    port: u16,
+    ports: &[u16],
     networks: &[IpNet],
     remove: bool,
-) -> Result<Outcome, WindowError> {
-    let _lock = lock::ports(&[port])?;
-    let window = in_force(firewall, port)?;
-    let networks = networks.iter().copied();
-    let pass = if remove {
-        window.pass.without(networks)?
-    } else {
-        window.pass.with(networks)?
-    };
-    if pass == window.pass {
-        return Ok(Outcome {
-            window,
-            changed: false,
-        });
+) -> Result<Vec<Outcome>, WindowError> {
+    let _locks = lock::ports(ports)?;
+    let mut outcomes = all_in_force(firewall, ports)?;
+    let mut changes = Vec::new();
+    for outcome in &mut outcomes {
+        let networks = networks.iter().copied();
+        let before = &outcome.window.pass;
+        let pass = match remove {
+            true => before.without(networks)?,
+            false => before.with(networks)?,
+        };
+        if pass != *before {
+            outcome.changed = true;
+            changes.push((outcome.window.port, Change::Pass(pass)));
+        }
     }
-    firewall.change(port, &Change::Pass(pass.clone()))?;
-    let window = in_force(firewall, port)?;
-    if window.pass != pass {
-        let faults = vec!["the pass list differs".to_owned()];
-        return Err(FirewallError::Differs { port, faults }.into());
+    firewall.change(&changes)?;
+    for (port, change) in changes {
+        let window = in_force(firewall, port)?.window;
+        if Change::Pass(window.pass.clone()) != change {
+            let faults = vec!["the pass list differs".to_owned()];
+            return Err(FirewallError::Differs { port, faults }.into());
+        }
+        update(&mut outcomes, window);
     }
-    Ok(Outcome {
-        window,
-        changed: true,
-    })
+    Ok(outcomes)
 }
 
-/// Lets existing connections through to the end of the window.
-///
-/// # Errors
-/// No window, or the firewall's word.
-pub fn spare(
-    firewall: &mut impl Firewall,
-    port: u16,
-    flows: Vec<SocketAddr>,
-) -> Result<(), WindowError> {
-    let _lock = lock::ports(&[port])?;
-    let remaining = in_force(firewall, port)?.remaining;
-    Ok(firewall.change(port, &Change::Spare { flows, remaining })?)
+/// Puts a window that was read again in the place of the old one.
+fn update(outcomes: &mut [Outcome], window: Window) {
+    for outcome in outcomes {
+        if outcome.window.port == window.port {
+            outcome.window = window.clone();
+        }
+    }
 }
 
 /// Ends windows now, and removes what is left of old ones. Returns the windows that were
@@ -338,8 +250,7 @@ pub fn spare(
 /// The firewall's word; what was in force then stays until its time.
 pub fn lift(firewall: &mut impl Firewall, ports: &[u16]) -> Result<Vec<Window>, WindowError> {
     let _locks = lock::ports(ports)?;
-    let mut lifted = Vec::new();
-    let mut tables = Vec::new();
+    let (mut lifted, mut tables) = (Vec::new(), Vec::new());
     for port in ports {
         if let Some(standing) = firewall.read(*port)? {
             tables.push(*port);
@@ -351,11 +262,10 @@ pub fn lift(firewall: &mut impl Firewall, ports: &[u16]) -> Result<Vec<Window>, 
         Err(FirewallError::Missing { .. }) if tables.len() == 1 => {}
         other => other?,
     }
-    for port in tables {
-        if firewall.read(port)?.is_some() {
-            let faults = vec!["the table is still there".to_owned()];
-            return Err(FirewallError::Differs { port, faults }.into());
-        }
+    let left = firewall.ports()?;
+    if let Some(port) = tables.into_iter().find(|port| left.contains(port)) {
+        let faults = vec!["the table is still there".to_owned()];
+        return Err(FirewallError::Differs { port, faults }.into());
     }
     Ok(lifted)
 }
@@ -363,22 +273,21 @@ pub fn lift(firewall: &mut impl Firewall, ports: &[u16]) -> Result<Vec<Window>, 
 /// Lets packets of existing connections pass for `length` from now on.
 ///
 /// # Errors
-/// The firewall's word.
+/// No window, or the firewall's word.
 pub fn renew_farewell(
     firewall: &mut impl Firewall,
     port: u16,
     length: Duration,
 ) -> Result<(), WindowError> {
     let _lock = lock::ports(&[port])?;
-    let window = in_force(firewall, port)?;
-    let length = length.min(window.remaining);
-    Ok(firewall.change(port, &Change::Farewell(length))?)
+    let length = length.min(in_force(firewall, port)?.window.remaining);
+    Ok(firewall.change(&[(port, Change::Farewell(length))])?)
 }
 
 /// Ends the farewell, and lets sockets finish a close that is under way.
 ///
 /// # Errors
-/// The firewall's word.
+/// No window, or the firewall's word.
 pub fn end_farewell(
     firewall: &mut impl Firewall,
     port: u16,
@@ -389,16 +298,48 @@ pub fn end_farewell(
         closing,
         linger: LINGER,
     };
-    Ok(firewall.change(port, &change)?)
+    Ok(firewall.change(&[(port, change)])?)
 }
 
-/// The window in force on a port.
+/// Lets existing connections through to the end of the window.
 ///
 /// # Errors
-/// There is none, or the firewall cannot be read.
-pub fn in_force(firewall: &mut impl Firewall, port: u16) -> Result<Window, WindowError> {
-    let standing = firewall.read(port)?;
-    standing
-        .and_then(|standing| standing.window)
-        .ok_or(WindowError::None { port })
+/// No window, or the firewall's word.
+pub fn spare(
+    firewall: &mut impl Firewall,
+    port: u16,
+    spared: Vec<SocketAddr>,
+) -> Result<(), WindowError> {
+    let _lock = lock::ports(&[port])?;
+    let change = Change::Flows {
+        spared,
+        closing: Vec::new(),
+        remaining: in_force(firewall, port)?.window.remaining,
+    };
+    Ok(firewall.change(&[(port, change)])?)
+}
+
+/// The windows in force on ports, each whole again if it was damaged.
+///
+/// # Errors
+/// A port without a window, or the firewall's word.
+pub fn whole(firewall: &mut impl Firewall, ports: &[u16]) -> Result<Vec<Outcome>, WindowError> {
+    let _locks = lock::ports(ports)?;
+    all_in_force(firewall, ports)
+}
+
+fn all_in_force(firewall: &mut impl Firewall, ports: &[u16]) -> Result<Vec<Outcome>, WindowError> {
+    ports.iter().map(|port| in_force(firewall, *port)).collect()
+}
+
+/// The window in force on a port that is locked. What an old window has left is removed.
+fn in_force(firewall: &mut impl Firewall, port: u16) -> Result<Outcome, WindowError> {
+    match firewall.read(port)? {
+        Some(standing) if standing.window.is_some() => whole::mend(firewall, standing),
+        Some(_) => {
+            firewall.remove(&[port])?;
+            Err(WindowError::None { port })
+        }
+        None => Err(WindowError::None { port }),
+    }
 }

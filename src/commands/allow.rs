@@ -16,14 +16,13 @@ pub fn run(context: &mut Context, args: &Allow) -> Result<(Report, Exit), Comman
     let firewall = &mut context.firewall;
     let mut report = Report::new("allow", Outcome::Allowed);
     let mut orders = Vec::new();
-    for port in select::ports(firewall, &args.which)? {
-        let outcome = window::allow(firewall, port, &networks, args.remove)?;
+    let ports = select::ports(firewall, &args.which)?;
+    for outcome in window::allow(firewall, &ports, &networks, args.remove)? {
         if outcome.changed && args.remove {
             let (pace, postgres) = (Pace::default(), Postgres::default());
             orders.push(raise::order_under(&outcome.window, &pace, &postgres)?);
         }
-        report.changed |= outcome.changed;
-        report.windows.push(outcome.window);
+        raise::add(&mut report, outcome);
     }
     let drain = block_on(async { Ok(raise::drain_all(&orders).await) })?;
     Ok(raise::conclude(report, drain))

@@ -14,13 +14,17 @@ pub fn run(context: &mut Context, args: &Drain) -> Result<(Report, Exit), Comman
     let firewall = &mut context.firewall;
     let mut report = Report::new("drain", Outcome::Drained);
     let mut orders = Vec::new();
-    for port in select::ports(firewall, &args.which)? {
-        let window = window::in_force(firewall, port)?;
-        orders.push(raise::order_under(&window, &args.pace, &args.postgres)?);
-        report.windows.push(window);
+    let ports = select::ports(firewall, &args.which)?;
+    for outcome in window::whole(firewall, &ports)? {
+        orders.push(raise::order_under(
+            &outcome.window,
+            &args.pace,
+            &args.postgres,
+        )?);
+        raise::add(&mut report, outcome);
     }
     let drain = block_on(async { Ok(raise::drain_all(&orders).await) })?;
-    report.changed = drain.as_ref().is_some_and(|drain| {
+    report.changed |= drain.as_ref().is_some_and(|drain| {
         drain.backends.ended > 0 || drain.sockets.destroyed > 0 || drain.signalled > 0
     });
     Ok(raise::conclude(report, drain))

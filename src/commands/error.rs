@@ -224,6 +224,10 @@ impl CommandError {
                 ("privilege", "run it as root, for example with sudo")
             }
             FirewallError::Exists => ("race", "try again; see pgcordon status"),
+            FirewallError::Owned { .. } => (
+                "owned",
+                "see who holds it with: nft list tables; it goes when that process ends",
+            ),
             FirewallError::Missing { .. } => ("race", "see pgcordon status, and try again"),
             FirewallError::Refused { .. } => (
                 "kernel",

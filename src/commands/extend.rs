@@ -1,6 +1,6 @@
 //! `pgcordon extend`: move the end of a window.
 
-use super::{CommandError, Context, Exit, select};
+use super::{CommandError, Context, Exit, raise, select};
 use crate::cli::Extend;
 use crate::cordon::{WindowEnd, show_duration};
 use crate::report::{Outcome, Report};
@@ -17,17 +17,24 @@ pub fn run(context: &mut Context, args: &Extend) -> Result<(Report, Exit), Comma
         (None, length) => WindowEnd::In(length.unwrap_or(Duration::ZERO)),
     };
     let firewall = &mut context.firewall;
+    let ports = match select::ports(firewall, &args.which) {
+        Err(error @ CommandError::NoWindow { .. }) => {
+            let leftovers = select::leftovers(firewall)?;
+            window::lift(firewall, &leftovers)?;
+            return Err(error);
+        }
+        other => other?,
+    };
     let mut report = Report::new("extend", Outcome::Extended);
-    for port in select::ports(firewall, &args.which)? {
-        let outcome = window::extend(firewall, port, end, args.shorten, args.max)?;
+    for outcome in window::extend(firewall, &ports, end, args.shorten, args.max)? {
         if !outcome.changed {
             report.warnings.push(format!(
-                "the window on port {port} ends later than that already, in {}; --shorten moves the end to an earlier time",
+                "the window on port {} ends later than that already, in {}; --shorten moves the end to an earlier time",
+                outcome.window.port,
                 show_duration(outcome.window.remaining)
             ));
         }
-        report.changed |= outcome.changed;
-        report.windows.push(outcome.window);
+        raise::add(&mut report, outcome);
     }
     Ok((report, Exit::Done))
 }

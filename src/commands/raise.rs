@@ -132,9 +132,8 @@ pub fn raise(
     let mut report = Report::new(command, Outcome::AlreadyCordoned);
     report.blocked_after = Some(raised.acknowledged.duration_since(context.began));
     for (outcome, cordon) in raised.outcomes.into_iter().zip(&plan.cordons) {
-        if outcome.changed {
+        if outcome.changed && outcome.mended.is_empty() {
             report.outcome = Outcome::Cordoned;
-            report.changed = true;
         } else if outcome.window.remaining < cordon.length {
             report.warnings.push(format!(
                 "the window on port {} ends in {}, before what was asked; pgcordon extend --for {} moves its end",
@@ -143,12 +142,25 @@ pub fn raise(
                 humantime::format_duration(cordon.length).to_string().replace(' ', "")
             ));
         }
-        report.windows.push(outcome.window);
+        add(&mut report, outcome);
     }
     for listeners in &plan.listeners {
         report.warnings.extend(listeners.warning.clone());
     }
     Ok(report)
+}
+
+/// Adds what became of a window to a report.
+pub fn add(report: &mut Report, outcome: window::Outcome) {
+    if !outcome.mended.is_empty() {
+        report.warnings.push(format!(
+            "the cordon on port {} was damaged and is put back: {}",
+            outcome.window.port,
+            outcome.mended.join("; ")
+        ));
+    }
+    report.changed |= outcome.changed || !outcome.mended.is_empty();
+    report.windows.push(outcome.window);
 }
 
 /// Whether a remote client has a socket of the port, in any state.

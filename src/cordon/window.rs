@@ -27,10 +27,20 @@ pub struct Window {
     pub knocks: Vec<Knock>,
     /// Who may pass.
     pub pass: PassList,
+    /// For how long packets of existing connections still pass.
+    pub farewell: Duration,
     /// Existing connections that are let through to the end of the window.
     pub spared: Vec<SocketAddr>,
     /// Sockets that may finish their close.
     pub closing: Vec<ClosingFlow>,
+}
+
+impl Window {
+    /// Whether existing connections go on to the end, as they do without a drain.
+    #[must_use]
+    pub fn farewell_lasts(&self) -> bool {
+        self.farewell + Duration::from_millis(20) >= self.remaining
+    }
 }
 
 /// A connection whose close is under way and let through.

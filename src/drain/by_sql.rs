@@ -91,7 +91,7 @@ impl<F: Firewall> Ladder<'_, F> {
     pub(super) fn let_address_through(&mut self, addresses: &[IpAddr]) -> Result<(), DrainError> {
         if !addresses.is_empty() {
             let networks: Vec<IpNet> = addresses.iter().copied().map(IpNet::from).collect();
-            window::allow(self.firewall, self.order.port, &networks, false)?;
+            window::allow(self.firewall, &[self.order.port], &networks, false)?;
             self.judge.allow(addresses);
         }
         Ok(())

@@ -18,13 +18,19 @@ use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-/// The five verbs that orchestration needs of a firewall.
+/// The few verbs that orchestration needs of a firewall.
 pub trait Firewall {
     /// The ports that have a table, with the window that is in force there.
     ///
     /// # Errors
     /// When the kernel cannot be asked.
     fn survey(&mut self) -> Result<Vec<Standing>, FirewallError>;
+
+    /// The ports that have a table.
+    ///
+    /// # Errors
+    /// When the kernel cannot be asked.
+    fn ports(&mut self) -> Result<Vec<u16>, FirewallError>;
 
     /// What stands on one port; `None` if nothing does.
     ///
@@ -38,11 +44,11 @@ pub trait Firewall {
     /// Then none of the cordons is in force, except after [`FirewallError::NoAnswer`].
     fn raise(&mut self, cordons: &[Cordon], leftovers: &[u16]) -> Result<(), FirewallError>;
 
-    /// Changes the cordon of one port in one transaction.
+    /// Changes the cordons of ports in one transaction.
     ///
     /// # Errors
-    /// Then it is what it was, except after [`FirewallError::NoAnswer`].
-    fn change(&mut self, port: u16, change: &Change) -> Result<(), FirewallError>;
+    /// Then they are what they were, except after [`FirewallError::NoAnswer`].
+    fn change(&mut self, changes: &[(u16, Change)]) -> Result<(), FirewallError>;
 
     /// Removes the tables of ports in one transaction.
     ///
@@ -60,16 +66,20 @@ pub enum Change {
         identity: Identity,
         /// From the kernel's acknowledgement on.
         remaining: Duration,
+        /// Whether packets of all existing connections pass as long.
+        farewell: bool,
         /// Connections that are let through as long.
         spared: Vec<SocketAddr>,
         /// Closes that go on as before.
         closing: Vec<ClosingFlow>,
     },
     /// These existing connections are let through.
-    Spare {
+    Flows {
         /// The clients' addresses and ports.
-        flows: Vec<SocketAddr>,
-        /// As long as the window lasts.
+        spared: Vec<SocketAddr>,
+        /// Closes that go on.
+        closing: Vec<ClosingFlow>,
+        /// For how long the spared ones pass.
         remaining: Duration,
     },
     /// The pass list is this one.
@@ -108,6 +118,12 @@ pub enum FirewallError {
     /// The kernel wants a privilege.
     #[error("the kernel does not let this process change nftables ({step})")]
     Privilege {
+        /// The step that was refused.
+        step: String,
+    },
+    /// Another process holds the table.
+    #[error("the kernel refused to {step}: another process may own this table (flags owner)")]
+    Owned {
         /// The step that was refused.
         step: String,
     },
@@ -152,6 +168,8 @@ impl FirewallError {
     fn refused(step: &str, source: io::Error) -> Self {
         let step = step.to_owned();
         match source.raw_os_error() {
+            // Who may not even begin is refused the batch itself.
+            Some(nix::libc::EPERM) if step.starts_with("delete table") => Self::Owned { step },
             Some(nix::libc::EPERM | nix::libc::EACCES) => Self::Privilege { step },
             Some(nix::libc::EEXIST) => Self::Exists,
             Some(nix::libc::ENOENT) => Self::Missing { step },

@@ -5,7 +5,7 @@ use super::netlink::Link;
 use super::ruleset::{Ruleset, table_name};
 use super::transaction::Transaction;
 use super::{Change, Firewall, FirewallError, Standing, readback};
-use crate::cordon::{Cordon, Identity};
+use crate::cordon::{ClosingFlow, Cordon, Identity};
 use nix::libc;
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -36,6 +36,10 @@ impl Firewall for Nftables {
         Ok(standings)
     }
 
+    fn ports(&mut self) -> Result<Vec<u16>, FirewallError> {
+        readback::ports(&mut Self::link()?)
+    }
+
     fn read(&mut self, port: u16) -> Result<Option<Standing>, FirewallError> {
         let table = readback::read(&mut Self::link()?, port)?;
         Ok(table.map(|table| table.standing(port)))
@@ -63,53 +67,10 @@ impl Firewall for Nftables {
         transaction.commit()
     }
 
-    fn change(&mut self, port: u16, change: &Change) -> Result<(), FirewallError> {
-        let table = table_name(port);
+    fn change(&mut self, changes: &[(u16, Change)]) -> Result<(), FirewallError> {
         let mut transaction = Transaction::new();
-        match change {
-            Change::End {
-                identity,
-                remaining,
-                spared,
-                closing,
-            } => {
-                if !spared.is_empty() || !closing.is_empty() {
-                    transaction.flush_set(&table, "flows4");
-                    transaction.flush_set(&table, "flows6");
-                    add_flows(
-                        &mut transaction,
-                        &table,
-                        &spared_elements(spared, *remaining),
-                    );
-                    let closing = closing.iter();
-                    let closing = closing.map(|flow| Element::flow(flow.client, flow.remaining));
-                    add_flows(&mut transaction, &table, &closing.collect::<Vec<_>>());
-                }
-                let (window, armed) = block(port, identity, *remaining);
-                transaction.replace_elements(&table, "armed", &[armed]);
-                transaction.replace_elements(&table, "window", &[window]);
-            }
-            Change::Pass(pass) => {
-                let (pass4, pass6) = pass_elements(pass);
-                transaction.replace_elements(&table, "pass4", &pass4);
-                transaction.replace_elements(&table, "pass6", &pass6);
-            }
-            Change::Farewell(length) => {
-                let farewell = Element::port(port, *length);
-                transaction.replace_elements(&table, "farewell", &[farewell]);
-            }
-            Change::Spare { flows, remaining } => {
-                add_flows(
-                    &mut transaction,
-                    &table,
-                    &spared_elements(flows, *remaining),
-                );
-            }
-            Change::FarewellOver { closing, linger } => {
-                let closing = closing.iter().map(|flow| Element::flow(*flow, *linger));
-                add_flows(&mut transaction, &table, &closing.collect::<Vec<_>>());
-                transaction.flush_set(&table, "farewell");
-            }
+        for (port, change) in changes {
+            write_change(&mut transaction, *port, change);
         }
         transaction.commit()
     }
@@ -120,6 +81,56 @@ impl Firewall for Nftables {
             transaction.delete_table(*port);
         }
         transaction.commit()
+    }
+}
+
+/// One change of one port's cordon.
+fn write_change(transaction: &mut Transaction, port: u16, change: &Change) {
+    let table = table_name(port);
+    match change {
+        Change::End {
+            identity,
+            remaining,
+            farewell,
+            spared,
+            closing,
+        } => {
+            if *farewell {
+                let farewell = Element::port(port, *remaining);
+                transaction.replace_elements(&table, "farewell", &[farewell]);
+            }
+            if !spared.is_empty() || !closing.is_empty() {
+                transaction.flush_set(&table, "flows4");
+                transaction.flush_set(&table, "flows6");
+                add_flows(transaction, &table, &spared_elements(spared, *remaining));
+                add_flows(transaction, &table, &closing_elements(closing));
+            }
+            let (window, armed) = block(port, identity, *remaining);
+            transaction.replace_elements(&table, "armed", &[armed]);
+            transaction.replace_elements(&table, "window", &[window]);
+        }
+        Change::Pass(pass) => {
+            let (pass4, pass6) = pass_elements(pass);
+            transaction.replace_elements(&table, "pass4", &pass4);
+            transaction.replace_elements(&table, "pass6", &pass6);
+        }
+        Change::Farewell(length) => {
+            let farewell = Element::port(port, *length);
+            transaction.replace_elements(&table, "farewell", &[farewell]);
+        }
+        Change::Flows {
+            spared,
+            closing,
+            remaining,
+        } => {
+            add_flows(transaction, &table, &spared_elements(spared, *remaining));
+            add_flows(transaction, &table, &closing_elements(closing));
+        }
+        Change::FarewellOver { closing, linger } => {
+            let closing = closing.iter().map(|flow| Element::flow(*flow, *linger));
+            add_flows(transaction, &table, &closing.collect::<Vec<_>>());
+            transaction.flush_set(&table, "farewell");
+        }
     }
 }
 
@@ -139,6 +150,13 @@ fn spared_elements(flows: &[SocketAddr], timeout: Duration) -> Vec<Element> {
         element
     };
     flows.iter().map(spared).collect()
+}
+
+/// Closing flows as elements.
+fn closing_elements(flows: &[ClosingFlow]) -> Vec<Element> {
+    let closing = flows.iter();
+    let closing = closing.map(|flow| Element::flow(flow.client, flow.remaining));
+    closing.collect()
 }
 
 /// Adds flows to the set of their family, each once.

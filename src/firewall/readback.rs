@@ -27,6 +27,8 @@ pub struct Table {
     rules: Vec<RuleFacts>,
     sets: Vec<SetFacts>,
     elements: BTreeMap<String, Vec<Element>>,
+    /// When the window's element was read.
+    read_at: Option<SystemTime>,
 }
 
 #[derive(Debug, PartialEq, Eq)]
@@ -160,6 +162,9 @@ fn read_once(link: &mut Link, name: &str) -> Result<Option<Table>, FirewallError
             .flat_map(|message| Element::read_all(message.payload()).collect::<Vec<_>>())
             .collect();
         table.elements.insert(set.name.clone(), elements);
+        if set.name == "window" {
+            table.read_at = Some(SystemTime::now());
+        }
     }
     Ok(Some(table))
 }
@@ -242,11 +247,10 @@ impl Table {
         self.elements.get(set).map_or(&[], Vec::as_slice)
     }
 
-    /// The port's element in `window`, while it lasts.
-    fn window_element(&self, port: u16) -> Option<&Element> {
-        self.elements("window")
-            .iter()
-            .find(|element| element.key == port.to_be_bytes())
+    /// The port's element in a set, while it lasts.
+    fn port_element(&self, set: &str, port: u16) -> Option<&Element> {
+        let mut elements = self.elements(set).iter();
+        elements.find(|element| element.key == port.to_be_bytes())
     }
 
     /// What the table means for its port.
@@ -254,7 +258,11 @@ impl Table {
     pub fn standing(&self, port: u16) -> Standing {
         let window = self.window(port);
         let faults = match &window {
-            Some(window) => self.faults(&expected(window)),
+            Some(window) => {
+                let mut faults = self.faults(&expected(window));
+                faults.extend(self.gate_fault(window.remaining));
+                faults
+            }
             None => Vec::new(),
         };
         Standing {
@@ -265,7 +273,7 @@ impl Table {
     }
 
     fn window(&self, port: u16) -> Option<Window> {
-        let element = self.window_element(port)?;
+        let element = self.port_element("window", port)?;
         let remaining = element.timeout.unwrap_or(Duration::MAX);
         let identity = element
             .comment
@@ -283,7 +291,8 @@ impl Table {
             phase: Phase::Closed,
             identity,
             remaining,
-            ends_at: SystemTime::now() + remaining.min(Duration::from_secs(u64::from(u32::MAX))),
+            ends_at: self.read_at.unwrap_or_else(SystemTime::now)
+                + remaining.min(Duration::from_secs(u64::from(u32::MAX))),
             verdict: if self.rules.iter().any(is_reset) {
                 Verdict::Reset
             } else {
@@ -295,6 +304,10 @@ impl Table {
             blocked: self.blocked(),
             knocks: self.knocks(),
             pass: self.pass(),
+            farewell: self
+                .port_element("farewell", port)
+                .and_then(|e| e.timeout)
+                .unwrap_or_default(),
             spared: self
                 .flows()
                 .filter(|flow| is_spared(flow))
@@ -401,6 +414,17 @@ impl Table {
             }
         }
         faults
+    }
+
+    /// The block of fragments must last as long as that of the port.
+    fn gate_fault(&self, remaining: Duration) -> Option<String> {
+        let lasts = |element: &Element| {
+            element
+                .timeout
+                .is_some_and(|timeout| timeout + Duration::from_secs(1) >= remaining)
+        };
+        let is_armed = self.elements("armed").iter().any(lasts);
+        (!is_armed).then(|| "fragments of IPv6 are not blocked to the end".to_owned())
     }
 
     fn compare_rules(&self, chain: &'static str, expected: &Ruleset, faults: &mut Vec<String>) {

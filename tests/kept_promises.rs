@@ -1,4 +1,4 @@
-//! Promises that are not kept yet.
+//! Promises that were broken once, each with what must be seen now.
 
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 

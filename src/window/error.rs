@@ -1,0 +1,54 @@
+//! Why a window could not be raised or changed.
+
+use crate::cordon::show_duration;
+use crate::firewall::FirewallError;
+use crate::lock::LockError;
+use std::time::Duration;
+
+/// Why a window could not be raised or changed.
+#[derive(Debug, thiserror::Error)]
+pub enum WindowError {
+    /// The firewall refused or could not be read.
+    #[error(transparent)]
+    Firewall(#[from] FirewallError),
+    /// Another call holds the lock.
+    #[error(transparent)]
+    Lock(#[from] LockError),
+    /// The port is in a window that is not the one that was asked for.
+    #[error("port {port} is in a window already, with {}", differences.join(", "))]
+    Differs {
+        /// The port.
+        port: u16,
+        /// In which points.
+        differences: Vec<String>,
+    },
+    /// `hold` and `run` want a window of their own.
+    #[error("port {port} is in a window already")]
+    Occupied {
+        /// The port.
+        port: u16,
+    },
+    /// There is no window.
+    #[error("port {port} is not in a window")]
+    None {
+        /// The port.
+        port: u16,
+    },
+    /// The end would be too far from the start.
+    #[error(
+        "the window on port {port} would last {} in total, and {} is the most",
+        show_duration(*total),
+        show_duration(*most)
+    )]
+    TooLong {
+        /// The port.
+        port: u16,
+        /// From its start to its new end.
+        total: Duration,
+        /// The most that is allowed.
+        most: Duration,
+    },
+    /// The pass list could not be made.
+    #[error(transparent)]
+    Pass(#[from] crate::cordon::PassError),
+}

@@ -1,0 +1,100 @@
+//! Reading a cordon back, comparing it, and putting a damaged one back.
+
+use super::{Outcome, WindowError};
+use crate::cordon::{Cordon, Window};
+use crate::firewall::{Change, Firewall, FirewallError, Standing};
+use std::time::Duration;
+
+/// What the kernel may take off a timeout between two looks at it.
+const SLACK: Duration = Duration::from_secs(2);
+
+/// Jiffies are rounded up, by 10 ms at most.
+const ROUNDING: Duration = Duration::from_millis(20);
+
+/// Reads a cordon back and compares it with what was asked for.
+///
+/// # Errors
+/// Where it differs, or the firewall cannot be read.
+pub fn verify(firewall: &mut impl Firewall, cordon: &Cordon) -> Result<Outcome, WindowError> {
+    let port = cordon.port;
+    let differs = |faults| Err(FirewallError::Differs { port, faults }.into());
+    let Some(standing) = firewall.read(port)? else {
+        return differs(vec!["the table is gone".to_owned()]);
+    };
+    let mut faults = standing.faults;
+    let Some(window) = standing.window else {
+        return differs(vec!["the window is not there".to_owned()]);
+    };
+    if window.identity.id != cordon.identity.id {
+        faults.push("another window is there".to_owned());
+    }
+    check_timeout(&window, cordon.length, &mut faults);
+    if window.pass != cordon.pass {
+        faults.push("the pass list differs".to_owned());
+    }
+    if window.verdict != cordon.verdict {
+        faults.push("the verdict differs".to_owned());
+    }
+    if !faults.is_empty() {
+        return differs(faults);
+    }
+    Ok(Outcome {
+        window,
+        changed: true,
+        mended: Vec::new(),
+    })
+}
+
+/// Compares a window's time with what was asked for.
+pub fn check_timeout(window: &Window, length: Duration, faults: &mut Vec<String>) {
+    if window.remaining > length + ROUNDING || window.remaining + SLACK < length {
+        faults.push(format!(
+            "the window lasts {:?} instead of {length:?}",
+            window.remaining
+        ));
+    }
+}
+
+/// Puts a damaged cordon back with the time that is left; a whole one is left alone. There
+/// is no new farewell.
+///
+/// # Errors
+/// No window, or the firewall's word.
+pub fn mend(firewall: &mut impl Firewall, standing: Standing) -> Result<Outcome, WindowError> {
+    let port = standing.port;
+    let window = standing.window.ok_or(WindowError::None { port })?;
+    if standing.faults.is_empty() {
+        return Ok(Outcome {
+            window,
+            changed: false,
+            mended: Vec::new(),
+        });
+    }
+    let lasts = window.farewell_lasts();
+    let mut identity = window.identity.clone();
+    identity.healed = identity.healed.saturating_add(1);
+    let cordon = Cordon {
+        port,
+        identity,
+        length: window.remaining,
+        farewell: if lasts {
+            window.remaining
+        } else {
+            Duration::ZERO
+        },
+        verdict: window.verdict,
+        pass: window.pass,
+        reason: window.reason,
+    };
+    firewall.raise(std::slice::from_ref(&cordon), &[port])?;
+    let flows = Change::Flows {
+        spared: window.spared,
+        closing: window.closing,
+        remaining: window.remaining,
+    };
+    firewall.change(&[(port, flows)])?;
+    Ok(Outcome {
+        mended: standing.faults,
+        ..verify(firewall, &cordon)?
+    })
+}
