@@ -195,10 +195,11 @@ unsafe impl NlMsg for Plain {
 /// The bytes of a message as it would be sent.
 #[must_use]
 pub fn message_bytes(message: &impl NlMsg, kind: MsgType) -> Vec<u8> {
-    let mut buffer = vec![0_u64; nftnl::nft_nlmsg_maxsize() as usize / 8 + 1];
+    // Not filled with zeros: a rule takes a hundredth of the room.
+    let mut buffer = Vec::<u64>::with_capacity(nftnl::nft_nlmsg_maxsize() as usize / 8 + 1);
     let start = buffer.as_mut_ptr().cast::<c_void>();
     // SAFETY: the buffer is aligned and has the room that a message may take; its first
-    // bytes are the header that tells how many were written.
+    // bytes are the header that tells how many were written, and no others are read.
     unsafe {
         message.write(start, 0, kind);
         let length = (*start.cast::<nix::libc::nlmsghdr>()).nlmsg_len as usize;
@@ -206,14 +207,17 @@ pub fn message_bytes(message: &impl NlMsg, kind: MsgType) -> Vec<u8> {
     }
 }
 
+/// The most bytes of a rule in libnftnl's notation; ours take less than a thousand.
+const LONGEST_RULE: usize = 8192;
+
 /// A rule in libnftnl's own notation, from a message that carries it; `None` if it does
 /// not parse. The notation names chain, expressions and comment.
 #[must_use]
 pub fn rule_text(message: &[u8]) -> Option<String> {
     let mut aligned = vec![0_u32; message.len().div_ceil(4)];
-    let mut text = vec![0_u8; 8192];
+    let mut text = Vec::<u8>::with_capacity(LONGEST_RULE);
     // SAFETY: the copy is aligned for a header and as long as the header says (checked);
-    // libnftnl reads within that length, and writes at most `text.len()` bytes.
+    // libnftnl reads within that length, and writes at most LONGEST_RULE bytes.
     let written = unsafe {
         let start = aligned.as_mut_ptr().cast::<u8>();
         std::ptr::copy_nonoverlapping(message.as_ptr(), start, message.len());
@@ -229,12 +233,22 @@ pub fn rule_text(message: &[u8]) -> Option<String> {
             -1
         } else {
             let out = text.as_mut_ptr().cast::<c_char>();
-            sys::nftnl_rule_snprintf(out, text.len(), rule.as_ptr(), sys::NFTNL_OUTPUT_DEFAULT, 0)
+            sys::nftnl_rule_snprintf(
+                out,
+                LONGEST_RULE,
+                rule.as_ptr(),
+                sys::NFTNL_OUTPUT_DEFAULT,
+                0,
+            )
         };
         sys::nftnl_rule_free(rule.as_ptr());
         written
     };
-    text.truncate(usize::try_from(written).ok()?);
+    let written = usize::try_from(written)
+        .ok()
+        .filter(|length| *length < LONGEST_RULE)?;
+    // SAFETY: libnftnl has written so many bytes, fewer than there is room for.
+    unsafe { text.set_len(written) };
     String::from_utf8(text).ok()
 }
 
