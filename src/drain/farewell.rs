@@ -43,7 +43,8 @@ impl<F: Firewall> Ladder<'_, F> {
     /// Ends the farewell: what is still open is destroyed, what is closing may finish, and
     /// what came in through a handshake that was under way is destroyed too.
     pub(super) fn end_farewell(&mut self) -> Result<(), DrainError> {
-        let was_open = !matches!(self.farewell, Farewell::Waiting | Farewell::Over);
+        let began = !matches!(self.farewell, Farewell::Waiting | Farewell::Over);
+        let was_open = began || self.order.farewell_may_stand;
         self.farewell = Farewell::Over;
         if was_open || !self.left.open.is_empty() {
             self.look()?;
