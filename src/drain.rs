@@ -62,6 +62,8 @@ pub struct Order {
     pub farewell: Duration,
     /// Whether the cordon was raised with this farewell just now.
     pub farewell_is_running: bool,
+    /// Whether the window may have a farewell from before, as one that began without a drain.
+    pub farewell_may_stand: bool,
     /// Who stays beside the pass list.
     pub staying: Staying,
     /// For how long cancelled statements may take to end before their backends are told.

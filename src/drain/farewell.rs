@@ -25,16 +25,17 @@ impl<F: Firewall> Ladder<'_, F> {
     }
 
     pub(super) fn farewell_is_over(&self) -> bool {
-        match self.farewell {
-            Farewell::Over => true,
-            Farewell::Waiting => false,
-            Farewell::Until(end) => Instant::now() >= end,
-        }
+        matches!(self.farewell, Farewell::Over) || Instant::now() >= self.farewell_end()
     }
 
+    /// When it is over, at the latest with the drain's own time.
     pub(super) fn farewell_end(&self) -> Instant {
         match self.farewell {
             Farewell::Until(end) => end.min(self.deadline),
+            // Nobody is left to be told: a close that is under way gets as long.
+            Farewell::Waiting if self.left.open.is_empty() => {
+                self.deadline.min(self.began + self.order.farewell)
+            }
             Farewell::Waiting | Farewell::Over => self.deadline,
         }
     }
@@ -42,7 +43,8 @@ impl<F: Firewall> Ladder<'_, F> {
     /// Ends the farewell: what is still open is destroyed, what is closing may finish, and
     /// what came in through a handshake that was under way is destroyed too.
     pub(super) fn end_farewell(&mut self) -> Result<(), DrainError> {
-        let was_open = !matches!(self.farewell, Farewell::Waiting | Farewell::Over);
+        let began = !matches!(self.farewell, Farewell::Waiting | Farewell::Over);
+        let was_open = began || self.order.farewell_may_stand;
         self.farewell = Farewell::Over;
         if was_open || !self.left.open.is_empty() {
             self.look()?;

@@ -21,6 +21,7 @@
 #![allow(dead_code, unused_imports)] // Each test file uses its own part.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+mod aftermath;
 mod cluster;
 mod ending;
 mod firewall;
@@ -45,6 +46,7 @@ mod wire;
 
 use std::sync::Arc;
 
+pub use aftermath::{Vitals, assert_complete};
 pub use cluster::Cluster;
 pub use ending::{Close, Ending};
 pub use host::{Host, Reach};

@@ -1,0 +1,164 @@
+//! Remote clients that PostgreSQL does not know yet, and servers with no slot left.
+
+mod lab;
+
+use lab::{Close, Cluster, Lab, Login, Postgres, Session, assert_complete};
+use serde_json::Value;
+use std::time::Duration;
+
+/// For what comes within the farewell.
+const SOON: Duration = Duration::from_secs(10);
+
+/// What a client that wants TLS says first (PostgreSQL manual, "SSLRequest").
+const SSL_REQUEST: [u8; 8] = [0, 0, 0, 8, 4, 210, 22, 47];
+
+fn start(lab: &Lab) -> Value {
+    let outcome = lab.server.pgcordon(["start", "--for", "1m", "-o", "json"]);
+    outcome.assert_status(0);
+    let report = outcome.json();
+    assert_complete(&report);
+    let left: usize = lab.server.open_or_closing(5432).values().sum();
+    assert_eq!(report["drain"]["sockets"]["closing"], left, "{report}");
+    report
+}
+
+/// A self-signed certificate and its key, made on this host.
+fn certificate(host: &lab::Host) -> [String; 2] {
+    let script = "openssl req -x509 -nodes -newkey ec -pkeyopt ec_paramgen_curve:P-256 \
+        -subj /CN=lab -keyout /run/key -out /run/certificate 2>/dev/null";
+    host.shell(script).assert_status(0);
+    let read = |path| host.run(["cat", path]).stdout;
+    [read("/run/certificate"), read("/run/key")]
+}
+
+fn start_with_tls(lab: &Lab) -> Cluster {
+    let [certificate, key] = certificate(&lab.server);
+    let postgres = Postgres::new()
+        .setting("ssl", "on")
+        .file("server.crt", certificate)
+        .file("server.key", key);
+    lab.server.start_postgres(postgres)
+}
+
+#[test]
+fn seventy_silent_clients_that_lock_the_superuser_out() {
+    let postgres = Postgres::new()
+        .setting("max_connections", 8)
+        .setting("max_wal_senders", 0);
+    let lab = Lab::with(2, postgres);
+    let vitals = lab.cluster().vitals();
+    let mut silent: Vec<Session> = Vec::new();
+    for number in 0..70 {
+        let address = [lab.server.at_v4(5432), lab.server.at_v6(5432)][number % 2];
+        silent.push(lab.clients[number / 35].silent(address));
+    }
+    // All are taken on when the last one's backend is there.
+    let backends = "until [ $(pgrep -c -x postgres) -ge 70 ]; do :; done";
+    lab.server.shell(backends).assert_status(0);
+    let refused = lab.cluster().psql("select 1");
+    assert_ne!(refused.status.code(), Some(0), "a slot is free: {refused}");
+
+    let report = start(&lab);
+    assert_eq!(
+        report["drain"]["signalled"], 0,
+        "none of them is a backend yet"
+    );
+    assert!(report["drain"]["sockets"]["found"].as_u64() >= Some(70));
+    for session in &silent {
+        assert!(session.wait_end(SOON).is_closed());
+    }
+    assert!(lab.cluster().connect_local().is_alive());
+    assert_eq!(lab.cluster().vitals(), vitals);
+}
+
+#[test]
+fn every_slot_taken_by_busy_superusers() {
+    let postgres = Postgres::new()
+        .setting("max_connections", 8)
+        .setting("max_wal_senders", 0);
+    let lab = Lab::with(1, postgres);
+    let vitals = lab.cluster().vitals();
+    // The slot of the session that has just asked becomes free a moment later.
+    lab.cluster().wait_until(
+        "select count(*) = 1 from pg_stat_activity where backend_type = 'client backend'",
+        SOON,
+    );
+    let mut busy = Vec::new();
+    while busy.len() < 8 {
+        let login = Login::to(lab.server.at_v4(5432));
+        let session = lab.clients[0].begin(&login).unwrap();
+        if session.wait_answer(SOON).is_ok() {
+            busy.push(session);
+        }
+    }
+    for session in &busy {
+        session.send_query("select pg_sleep(600)");
+    }
+    let refused = lab.cluster().psql("select 1");
+    assert_ne!(refused.status.code(), Some(0), "a slot is free: {refused}");
+
+    let report = start(&lab);
+    assert_eq!(report["drain"]["backends"]["ended"], 8, "{report}");
+    assert_eq!(report["drain"]["signalled"], 8, "{report}");
+    for session in &busy {
+        session.wait_end(SOON).assert_farewell();
+    }
+    assert_eq!(lab.cluster().vitals(), vitals);
+}
+
+#[test]
+fn a_client_in_the_middle_of_scram() {
+    let access = "local all all peer\nhost all all all scram-sha-256\n";
+    let lab = Lab::with(1, Postgres::new().access(access));
+    let vitals = lab.cluster().vitals();
+    lab.cluster()
+        .query("create role shop login password 'secret'");
+    let login = Login::to(lab.server.at_v4(5432)).role("shop");
+    let session = lab.clients[0].begin(&login).unwrap();
+    assert_eq!(session.wait_authentication(SOON), Some(10), "SASL");
+    let report = start(&lab);
+    assert_eq!(report["drain"]["sockets"]["found"], 1);
+    assert!(session.wait_end(SOON).is_closed());
+    assert_eq!(lab.cluster().vitals(), vitals);
+}
+
+#[test]
+fn a_client_in_the_middle_of_a_tls_handshake_is_never_signalled() {
+    let lab = Lab::bare(1);
+    let cluster = start_with_tls(&lab);
+    let vitals = cluster.vitals();
+    let session = lab.clients[0].silent(lab.server.at_v4(5432));
+    session.send_raw(&SSL_REQUEST).unwrap();
+    assert_eq!(session.wait_raw(1, SOON), b"S");
+    let half = lab.clients[0].silent(lab.server.at_v4(5432));
+    half.send_raw(&SSL_REQUEST).unwrap();
+    assert_eq!(half.wait_raw(1, SOON), b"S");
+    half.send_raw(&[22, 3, 1, 0, 200, 1]).unwrap();
+
+    let report = start(&lab);
+    assert_eq!(report["drain"]["signalled"], 0, "{report}");
+    assert_eq!(report["drain"]["sockets"]["destroyed"], 2, "{report}");
+    for session in [&session, &half] {
+        assert_eq!(session.wait_end(SOON).close, Close::Rst);
+    }
+    assert_eq!(cluster.vitals(), vitals);
+}
+
+#[test]
+fn psql_over_tls_hears_the_farewell() {
+    let lab = Lab::bare(1);
+    let cluster = start_with_tls(&lab);
+    let vitals = cluster.vitals();
+    let psql = lab.clients[0]
+        .program("/usr/lib/postgresql/15/bin/psql")
+        .args(["-X", "-c", "select pg_sleep(600)"])
+        .args(["host=203.0.113.1 user=postgres sslmode=require"])
+        .spawn();
+    let sleeps = "select exists (select from pg_stat_ssl s join pg_stat_activity a using (pid) \
+        where s.ssl and a.wait_event = 'PgSleep')";
+    cluster.wait_until(sleeps, SOON);
+    start(&lab);
+    let outcome = psql.wait(SOON);
+    outcome.assert_stderr_has("terminating connection due to administrator command");
+    assert_eq!(cluster.vitals(), vitals);
+}
