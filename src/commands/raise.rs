@@ -96,7 +96,7 @@ pub fn order_under(
         cancel_first: pace.cancel_first,
         farewell: pace.farewell.min(window.remaining),
         farewell_is_running: false,
-        farewell_may_stand: true,
+        farewell_may_stand: !window.farewell.is_zero(),
         timeout: pace.drain_timeout.min(window.remaining),
         servers: listeners.servers,
         foreign_listener: listeners.foreign,
