@@ -6,7 +6,7 @@ mod whole;
 pub use error::WindowError;
 
 use crate::cordon::{Cordon, PassList, Window, WindowEnd};
-use crate::firewall::{Change, Firewall, FirewallError, Standing};
+use crate::firewall::{Change, Detail, Firewall, FirewallError, Standing};
 use crate::lock;
 use ipnet::IpNet;
 use std::net::SocketAddr;
@@ -47,7 +47,7 @@ pub fn raise(firewall: &mut impl Firewall, cordons: &[Cordon]) -> Result<Raised,
     let _locks = lock::ports(&ports)?;
     let (mut leftovers, mut fresh, mut outcomes) = (Vec::new(), Vec::new(), Vec::new());
     for cordon in cordons {
-        match firewall.read(cordon.port)? {
+        match firewall.read(cordon.port, Detail::Whole)? {
             Some(standing) if standing.window.is_some() => {
                 let outcome = whole::mend(firewall, standing)?;
                 check_same(&outcome.window, cordon)?;
@@ -94,7 +94,7 @@ fn take_back(firewall: &mut impl Firewall, cordons: &[Cordon]) {
             let window = standing.window.as_ref();
             window.is_some_and(|window| window.identity.id == cordon.identity.id)
         };
-        let standing = firewall.read(cordon.port).ok().flatten();
+        let standing = firewall.read(cordon.port, Detail::Block).ok().flatten();
         if standing.as_ref().is_some_and(ours)
             && let Err(error) = firewall.remove(&[cordon.port])
         {
@@ -252,7 +252,7 @@ pub fn lift(firewall: &mut impl Firewall, ports: &[u16]) -> Result<Vec<Window>, 
     let _locks = lock::ports(ports)?;
     let (mut lifted, mut tables) = (Vec::new(), Vec::new());
     for port in ports {
-        if let Some(standing) = firewall.read(*port)? {
+        if let Some(standing) = firewall.read(*port, Detail::Block)? {
             tables.push(*port);
             lifted.extend(standing.window);
         }
@@ -334,7 +334,7 @@ fn all_in_force(firewall: &mut impl Firewall, ports: &[u16]) -> Result<Vec<Outco
 
 /// The window in force on a port that is locked. What an old window has left is removed.
 fn in_force(firewall: &mut impl Firewall, port: u16) -> Result<Outcome, WindowError> {
-    match firewall.read(port)? {
+    match firewall.read(port, Detail::Whole)? {
         Some(standing) if standing.window.is_some() => whole::mend(firewall, standing),
         Some(_) => {
             firewall.remove(&[port])?;

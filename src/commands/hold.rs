@@ -5,7 +5,7 @@ use super::signals::{Signals, block_on};
 use super::{CommandError, Context, Exit, start};
 use crate::cli::Start;
 use crate::cordon::show_duration;
-use crate::firewall::Firewall;
+use crate::firewall::{Detail, Firewall};
 use crate::report::{Outcome, Report, Stream};
 use crate::window::{self, WindowError};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
@@ -22,7 +22,7 @@ const SECOND: Duration = Duration::from_secs(1);
 pub fn run(context: &mut Context, args: &Start) -> Result<(Report, Exit), CommandError> {
     let mut plan = Plan::new(args)?;
     for cordon in &plan.cordons {
-        let standing = context.firewall.read(cordon.port)?;
+        let standing = context.firewall.read(cordon.port, Detail::Block)?;
         if standing.is_some_and(|standing| standing.window.is_some()) {
             let port = cordon.port;
             return Err(WindowError::Occupied { port }.into());
@@ -53,7 +53,7 @@ async fn hold(
     loop {
         let mut remaining = Duration::ZERO;
         for port in &ports {
-            let standing = context.firewall.read(*port)?;
+            let standing = context.firewall.read(*port, Detail::Block)?;
             let window = standing.and_then(|standing| standing.window);
             if let Some(window) = window.filter(|window| ids.contains(&window.identity.id)) {
                 remaining = remaining.max(window.remaining);
@@ -78,7 +78,7 @@ async fn hold(
     }
     // What is left are empty tables, unless someone has begun a new window meanwhile.
     for port in &ports {
-        let standing = context.firewall.read(*port)?;
+        let standing = context.firewall.read(*port, Detail::Block)?;
         if standing.is_some_and(|standing| standing.window.is_none()) {
             window::lift(&mut context.firewall, &[*port])?;
         }

@@ -6,7 +6,7 @@ use super::{CommandError, Context, Exit};
 use crate::cli::Start;
 use crate::cordon::{Backends, DrainReport, Sockets};
 use crate::drain;
-use crate::firewall::Firewall;
+use crate::firewall::{Detail, Firewall};
 use crate::report::{Outcome, Report};
 use std::time::Duration;
 
@@ -21,7 +21,7 @@ pub fn run(context: &mut Context, args: &Start) -> Result<(Report, Exit), Comman
     let mut drained: Option<DrainReport> = None;
     for (number, listeners) in plan.listeners.iter().enumerate() {
         let order = plan.order(number, args);
-        let standing = context.firewall.read(order.port)?;
+        let standing = context.firewall.read(order.port, Detail::Whole)?;
         report
             .windows
             .extend(standing.and_then(|standing| standing.window));

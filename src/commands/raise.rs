@@ -6,7 +6,7 @@ use crate::cli::{Pace, Postgres, Start};
 use crate::clients::Sockets;
 use crate::cordon::{Cordon, DrainReport, Staying, Window, show_duration};
 use crate::drain::{self, Access, Judge, Order};
-use crate::firewall::{Firewall, Nftables};
+use crate::firewall::{Detail, Firewall, Nftables};
 use crate::privilege;
 use crate::report::{Outcome, Report};
 use crate::window;
@@ -201,7 +201,7 @@ pub fn read_again(
 ) -> Result<Report, CommandError> {
     if drain.is_some_and(|drain| drain.backends.found + drain.sockets.found > 0) {
         for window in &mut report.windows {
-            let standing = context.firewall.read(window.port)?;
+            let standing = context.firewall.read(window.port, Detail::Whole)?;
             if let Some(now) = standing.and_then(|standing| standing.window) {
                 *window = now;
             }

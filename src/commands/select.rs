@@ -2,7 +2,7 @@
 
 use super::CommandError;
 use crate::cli::Which;
-use crate::firewall::{Firewall, Standing};
+use crate::firewall::{Detail, Firewall};
 
 /// The ports that `lift`, `extend`, `drain` and `allow` act on: those that are named, all,
 /// or the only window there is.
@@ -16,12 +16,7 @@ pub fn ports(firewall: &mut impl Firewall, which: &Which) -> Result<Vec<u16>, Co
         ports.dedup();
         return Ok(ports);
     }
-    let in_force: Vec<u16> = firewall
-        .survey()?
-        .into_iter()
-        .filter(|standing| standing.window.is_some())
-        .map(|standing| standing.port)
-        .collect();
+    let in_force = with_window(firewall, true)?;
     match in_force.as_slice() {
         [] => Err(CommandError::NoWindow { ports: Vec::new() }),
         [_, _, ..] if !which.all => Err(CommandError::WhichWindow { ports: in_force }),
@@ -34,11 +29,17 @@ pub fn ports(firewall: &mut impl Firewall, which: &Which) -> Result<Vec<u16>, Co
 /// # Errors
 /// The firewall cannot be read.
 pub fn leftovers(firewall: &mut impl Firewall) -> Result<Vec<u16>, CommandError> {
-    let is_over = |standing: &Standing| standing.window.is_none();
-    let standings = firewall.survey()?;
-    Ok(standings
-        .iter()
-        .filter(|s| is_over(s))
-        .map(|s| s.port)
-        .collect())
+    with_window(firewall, false)
+}
+
+/// The ports that have a table with a window in force, or those that have one without.
+fn with_window(firewall: &mut impl Firewall, wanted: bool) -> Result<Vec<u16>, CommandError> {
+    let mut ports = Vec::new();
+    for port in firewall.ports()? {
+        let standing = firewall.read(port, Detail::Block)?;
+        if standing.is_some_and(|standing| standing.window.is_some() == wanted) {
+            ports.push(port);
+        }
+    }
+    Ok(ports)
 }

@@ -2,7 +2,7 @@
 
 use super::{CommandError, Context, Exit};
 use crate::cli::Status;
-use crate::firewall::Firewall;
+use crate::firewall::{Detail, Firewall};
 use crate::report::{Outcome, Report};
 
 /// Reads every window.
@@ -11,10 +11,13 @@ use crate::report::{Outcome, Report};
 /// The firewall cannot be read.
 pub fn run(context: &mut Context, args: &Status) -> Result<(Report, Exit), CommandError> {
     let mut report = Report::new("status", Outcome::Status);
-    for standing in context.firewall.survey()? {
-        if !args.ports.is_empty() && !args.ports.contains(&standing.port) {
+    for port in context.firewall.ports()? {
+        if !args.ports.is_empty() && !args.ports.contains(&port) {
             continue;
         }
+        let Some(standing) = context.firewall.read(port, Detail::Whole)? else {
+            continue;
+        };
         let Some(window) = standing.window else {
             continue;
         };

@@ -27,6 +27,8 @@ pub struct Window {
     pub knocks: Vec<Knock>,
     /// Who may pass.
     pub pass: PassList,
+    /// Whether the pass list was read; else it is empty here.
+    pub pass_was_read: bool,
     /// For how long packets of existing connections still pass.
     pub farewell: Duration,
     /// Existing connections that are let through to the end of the window.

@@ -18,14 +18,8 @@ use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-/// The few verbs that orchestration needs of a firewall.
+/// The five verbs that orchestration needs of a firewall.
 pub trait Firewall {
-    /// The ports that have a table, with the window that is in force there.
-    ///
-    /// # Errors
-    /// When the kernel cannot be asked.
-    fn survey(&mut self) -> Result<Vec<Standing>, FirewallError>;
-
     /// The ports that have a table.
     ///
     /// # Errors
@@ -36,7 +30,7 @@ pub trait Firewall {
     ///
     /// # Errors
     /// When the kernel cannot be asked.
-    fn read(&mut self, port: u16) -> Result<Option<Standing>, FirewallError>;
+    fn read(&mut self, port: u16, detail: Detail) -> Result<Option<Standing>, FirewallError>;
 
     /// Raises cordons in one transaction; the tables of `leftovers` are removed in it.
     ///
@@ -55,6 +49,16 @@ pub trait Firewall {
     /// # Errors
     /// Then they are there as before, except after [`FirewallError::NoAnswer`].
     fn remove(&mut self, ports: &[u16]) -> Result<(), FirewallError>;
+}
+
+/// How much of a table is read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Detail {
+    /// Everything.
+    Whole,
+    /// All but the pass list: the kernel takes more than a second to list 100,000 networks,
+    /// and nobody should wait for that to open a port.
+    Block,
 }
 
 /// A change of a cordon that is in force.

@@ -4,7 +4,7 @@ use super::element::{Element, SPARED, pass_elements};
 use super::netlink::Link;
 use super::ruleset::{Ruleset, table_name};
 use super::transaction::Transaction;
-use super::{Change, Firewall, FirewallError, Standing, readback};
+use super::{Change, Detail, Firewall, FirewallError, Standing, readback};
 use crate::cordon::{ClosingFlow, Cordon, Identity};
 use nix::libc;
 use std::net::SocketAddr;
@@ -27,21 +27,12 @@ impl Nftables {
 }
 
 impl Firewall for Nftables {
-    fn survey(&mut self) -> Result<Vec<Standing>, FirewallError> {
-        let mut link = Self::link()?;
-        let mut standings = Vec::new();
-        for port in readback::ports(&mut link)? {
-            standings.extend(readback::read(&mut link, port)?.map(|table| table.standing(port)));
-        }
-        Ok(standings)
-    }
-
     fn ports(&mut self) -> Result<Vec<u16>, FirewallError> {
         readback::ports(&mut Self::link()?)
     }
 
-    fn read(&mut self, port: u16) -> Result<Option<Standing>, FirewallError> {
-        let table = readback::read(&mut Self::link()?, port)?;
+    fn read(&mut self, port: u16, detail: Detail) -> Result<Option<Standing>, FirewallError> {
+        let table = readback::read(&mut Self::link()?, port, detail)?;
         Ok(table.map(|table| table.standing(port)))
     }
 

@@ -5,7 +5,7 @@ use super::element::{Element, SPARED, read_ranges};
 use super::netlink::{Link, Message};
 use super::ruleset::{self, Ruleset, flag};
 use super::transaction::{build_rule, table};
-use super::{FirewallError, Standing, ffi};
+use super::{Detail, FirewallError, Standing, ffi};
 use crate::cordon::{
     ClosingFlow, Cordon, Counter, Identity, Knock, PassList, Phase, Reason, Verdict, Window,
 };
@@ -74,10 +74,10 @@ pub fn ports(link: &mut Link) -> Result<Vec<u16>, FirewallError> {
 ///
 /// # Errors
 /// What the kernel says of the requests; a table that changes with every reading.
-pub fn read(link: &mut Link, port: u16) -> Result<Option<Table>, FirewallError> {
+pub fn read(link: &mut Link, port: u16, detail: Detail) -> Result<Option<Table>, FirewallError> {
     for _ in 0..ATTEMPTS {
         let before = generation(link)?;
-        let table = read_once(link, &ruleset::table_name(port))?;
+        let table = read_once(link, &ruleset::table_name(port), detail)?;
         if generation(link)? == before {
             return Ok(table);
         }
@@ -118,7 +118,7 @@ fn dump(
     }
 }
 
-fn read_once(link: &mut Link, name: &str) -> Result<Option<Table>, FirewallError> {
+fn read_once(link: &mut Link, name: &str, detail: Detail) -> Result<Option<Table>, FirewallError> {
     let tables = dump(link, libc::NFT_MSG_GETTABLE, |_| ())?;
     let Some(found) = tables.iter().find(|message| {
         Attributes::of_message(message.payload()).name(attr::table::NAME) == Some(name)
@@ -153,6 +153,9 @@ fn read_once(link: &mut Link, name: &str) -> Result<Option<Table>, FirewallError
         }
     }
     for set in &table.sets {
+        if detail == Detail::Block && is_pass_set(&set.name) {
+            continue;
+        }
         let of_set = |payload: &mut Vec<u8>| {
             attr::put_name(payload, attr::element::LIST_TABLE, name);
             attr::put_name(payload, attr::element::LIST_SET, &set.name);
@@ -304,6 +307,7 @@ impl Table {
             blocked: self.blocked(),
             knocks: self.knocks(),
             pass: self.pass(),
+            pass_was_read: self.elements.keys().any(|set| is_pass_set(set)),
             farewell: self
                 .port_element("farewell", port)
                 .and_then(|e| e.timeout)
@@ -452,6 +456,10 @@ impl Table {
             }
         }
     }
+}
+
+fn is_pass_set(name: &str) -> bool {
+    matches!(name, "pass4" | "pass6")
 }
 
 fn is_spared(flow: &Element) -> bool {

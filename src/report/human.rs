@@ -269,6 +269,9 @@ fn and_more(names: String, all: usize, shown: usize) -> String {
 
 /// Whole seconds, rounded: a window of ten minutes shows as `10m`, not as `9m 59s`.
 fn rounded(duration: Duration) -> String {
+    if duration < Duration::from_millis(500) {
+        return "0s".to_owned();
+    }
     show_duration(Duration::from_secs(duration.as_secs_f64().round() as u64))
 }
 

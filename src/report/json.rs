@@ -42,7 +42,7 @@ struct WindowView<'a> {
     healed: u32,
     blocked: Counter,
     knocks: &'a [Knock],
-    pass: Vec<String>,
+    pass: Option<Vec<String>>,
     ramp: Option<()>,
 }
 
@@ -146,7 +146,10 @@ fn window(window: &Window) -> WindowView<'_> {
         healed: window.identity.healed,
         blocked: window.blocked,
         knocks: &window.knocks,
-        pass: window.pass.networks().map(|net| net.to_string()).collect(),
+        pass: window.pass_was_read.then(|| {
+            let networks = window.pass.networks();
+            networks.map(|network| network.to_string()).collect()
+        }),
         ramp: None,
     }
 }
