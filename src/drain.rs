@@ -165,6 +165,8 @@ struct Ladder<'a, F> {
     /// Every remote socket that was seen, by cookie.
     found: HashSet<u64>,
     destroyed: HashSet<u64>,
+    /// The clients of destroyed sockets.
+    reset: Vec<SocketAddr>,
     /// Sockets whose backend is known, by inode.
     owned: HashSet<u32>,
     /// Sockets with a send queue, by cookie.
@@ -238,6 +240,7 @@ impl<'a, F: Firewall> Ladder<'a, F> {
             watch: Watch::new().map_err(DrainError::Watch)?,
             found: HashSet::new(),
             destroyed: HashSet::new(),
+            reset: Vec::new(),
             owned: HashSet::new(),
             queues: HashMap::new(),
             has_cancelled: false,

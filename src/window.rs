@@ -5,7 +5,7 @@ mod whole;
 
 pub use error::WindowError;
 
-use crate::cordon::{Cordon, PassList, Window, WindowEnd};
+use crate::cordon::{ClosingFlow, Cordon, PassList, Window, WindowEnd};
 use crate::firewall::{Change, Detail, Firewall, FirewallError, Standing};
 use crate::lock;
 use ipnet::IpNet;
@@ -297,6 +297,28 @@ pub fn end_farewell(
     let change = Change::FarewellOver {
         closing,
         linger: LINGER,
+    };
+    Ok(firewall.change(&[(port, change)])?)
+}
+
+/// Lets sockets finish a close that is under way, where there is no farewell to end.
+///
+/// # Errors
+/// No window, or the firewall's word.
+pub fn linger(
+    firewall: &mut impl Firewall,
+    port: u16,
+    closing: Vec<SocketAddr>,
+) -> Result<(), WindowError> {
+    let _lock = lock::ports(&[port])?;
+    let closing = closing.into_iter().map(|client| ClosingFlow {
+        client,
+        remaining: LINGER,
+    });
+    let change = Change::Flows {
+        spared: Vec::new(),
+        closing: closing.collect(),
+        remaining: LINGER,
     };
     Ok(firewall.change(&[(port, change)])?)
 }

@@ -63,6 +63,7 @@ impl<F: Firewall> Ladder<'_, F> {
         match self.sockets.destroy(socket) {
             Ok(Destroyed::Done) => {
                 self.destroyed.insert(socket.cookie());
+                self.reset.push(socket.remote);
             }
             Ok(Destroyed::Gone | Destroyed::Closing(_)) | Err(DestroyError::NotOpen(..)) => {}
             Err(error) => self.warn(error.to_string()),

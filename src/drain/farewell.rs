@@ -49,10 +49,14 @@ impl<F: Firewall> Ladder<'_, F> {
         if was_open || !self.left.open.is_empty() {
             self.look()?;
         }
-        if was_open || !self.left.closing.is_empty() {
-            let closing = self.left.closing.clone();
+        // A client whose reset was lost on the way gets another one if it sends anything.
+        let mut closing = self.left.closing.clone();
+        closing.extend(&self.reset);
+        if was_open {
             window::end_farewell(self.firewall, self.order.port, closing)?;
             self.look()?;
+        } else if !closing.is_empty() {
+            window::linger(self.firewall, self.order.port, closing)?;
         }
         Ok(())
     }
