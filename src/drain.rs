@@ -252,7 +252,8 @@ impl<'a, F: Firewall> Ladder<'a, F> {
     }
 
     /// The whole drain: the farewell with all rungs at work, its end, and the proof.
-    async fn climb(&mut self) -> Result<(), DrainError> {
+    /// Says whether it is proven.
+    async fn climb(&mut self) -> Result<bool, DrainError> {
         self.look()?;
         while !self.is_quiet() && !self.farewell_is_over() {
             self.ask_servers();
@@ -266,11 +267,14 @@ impl<'a, F: Firewall> Ladder<'a, F> {
             self.look()?;
         }
         self.end_farewell()?;
-        while !self.is_proven().await? && Instant::now() < self.deadline {
+        while !self.is_proven().await? {
+            if Instant::now() >= self.deadline {
+                return Ok(false);
+            }
             self.ask_servers();
             self.event(self.deadline).await?;
         }
-        Ok(())
+        Ok(true)
     }
 
     /// Nobody remote is seen any more, and nothing that was asked is still open.
