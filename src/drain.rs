@@ -178,6 +178,8 @@ struct Ladder<'a, F> {
     /// Connections that were let through.
     spared: Vec<Peer>,
     signalled: usize,
+    /// Whether anybody was told to end.
+    has_told: bool,
     /// All sockets of the last look, local ones too.
     scan: Vec<Socket>,
     /// The remote sockets of the last look.
@@ -245,6 +247,7 @@ impl<'a, F: Firewall> Ladder<'a, F> {
             last: Vec::new(),
             spared: Vec::new(),
             signalled: 0,
+            has_told: false,
             scan: Vec::new(),
             left: Left::default(),
             warnings: Vec::new(),

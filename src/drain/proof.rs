@@ -2,7 +2,7 @@
 
 use super::server::{self, Answer};
 use super::{DrainError, Ladder};
-use crate::clients::{Client, PortInodes, sessions_without_socket};
+use crate::clients::{Client, PortInodes, Stage, sessions_without_socket};
 use crate::cordon::Fate;
 use crate::firewall::Firewall;
 use crate::postgres::Row;
@@ -20,7 +20,12 @@ impl<F: Firewall> Ladder<'_, F> {
         let mut clean = true;
         for number in 0..self.servers.len() {
             clean &= match &self.servers[number].state {
-                server::State::Ready(_) => self.no_row(number).await?,
+                server::State::Ready(_) if self.destroyed.is_empty() => self.no_row(number).await?,
+                server::State::Ready(_) => {
+                    self.no_newcomer(number)?
+                        && self.no_row(number).await?
+                        && self.no_newcomer(number)?
+                }
                 _ => self.no_session(number)?,
             };
         }
@@ -56,6 +61,14 @@ impl<F: Firewall> Ladder<'_, F> {
         Ok(remote)
     }
 
+    /// Whether nobody is on the way to a row. A socket that was destroyed before it was
+    /// accepted still is accepted, and its backend reads what has arrived before.
+    fn no_newcomer(&mut self, number: usize) -> Result<bool, DrainError> {
+        let listening = self.sockets.listening(self.order.port);
+        let mut listening = listening.map_err(DrainError::Scan)?.into_iter();
+        Ok(listening.all(|listener| listener.receive_queue == 0) && self.no_session(number)?)
+    }
+
     /// Whether no child of a postmaster is a remote session, told without SQL. One whose
     /// client has reset its connection has no socket any more, and runs on: it is ended.
     pub(super) fn no_session(&mut self, number: usize) -> Result<bool, DrainError> {
@@ -76,7 +89,10 @@ impl<F: Firewall> Ladder<'_, F> {
                 // Whose connection it holds cannot be told: it may be a local one, so it is
                 // not signalled, and as long as it lasts nothing is proven.
                 clean = false;
-                self.watch_backend(backend, None)?;
+                // One in startup ends or gets a title; a local one must not be waited for.
+                if backend.stage == Stage::Running {
+                    self.watch_backend(backend, None)?;
+                }
                 continue;
             };
             let fate = self.judge.fate(client, 0).map_err(DrainError::Routing)?;
