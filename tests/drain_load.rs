@@ -1,5 +1,7 @@
 //! Clients that arrive at the very moment of `start`, and clients that come back.
 
+#![allow(clippy::unwrap_used, clippy::expect_used)] // Helpers of tests are tests, too.
+
 mod lab;
 
 use lab::{Host, Lab, Login, Postgres, Session, assert_complete};

@@ -1,6 +1,8 @@
 //! Who is cut, and who is not: passed addresses, local ones of every kind, and sessions
 //! that may go on.
 
+#![allow(clippy::unwrap_used, clippy::expect_used)] // Helpers of tests are tests, too.
+
 mod lab;
 
 use lab::{Lab, Login, Reach, Session, Vitals, assert_complete};

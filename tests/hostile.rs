@@ -1,6 +1,8 @@
 //! What the owner of a database, or an unprivileged user of the host, may do against a drain
 //! changes nothing.
 
+#![allow(clippy::unwrap_used, clippy::expect_used)] // Helpers of tests are tests, too.
+
 mod lab;
 
 use lab::{Lab, Login, Postgres, Session, Vitals, assert_complete};

@@ -1,5 +1,7 @@
 //! SIGINT, SIGTERM and SIGHUP: what a call has raised is lifted, where that is asked.
 
+#![allow(clippy::unwrap_used, clippy::expect_used)] // Helpers of tests are tests, too.
+
 mod lab;
 
 use lab::{Lab, Running, Session, Vitals};

@@ -1,5 +1,7 @@
 //! Who listens on the port decides what is drained, and whether anything is touched at all.
 
+#![allow(clippy::unwrap_used, clippy::expect_used)] // Helpers of tests are tests, too.
+
 mod lab;
 
 use lab::{Host, Lab, Login, Postgres, Reach, Running, assert_complete};

@@ -1,6 +1,8 @@
 //! `plan`: everybody who is connected, with what would happen to them and why. It changes
 //! nothing.
 
+#![allow(clippy::unwrap_used, clippy::expect_used)] // Helpers of tests are tests, too.
+
 mod lab;
 
 use lab::{Lab, Login, Postgres};
