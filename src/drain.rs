@@ -180,6 +180,8 @@ struct Ladder<'a, F> {
     /// Connections that were let through.
     spared: Vec<Peer>,
     signalled: usize,
+    /// Whether anybody was told to end.
+    has_told: bool,
     /// All sockets of the last look, local ones too.
     scan: Vec<Socket>,
     /// The remote sockets of the last look.
@@ -248,6 +250,7 @@ impl<'a, F: Firewall> Ladder<'a, F> {
             last: Vec::new(),
             spared: Vec::new(),
             signalled: 0,
+            has_told: false,
             scan: Vec::new(),
             left: Left::default(),
             warnings: Vec::new(),
@@ -255,7 +258,8 @@ impl<'a, F: Firewall> Ladder<'a, F> {
     }
 
     /// The whole drain: the farewell with all rungs at work, its end, and the proof.
-    async fn climb(&mut self) -> Result<(), DrainError> {
+    /// Says whether it is proven.
+    async fn climb(&mut self) -> Result<bool, DrainError> {
         self.look()?;
         while !self.is_quiet() && !self.farewell_is_over() {
             self.ask_servers();
@@ -269,11 +273,14 @@ impl<'a, F: Firewall> Ladder<'a, F> {
             self.look()?;
         }
         self.end_farewell()?;
-        while !self.is_proven().await? && Instant::now() < self.deadline {
+        while !self.is_proven().await? {
+            if Instant::now() >= self.deadline {
+                return Ok(false);
+            }
             self.ask_servers();
             self.event(self.deadline).await?;
         }
-        Ok(())
+        Ok(true)
     }
 
     /// Nobody remote is seen any more, and nothing that was asked is still open.

@@ -1,5 +1,7 @@
 //! Remote clients that PostgreSQL does not know yet, and servers with no slot left.
 
+#![allow(clippy::unwrap_used, clippy::expect_used)] // Helpers of tests are tests, too.
+
 mod lab;
 
 use lab::{Close, Cluster, Lab, Login, Postgres, Session, assert_complete};
@@ -161,4 +163,94 @@ fn psql_over_tls_hears_the_farewell() {
     let outcome = psql.wait(SOON);
     outcome.assert_stderr_has("terminating connection due to administrator command");
     assert_eq!(cluster.vitals(), vitals);
+}
+
+/// A silent client, and its backend, which is stopped.
+fn stopped_in_startup(lab: &Lab) -> (Session, i32) {
+    let known = lab.server.pids_of("postgres");
+    let session = lab.clients[0].silent(lab.server.at_v4(5432));
+    let waits = |pid: &i32| {
+        let path = format!("/proc/{pid}/wchan");
+        let waits = || std::fs::read_to_string(&path).is_ok_and(|place| place.contains("poll"));
+        !known.contains(pid) && lab.server.inside(waits)
+    };
+    let backend = loop {
+        if let Some(pid) = lab.server.pids_of("postgres").into_iter().find(waits) {
+            break pid;
+        }
+    };
+    lab.server.signal(backend, "STOP");
+    (session, backend)
+}
+
+#[test]
+fn a_backend_stopped_in_its_startup_whose_client_has_gone() {
+    let lab = Lab::new(1);
+    let local = lab.cluster().connect_local();
+    let vitals = lab.cluster().vitals_by(&local);
+    let (session, backend) = stopped_in_startup(&lab);
+    session.reset();
+    lab.server.assert_only_time_wait(5432);
+
+    let line = [
+        "start",
+        "--for",
+        "1m",
+        "--drain-timeout",
+        "1s",
+        "-o",
+        "json",
+    ];
+    let outcome = lab.server.pgcordon(line);
+    outcome.assert_status(3);
+    let report = outcome.json();
+    assert_eq!(report["drain"]["stragglers"][0]["pid"], backend, "{report}");
+    assert_eq!(report["drain"]["signalled"], 0, "{report}");
+    lab.server.signal(backend, "CONT");
+    lab.server.wait_gone(backend, SOON);
+    lab.server.pgcordon(["drain"]).assert_status(0);
+    assert_eq!(lab.cluster().vitals_by(&local), vitals);
+}
+
+#[test]
+fn a_backend_that_is_stopped_in_its_startup_is_a_straggler() {
+    let lab = Lab::new(1);
+    let local = lab.cluster().connect_local();
+    let vitals = lab.cluster().vitals_by(&local);
+    local.query("create table orders (id int)");
+    let (session, backend) = stopped_in_startup(&lab);
+    // All that a session needs lies in the queue of its socket.
+    let parameters = b"user\0postgres\0database\0postgres\0\0";
+    let statement = b"insert into orders values (1)\0";
+    let length = |rest: &[u8]| u32::try_from(rest.len() + 4).unwrap().to_be_bytes();
+    let startup = [&[0, 3, 0, 0], &parameters[..]].concat();
+    session.send_raw(&length(&startup)).unwrap();
+    session.send_raw(&startup).unwrap();
+    session.send_raw(b"Q").unwrap();
+    session.send_raw(&length(statement)).unwrap();
+    session.send_raw(statement).unwrap();
+
+    let line = [
+        "start",
+        "--for",
+        "1m",
+        "--drain-timeout",
+        "1s",
+        "-o",
+        "json",
+    ];
+    let outcome = lab.server.pgcordon(line);
+    outcome.assert_status(3);
+    let report = outcome.json();
+    let straggler = &report["drain"]["stragglers"][0];
+    assert_eq!(straggler["pid"], backend, "{report}");
+    assert_eq!(straggler["client"], session.local().to_string());
+    assert_eq!(report["drain"]["signalled"], 0, "{report}");
+    assert_eq!(session.wait_end(SOON).close, Close::Rst);
+
+    lab.server.signal(backend, "CONT");
+    lab.server.wait_gone(backend, SOON);
+    lab.server.pgcordon(["drain"]).assert_status(0);
+    assert_eq!(local.value("select count(*) from orders"), "0");
+    assert_eq!(lab.cluster().vitals_by(&local), vitals);
 }

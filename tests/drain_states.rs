@@ -1,6 +1,8 @@
 //! A remote backend in each state of PostgreSQL: after `start` it is gone, and its client
 //! knows.
 
+#![allow(clippy::unwrap_used, clippy::expect_used)] // Helpers of tests are tests, too.
+
 mod lab;
 
 use lab::{Lab, Login, Postgres, Session, assert_complete};

@@ -1,5 +1,7 @@
 //! Backends that do not end: they are named, they are never killed, and they delay nobody.
 
+#![allow(clippy::unwrap_used, clippy::expect_used)] // Helpers of tests are tests, too.
+
 mod lab;
 
 use lab::{Close, Host, Lab, Postgres, Session, Vitals, assert_complete};

@@ -1,6 +1,8 @@
 //! The drain where SQL cannot be had: remote clients are cut all the same, the report says
 //! why SQL was not used, and what it proves it proves by sockets and processes.
 
+#![allow(clippy::unwrap_used, clippy::expect_used)] // Helpers of tests are tests, too.
+
 mod lab;
 
 use lab::{Host, Lab, Login, Postgres, Session, Vitals, assert_complete};

@@ -195,11 +195,13 @@ impl<F: Firewall> Ladder<'_, F> {
             .filter(|socket| backend.inodes.contains(&socket.inode))
             .cloned()
             .collect();
+        let client = held.first().map(|socket| socket.remote);
         if backend.stage == Stage::Startup {
             for socket in &held {
                 self.destroy(socket);
             }
-            return Ok(());
+            // What has arrived before it may read on, and even log in: it has to end.
+            return self.watch_backend(backend, client);
         }
         if held
             .iter()
@@ -208,7 +210,6 @@ impl<F: Firewall> Ladder<'_, F> {
             return Ok(()); // It is looked at again soon.
         }
         self.owned.extend(&backend.inodes);
-        let client = held.first().map(|socket| socket.remote);
         self.signal(backend, client)
     }
 

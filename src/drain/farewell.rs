@@ -8,14 +8,11 @@ use std::time::Instant;
 impl<F: Firewall> Ladder<'_, F> {
     /// Called before each SIGTERM: the farewell is counted from the first one.
     pub(super) fn begin_farewell(&mut self) -> Result<(), DrainError> {
+        let is_first = !std::mem::replace(&mut self.has_told, true);
         let fresh = match self.farewell {
             Farewell::Over => true,
             Farewell::Waiting => false,
-            Farewell::Until(_) => {
-                self.watch.found() > self.watch.alive()
-                    || self.signalled > 0
-                    || self.began.elapsed() < FRESH
-            }
+            Farewell::Until(_) => !is_first || self.began.elapsed() < FRESH,
         };
         if !fresh {
             window::renew_farewell(self.firewall, self.order.port, self.order.farewell)?;

@@ -6,6 +6,7 @@ use crate::clients::{Client, PortInodes, sessions_without_socket};
 use crate::cordon::Fate;
 use crate::firewall::Firewall;
 use crate::postgres::Row;
+use std::time::Instant;
 
 impl<F: Firewall> Ladder<'_, F> {
     /// Whether nobody remote is left: two scans without an open socket, then no row and no
@@ -20,7 +21,11 @@ impl<F: Firewall> Ladder<'_, F> {
         let mut clean = true;
         for number in 0..self.servers.len() {
             clean &= match &self.servers[number].state {
-                server::State::Ready(_) => self.no_row(number).await?,
+                server::State::Ready(_) => {
+                    self.no_newcomer(number)?
+                        && self.no_row(number).await?
+                        && (self.destroyed.is_empty() || self.no_newcomer(number)?)
+                }
                 _ => self.no_session(number)?,
             };
         }
@@ -56,6 +61,16 @@ impl<F: Firewall> Ladder<'_, F> {
         Ok(remote)
     }
 
+    /// Whether nobody is on the way to a row: a backend in startup reads on what has arrived
+    /// before its client was gone. A socket that was destroyed before it was accepted still
+    /// is accepted.
+    fn no_newcomer(&mut self, number: usize) -> Result<bool, DrainError> {
+        let listening = self.sockets.listening(self.order.port);
+        let mut listening = listening.map_err(DrainError::Scan)?.into_iter();
+        let accepted = self.destroyed.is_empty() || listening.all(|one| one.receive_queue == 0);
+        Ok(accepted && self.no_session(number)?)
+    }
+
     /// Whether no child of a postmaster is a remote session, told without SQL. One whose
     /// client has reset its connection has no socket any more, and runs on: it is ended.
     pub(super) fn no_session(&mut self, number: usize) -> Result<bool, DrainError> {
@@ -76,7 +91,10 @@ impl<F: Firewall> Ladder<'_, F> {
                 // Whose connection it holds cannot be told: it may be a local one, so it is
                 // not signalled, and as long as it lasts nothing is proven.
                 clean = false;
-                self.watch_backend(backend, None)?;
+                // It may have come after the scan and be known in the next one.
+                if Instant::now() >= self.deadline {
+                    self.watch_backend(backend, None)?;
+                }
                 continue;
             };
             let fate = self.judge.fate(client, 0).map_err(DrainError::Routing)?;

@@ -5,8 +5,12 @@ use crate::cordon::{Backends, DrainReport, Peer, Sockets, SqlOutcome};
 use crate::firewall::Firewall;
 use std::collections::HashSet;
 
+/// Why a drain is not proven that can name nobody.
+const UNKNOWN: &str = "the time was up before it was proven that nobody remote is left: \
+    PostgreSQL still shows a remote session, or has a process that may be one";
+
 impl<F: Firewall> Ladder<'_, F> {
-    pub(super) fn report(mut self, climbed: Result<(), DrainError>) -> DrainReport {
+    pub(super) fn report(mut self, climbed: Result<bool, DrainError>) -> DrainReport {
         let mut stragglers = self.watch.left();
         let known: HashSet<_> = stragglers.iter().filter_map(|peer| peer.client).collect();
         for socket in &self.left.open {
@@ -23,7 +27,8 @@ impl<F: Firewall> Ladder<'_, F> {
         let (unproven, refused) = match climbed {
             Err(error @ DrainError::Spare(_)) => (None, Some(error.to_string())),
             Err(error) => (Some(error.to_string()), None),
-            Ok(()) => (self.order.foreign_listener.clone(), None),
+            Ok(false) if stragglers.is_empty() => (Some(UNKNOWN.to_owned()), None),
+            Ok(_) => (self.order.foreign_listener.clone(), None),
         };
         DrainReport {
             sql: self.sql_outcome(),

@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::cluster::Cluster;
 use super::host::Host;
 use super::processes::GLANCE;
-use super::session::Session;
+use super::session::{PATIENCE, Session};
 use super::sockets::TcpState;
 
 /// Remote sessions by `client_addr`: those of the bridge's networks but of the server's
@@ -33,11 +33,13 @@ impl Cluster {
     /// Its vitals, through a local session that is there already.
     #[track_caller]
     pub fn vitals_by(&self, local: &Session) -> Vitals {
-        let checkpointer = "select pid from pg_stat_activity where backend_type = 'checkpointer'";
+        let checkpointer = "from pg_stat_activity where backend_type = 'checkpointer'";
+        // A server takes connections before its helpers have their rows.
+        local.wait_until(&format!("select exists (select {checkpointer})"), PATIENCE);
         Vitals {
             postmaster: self.postmaster(),
             started_at: local.value("select pg_postmaster_start_time()"),
-            checkpointer: local.value(checkpointer),
+            checkpointer: local.value(&format!("select pid {checkpointer}")),
             listening: self.host.listening(self.port()),
         }
     }
@@ -51,8 +53,11 @@ impl Cluster {
     /// Fails where a remote session is in `pg_stat_activity`, asked in a local session.
     #[track_caller]
     pub fn assert_no_remote_row(&self, local: &Session) {
-        let sql = format!("select count(*) from pg_stat_activity where {REMOTE}");
-        assert_eq!(local.value(&sql), "0", "remote rows");
+        let sql = format!(
+            "select pid, client_addr, client_port, state, wait_event, query \
+             from pg_stat_activity where {REMOTE}"
+        );
+        assert_eq!(local.query(&sql), Vec::<Vec<_>>::new(), "remote rows");
     }
 }
 

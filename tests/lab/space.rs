@@ -25,14 +25,18 @@ pub struct Land {
     pid: OwnedFd,
     mount: OwnedFd,
     net: OwnedFd,
+    /// PostgreSQL's shared memory bears the inode of its data directory, which labs side by
+    /// side may have in common.
+    ipc: OwnedFd,
 }
 
 impl Land {
-    /// Starts the first process in new PID, mount and network namespaces.
+    /// Starts the first process in new PID, mount, network and IPC namespaces.
     pub fn new() -> Arc<Land> {
         let mut first = apart(|| {
-            unshare(CloneFlags::CLONE_NEWNS | CloneFlags::CLONE_NEWNET)
-                .expect("unshare; a lab needs root");
+            let kinds =
+                CloneFlags::CLONE_NEWNS | CloneFlags::CLONE_NEWNET | CloneFlags::CLONE_NEWIPC;
+            unshare(kinds).expect("unshare; a lab needs root");
             make_private();
             // Holds for the children of this thread alone; the next one is number 1.
             unshare(CloneFlags::CLONE_NEWPID).expect("unshare(CLONE_NEWPID)");
@@ -54,12 +58,14 @@ impl Land {
                 .unwrap_or_else(|e| panic!("{path}: {e}"))
                 .into()
         };
-        let (pid, mount, net) = (namespace("pid"), namespace("mnt"), namespace("net"));
+        let (pid, mount) = (namespace("pid"), namespace("mnt"));
+        let (net, ipc) = (namespace("net"), namespace("ipc"));
         Arc::new(Land {
             first,
             pid,
             mount,
             net,
+            ipc,
         })
     }
 
@@ -134,6 +140,7 @@ impl Space {
             for (fd, kind) in [
                 (self.mount.as_fd(), CloneFlags::CLONE_NEWNS),
                 (self.net.as_fd(), CloneFlags::CLONE_NEWNET),
+                (self.land.ipc.as_fd(), CloneFlags::CLONE_NEWIPC),
                 (self.land.pid.as_fd(), CloneFlags::CLONE_NEWPID),
             ] {
                 setns(fd, kind).expect("a host's namespace; has its lab ended?");
