@@ -42,7 +42,7 @@ const SQL_GOES_FIRST: Duration = Duration::from_millis(250);
 const STUCK: Duration = Duration::from_millis(200);
 
 /// Between two looks at the sockets: TCP closes without telling anybody.
-const TICK: Duration = Duration::from_millis(10);
+const TICK: Duration = Duration::from_millis(3);
 /// The same while backends are still ending, which tells by itself.
 const SLOW_TICK: Duration = Duration::from_millis(30);
 
@@ -272,7 +272,9 @@ impl<'a, F: Firewall> Ladder<'a, F> {
             self.event(self.deadline).await?;
             self.look()?;
         }
+        tracing::debug!(after = ?self.began.elapsed(), left = self.left.open.len(), "the farewell is over");
         self.end_farewell()?;
+        tracing::debug!(after = ?self.began.elapsed(), "the farewell's end is in force");
         while !self.is_proven().await? {
             if Instant::now() >= self.deadline {
                 return Ok(false);
@@ -310,6 +312,7 @@ impl<'a, F: Firewall> Ladder<'a, F> {
                     exit.map_err(DrainError::Watch)?;
                     // A thousand exits are not a thousand reasons to list the sockets.
                     if self.watch.alive() == 0 {
+                        tracing::debug!(after = ?self.began.elapsed(), "every backend has ended");
                         return Ok(());
                     }
                 }

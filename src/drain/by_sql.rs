@@ -41,6 +41,7 @@ impl<F: Firewall> Ladder<'_, F> {
                     self.let_through(number, &facts)?;
                 }
                 let pids = self.meet(number, &facts.rows)?;
+                tracing::debug!(after = ?self.began.elapsed(), remote = pids.len(), "rows are read");
                 self.cancel_or_tell(number, pids)?;
             }
             Answer::Cancelled(session, pids) => {
@@ -49,6 +50,7 @@ impl<F: Firewall> Ladder<'_, F> {
             }
             Answer::Told(session, told) => {
                 server.state = server::State::Ready(session);
+                tracing::debug!(after = ?self.began.elapsed(), backends = told.len(), "backends are told to end");
                 for (pid, outcome) in told {
                     if let Err(error) = outcome {
                         // The sockets' rung tells it directly.

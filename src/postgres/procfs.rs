@@ -134,13 +134,18 @@ pub(super) enum Backend {
     Unknown,
 }
 
+/// Whether a process is in our own pid namespace, so that pids mean the same.
+pub(super) fn counts_like_us(pid: i32) -> bool {
+    let namespace = |pid: &str| fs::read_link(format!("/proc/{pid}/ns/pid")).ok();
+    let ours = namespace("self");
+    ours.is_some() && ours == namespace(&pid.to_string())
+}
+
 /// Looks for the postmaster's child that the server itself calls `pid`. In a pid namespace
 /// of its own the server counts differently; there, its children are asked what they call
 /// themselves.
 pub(super) fn find_backend(postmaster: i32, pid: i32) -> Backend {
-    let namespace = |pid: &str| fs::read_link(format!("/proc/{pid}/ns/pid")).ok();
-    let ours = namespace("self");
-    if ours.is_some() && ours == namespace(&postmaster.to_string()) {
+    if counts_like_us(postmaster) {
         let stat = fs::read(format!("/proc/{pid}/stat")).unwrap_or_default();
         return match parent(&stat) {
             Some(parent) if parent == postmaster => Backend::Child(pid),

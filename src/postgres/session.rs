@@ -30,6 +30,7 @@ pub struct Session {
     role: String,
     version: u32,
     is_superuser: bool,
+    counts_like_us: bool,
 }
 
 impl Session {
@@ -57,6 +58,7 @@ impl Session {
             role,
             version: 0,
             is_superuser: false,
+            counts_like_us: procfs::counts_like_us(target.postmaster),
         };
         session.check(target.port).await?;
         Ok(session)
@@ -112,10 +114,13 @@ impl Session {
     }
 
     /// The process id on this host of the backend that the server calls `pid`: the same
-    /// number, except where the server has a pid namespace of its own (a container). `None`
-    /// if the postmaster has no such child now, or if it cannot be found out.
+    /// number, unchecked, except where the server has a pid namespace of its own (a
+    /// container). `None` if it has no such child there, or if it cannot be found out.
     #[must_use]
     pub fn host_pid(&self, pid: i32) -> Option<i32> {
+        if self.counts_like_us {
+            return Some(pid);
+        }
         match procfs::find_backend(self.postmaster, pid) {
             Backend::Child(pid) => Some(pid),
             Backend::Stranger | Backend::Unknown => None,
