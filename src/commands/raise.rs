@@ -88,10 +88,7 @@ pub fn order_under(
     Ok(Order {
         port: window.port,
         pass: window.pass.clone(),
-        spared: {
-            let closing = window.closing.iter().map(|flow| flow.client);
-            closing.chain(window.spared.iter().copied()).collect()
-        },
+        spared: window.spared.clone(),
         staying: Staying::default(),
         cancel_first: pace.cancel_first,
         farewell: pace.farewell.min(window.remaining),

@@ -73,6 +73,9 @@ pub async fn survey(order: &Order) -> Result<Survey, SurveyError> {
             Err(error) => survey.sql = SqlOutcome::NotUsed(error.to_string()),
         }
     }
+    if order.servers.is_empty() {
+        survey.sql = SqlOutcome::NotUsed("no process listens on the port".to_owned());
+    }
     if let Some(why) = &order.foreign_listener {
         survey.sql = SqlOutcome::NotUsed(why.clone());
     }
