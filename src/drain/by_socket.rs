@@ -30,7 +30,7 @@ impl<F: Firewall> Ladder<'_, F> {
             self.follow_queue(&socket);
             let unreachable = socket.is_unaccepted()
                 || socket.state == State::SynReceived
-                || self.is_stuck(&socket)
+                || (self.is_stuck(&socket) && self.chosen())
                 || !self.judge.is_own(&socket).map_err(DrainError::Routing)?;
             if (over && self.chosen()) || unreachable {
                 self.destroy(&socket);
@@ -167,13 +167,18 @@ impl<F: Firewall> Ladder<'_, F> {
         if self.order.staying.spare.is_empty() {
             return self.sql_had_its_turn();
         }
-        self.servers.iter().all(|server| server.answered)
+        !self.servers.is_empty() && self.servers.iter().all(|server| server.answered)
     }
 
     /// `--spare` without SQL: nobody may be cut, since nobody knows who is meant.
     pub(super) fn check_spare(&self) -> Result<(), DrainError> {
-        if self.chosen() {
+        if self.chosen() || self.order.staying.spare.is_empty() {
             return Ok(());
+        }
+        if self.servers.is_empty() {
+            let nobody = || "no process listens on the port".to_owned();
+            let why = self.order.foreign_listener.clone();
+            return Err(DrainError::Spare(why.unwrap_or_else(nobody)));
         }
         for server in &self.servers {
             if let server::State::Unavailable { why, passing, .. } = &server.state
@@ -181,6 +186,10 @@ impl<F: Firewall> Ladder<'_, F> {
             {
                 return Err(DrainError::Spare(why.clone()));
             }
+        }
+        if Instant::now() >= self.deadline {
+            let late = "PostgreSQL did not answer within the drain's time";
+            return Err(DrainError::Spare(late.to_owned()));
         }
         Ok(())
     }

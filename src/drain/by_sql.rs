@@ -103,6 +103,8 @@ impl<F: Firewall> Ladder<'_, F> {
         for socket in open.drain(..) {
             if self.judge.cuts(&socket).map_err(DrainError::Routing)? {
                 self.left.open.push(socket);
+            } else {
+                self.found.remove(&socket.cookie());
             }
         }
         Ok(())
@@ -181,8 +183,8 @@ impl<F: Firewall> Ladder<'_, F> {
         pids: Vec<i32>,
     ) -> Result<(), DrainError> {
         match self.order.cancel_first {
-            Some(patience) if !pids.is_empty() && !self.has_cancelled => {
-                self.has_cancelled = true;
+            Some(patience) if !pids.is_empty() && !self.servers[number].has_cancelled => {
+                self.servers[number].has_cancelled = true;
                 self.servers[number].cancel(number, pids, patience, &mut self.questions);
                 Ok(())
             }

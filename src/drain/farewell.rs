@@ -11,12 +11,9 @@ impl<F: Firewall> Ladder<'_, F> {
         let fresh = match self.farewell {
             Farewell::Over => true,
             Farewell::Waiting => false,
-            Farewell::Until(_) => {
-                self.watch.found() > self.watch.alive()
-                    || self.signalled > 0
-                    || self.began.elapsed() < FRESH
-            }
+            Farewell::Until(_) => self.has_told || self.began.elapsed() < FRESH,
         };
+        self.has_told = true;
         if !fresh {
             window::renew_farewell(self.firewall, self.order.port, self.order.farewell)?;
             self.farewell = Farewell::Until(Instant::now() + self.order.farewell);

@@ -23,6 +23,8 @@ pub struct Server {
     pub state: State,
     /// Whether rows were ever read to their end.
     pub answered: bool,
+    /// Whether its statements were cancelled.
+    pub has_cancelled: bool,
     /// The pids on this host of those that the server counts by its own.
     pub host_pids: HashMap<i32, i32>,
 }
@@ -84,6 +86,7 @@ impl Server {
             process,
             state: State::Idle,
             answered: false,
+            has_cancelled: false,
             host_pids: HashMap::new(),
         }
     }
