@@ -25,6 +25,7 @@ pub struct Land {
     pid: OwnedFd,
     mount: OwnedFd,
     net: OwnedFd,
+    ipc: OwnedFd,
 }
 
 impl Land {
@@ -55,11 +56,13 @@ impl Land {
                 .into()
         };
         let (pid, mount, net) = (namespace("pid"), namespace("mnt"), namespace("net"));
+        let ipc = namespace("ipc");
         Arc::new(Land {
             first,
             pid,
             mount,
             net,
+            ipc,
         })
     }
 
@@ -78,18 +81,21 @@ impl Drop for Land {
     }
 }
 
-/// The network and mount namespaces of one host, in the PID namespace of its lab.
+/// The network, mount and IPC namespaces of one host, in the PID namespace of its lab.
+/// IPC: PostgreSQL knows the shared memory of a data directory by the numbers of its inode
+/// and device, which are soon another lab's.
 pub struct Space {
     land: Arc<Land>,
     net: OwnedFd,
     mount: OwnedFd,
+    ipc: OwnedFd,
 }
 
 impl Space {
     /// Makes a host's namespaces: an empty network, and mounts with an empty `/run` and
     /// an empty `/var/lib/postgresql` of its own.
     pub fn new(land: Arc<Land>) -> Space {
-        let (net, mount) = apart(|| {
+        let (net, mount, ipc) = apart(|| {
             // Afterwards /proc is the lab's, where this thread has no entry.
             let own = rustix::fs::open(
                 format!("/proc/self/task/{}/ns", rustix::thread::gettid()),
@@ -99,7 +105,8 @@ impl Space {
             .expect("this thread's namespaces");
             unshare(CloneFlags::CLONE_FS).expect("unshare(CLONE_FS)");
             setns(&land.mount, CloneFlags::CLONE_NEWNS).expect("the lab's mount namespace");
-            unshare(CloneFlags::CLONE_NEWNS | CloneFlags::CLONE_NEWNET).expect("unshare");
+            let (mounts, network) = (CloneFlags::CLONE_NEWNS, CloneFlags::CLONE_NEWNET);
+            unshare(mounts | network | CloneFlags::CLONE_NEWIPC).expect("unshare");
             make_private();
             for place in ["/run", "/var/lib/postgresql"] {
                 mount_empty(place);
@@ -108,16 +115,26 @@ impl Space {
                 let flags = OFlags::RDONLY | OFlags::CLOEXEC;
                 rustix::fs::openat(&own, kind, flags, Mode::empty()).expect("a namespace")
             };
-            (namespace("net"), namespace("mnt"))
+            (namespace("net"), namespace("mnt"), namespace("ipc"))
         });
-        Space { land, net, mount }
+        Space {
+            land,
+            net,
+            mount,
+            ipc,
+        }
     }
 
     /// The namespaces of the lab's first process itself.
     pub fn of_first_process(land: Arc<Land>) -> Space {
         let copy = |fd: &OwnedFd| fd.try_clone().expect("a copy of a descriptor");
-        let (net, mount) = (copy(&land.net), copy(&land.mount));
-        Space { land, net, mount }
+        let (net, mount, ipc) = (copy(&land.net), copy(&land.mount), copy(&land.ipc));
+        Space {
+            land,
+            net,
+            mount,
+            ipc,
+        }
     }
 
     /// The inode of its network namespace, as `/proc/PID/ns/net` shows it.
@@ -134,6 +151,7 @@ impl Space {
             for (fd, kind) in [
                 (self.mount.as_fd(), CloneFlags::CLONE_NEWNS),
                 (self.net.as_fd(), CloneFlags::CLONE_NEWNET),
+                (self.ipc.as_fd(), CloneFlags::CLONE_NEWIPC),
                 (self.land.pid.as_fd(), CloneFlags::CLONE_NEWPID),
             ] {
                 setns(fd, kind).expect("a host's namespace; has its lab ended?");
