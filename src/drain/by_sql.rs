@@ -7,7 +7,6 @@ use crate::cordon::Fate;
 use crate::firewall::Firewall;
 use crate::postgres::Row;
 use crate::window;
-use ipnet::IpNet;
 use std::collections::HashMap;
 use std::net::IpAddr;
 use std::time::Instant;
@@ -87,11 +86,10 @@ impl<F: Firewall> Ladder<'_, F> {
         self.remote_again()
     }
 
-    /// Puts addresses on the pass list.
+    /// Puts the addresses of standbys on the pass list.
     pub(super) fn let_address_through(&mut self, addresses: &[IpAddr]) -> Result<(), DrainError> {
         if !addresses.is_empty() {
-            let networks: Vec<IpNet> = addresses.iter().copied().map(IpNet::from).collect();
-            window::allow(self.firewall, &[self.order.port], &networks, false)?;
+            window::allow_standbys(self.firewall, self.order.port, addresses)?;
             self.judge.allow(addresses);
         }
         Ok(())

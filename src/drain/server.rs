@@ -154,10 +154,16 @@ async fn open(target: Target) -> Answer {
     }
 }
 
-/// Sends the cancel requests, and looks until none of the backends runs a statement.
+/// Sends the cancel requests, and looks until none of the backends runs a statement. What a
+/// walsender does is no statement, and never ends.
 async fn cancel(session: &Session, pids: &[i32]) -> Result<(), StatementError> {
-    session.cancel(pids).await;
-    let runs = |row: &Row| pids.contains(&row.pid) && row.state == "active";
+    let runs = |row: &Row| {
+        let is_statement = row.state == "active" && row.backend_type != "walsender";
+        is_statement && pids.contains(&row.pid)
+    };
+    let rows = session.rows().await?;
+    let busy = rows.iter().filter(|row| runs(row)).map(|row| row.pid);
+    session.cancel(&busy.collect::<Vec<_>>()).await;
     while session.rows().await?.iter().any(runs) {
         tokio::time::sleep(PAUSE).await;
     }

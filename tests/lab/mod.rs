@@ -39,6 +39,7 @@ mod running;
 mod session;
 mod sockets;
 mod space;
+mod standby;
 mod story;
 mod template;
 mod tool;
