@@ -171,8 +171,8 @@ struct Ladder<'a, F> {
     owned: HashSet<u32>,
     /// Sockets with a send queue, by cookie.
     queues: HashMap<u64, Queue>,
-    /// Whether statements were cancelled.
-    has_cancelled: bool,
+    /// Whether a backend was told to end.
+    has_told: bool,
     /// Backends that wait until it is clear whether their client reads.
     held: Vec<Held>,
     /// Backends that are told after all others, by server and the server's own pid.
@@ -180,8 +180,6 @@ struct Ladder<'a, F> {
     /// Connections that were let through.
     spared: Vec<Peer>,
     signalled: usize,
-    /// Whether anybody was told to end.
-    has_told: bool,
     /// All sockets of the last look, local ones too.
     scan: Vec<Socket>,
     /// The remote sockets of the last look.
@@ -224,7 +222,10 @@ impl<'a, F: Firewall> Ladder<'a, F> {
     fn new(firewall: &'a mut F, order: &'a Order, began: Instant) -> Result<Self, DrainError> {
         let farewell = match (order.farewell.is_zero(), order.farewell_is_running) {
             (true, _) => Farewell::Over,
-            (false, true) => Farewell::Until(began + order.farewell),
+            (false, true) => {
+                // Where statements are cancelled first, it begins anew with the first SIGTERM.
+                Farewell::Until(began + order.farewell + order.cancel_first.unwrap_or_default())
+            }
             (false, false) => Farewell::Waiting,
         };
         let mut judge = Judge::new(order.pass.clone()).map_err(DrainError::Routing)?;
@@ -245,12 +246,11 @@ impl<'a, F: Firewall> Ladder<'a, F> {
             reset: Vec::new(),
             owned: HashSet::new(),
             queues: HashMap::new(),
-            has_cancelled: false,
+            has_told: false,
             held: Vec::new(),
             last: Vec::new(),
             spared: Vec::new(),
             signalled: 0,
-            has_told: false,
             scan: Vec::new(),
             left: Left::default(),
             warnings: Vec::new(),
@@ -260,16 +260,16 @@ impl<'a, F: Firewall> Ladder<'a, F> {
     /// The whole drain: the farewell with all rungs at work, its end, and the proof.
     /// Says whether it is proven.
     async fn climb(&mut self) -> Result<bool, DrainError> {
+        self.check_spare()?;
         self.look()?;
-        while !self.is_quiet() && !self.farewell_is_over() {
+        // Nobody is cut before it is known who stays, with or without a farewell.
+        while !self.is_quiet() && !(self.farewell_is_over() && self.chosen()) {
             self.ask_servers();
-            self.event(self.farewell_end()).await?;
-            self.look()?;
-        }
-        // With no farewell at all: nobody is cut before it is known who stays.
-        while !self.chosen() && !self.is_quiet() {
-            self.ask_servers();
-            self.event(self.deadline).await?;
+            let until = match self.farewell_is_over() {
+                true => self.deadline,
+                false => self.farewell_end(),
+            };
+            self.event(until).await?;
             self.look()?;
         }
         tracing::debug!(after = ?self.began.elapsed(), left = self.left.open.len(), "the farewell is over");

@@ -9,7 +9,7 @@ use crate::cordon::{ClosingFlow, Cordon, PassList, Window, WindowEnd};
 use crate::firewall::{Change, Detail, Firewall, FirewallError, Standing};
 use crate::lock;
 use ipnet::IpNet;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant, SystemTime};
 
 /// For how long the packets of a closing socket pass: longer than the kernel keeps an
@@ -112,7 +112,9 @@ fn check_same(window: &Window, cordon: &Cordon) -> Result<(), WindowError> {
             window.verdict, cordon.verdict
         ));
     }
-    if window.pass != cordon.pass {
+    let with_standbys = cordon.pass.with(window.standbys().map(IpNet::from));
+    let passes = |pass: &PassList| window.pass == *pass;
+    if !passes(&cordon.pass) && !with_standbys.as_ref().is_ok_and(passes) {
         let (is, should) = (show(&window.pass), show(&cordon.pass));
         differences.push(format!("the pass list {is} instead of {should}"));
     }
@@ -232,6 +234,36 @@ pub fn allow(
         update(&mut outcomes, window);
     }
     Ok(outcomes)
+}
+
+/// Adds the addresses of standbys to a window's pass list, and notes beside them that no
+/// user has named them: as a spared flow of port 0, which no client can have.
+///
+/// # Errors
+/// No window, a pass list that cannot be, or the firewall's word.
+pub fn allow_standbys(
+    firewall: &mut impl Firewall,
+    port: u16,
+    addresses: &[IpAddr],
+) -> Result<(), WindowError> {
+    let _lock = lock::ports(&[port])?;
+    let window = in_force(firewall, port)?.window;
+    let pass = window
+        .pass
+        .with(addresses.iter().copied().map(IpNet::from))?;
+    let named = |address: &&IpAddr| !window.pass.contains(**address);
+    let marks = addresses.iter().filter(named);
+    let flows = Change::Flows {
+        spared: marks.map(|address| SocketAddr::new(*address, 0)).collect(),
+        closing: Vec::new(),
+        remaining: window.remaining,
+    };
+    firewall.change(&[(port, Change::Pass(pass.clone())), (port, flows)])?;
+    if in_force(firewall, port)?.window.pass != pass {
+        let faults = vec!["the pass list differs".to_owned()];
+        return Err(FirewallError::Differs { port, faults }.into());
+    }
+    Ok(())
 }
 
 /// Puts a window that was read again in the place of the old one.

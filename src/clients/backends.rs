@@ -42,6 +42,13 @@ pub struct Backend {
 }
 
 impl Backend {
+    /// Whether its title says that it serves a standby (or another receiver of the log):
+    /// `postgres: walsender …`, or `postgres: main: walsender …` with a `cluster_name`.
+    #[must_use]
+    pub fn is_walsender(&self) -> bool {
+        self.title.starts_with("postgres: ") && self.title.contains(": walsender ")
+    }
+
     /// Whether its process has ended.
     ///
     /// # Errors

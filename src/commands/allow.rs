@@ -25,5 +25,6 @@ pub fn run(context: &mut Context, args: &Allow) -> Result<(Report, Exit), Comman
         raise::add(&mut report, outcome);
     }
     let drain = block_on(async { Ok(raise::drain_all(&orders).await) })?;
+    let report = raise::read_again(context, report, drain.as_ref())?;
     Ok(raise::conclude(report, drain))
 }

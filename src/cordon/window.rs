@@ -31,7 +31,8 @@ pub struct Window {
     pub pass_was_read: bool,
     /// For how long packets of existing connections still pass.
     pub farewell: Duration,
-    /// Existing connections that are let through to the end of the window.
+    /// Existing connections that are let through to the end of the window; with port 0 for
+    /// each address on the pass list that is there for a standby's sake.
     pub spared: Vec<SocketAddr>,
     /// Sockets that may finish their close.
     pub closing: Vec<ClosingFlow>,
@@ -42,6 +43,12 @@ impl Window {
     #[must_use]
     pub fn farewell_lasts(&self) -> bool {
         self.farewell + Duration::from_millis(20) >= self.remaining
+    }
+
+    /// The addresses that pass although no user has named them: those of standbys.
+    pub fn standbys(&self) -> impl Iterator<Item = IpAddr> + '_ {
+        let marks = self.spared.iter().filter(|flow| flow.port() == 0);
+        marks.map(SocketAddr::ip)
     }
 }
 

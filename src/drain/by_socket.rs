@@ -1,13 +1,13 @@
 //! The rung of sockets: who is connected whatever SQL says, and the two ways to end it.
 
 use super::server::{self, Server};
-use super::{DrainError, Ladder, Left, Queue, SQL_GOES_FIRST, STUCK, nobody};
+use super::{DrainError, Ladder, Left, Queue, SQL_GOES_FIRST, STUCK, choices, nobody};
 use crate::clients::{
     self, Backend, Client, DestroyError, Destroyed, PortInodes, Socket, Stage, State,
 };
 use crate::cordon::Peer;
 use crate::firewall::Firewall;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::net::SocketAddr;
 use std::time::Instant;
 
@@ -18,6 +18,8 @@ impl<F: Firewall> Ladder<'_, F> {
         self.watch.take_in().map_err(DrainError::Watch)?;
         let sockets = self.remote_sockets()?;
         let over = self.farewell_is_over();
+        let chosen = self.chosen();
+        let undecided = self.undecided(&sockets)?;
         let mut left = Left::default();
         for socket in sockets {
             self.found.insert(socket.cookie());
@@ -30,9 +32,9 @@ impl<F: Firewall> Ladder<'_, F> {
             self.follow_queue(&socket);
             let unreachable = socket.is_unaccepted()
                 || socket.state == State::SynReceived
-                || self.is_stuck(&socket)
                 || !self.judge.is_own(&socket).map_err(DrainError::Routing)?;
-            if (over && self.chosen()) || unreachable {
+            let may_be_cut = chosen && !undecided.contains(&socket.inode);
+            if unreachable || (may_be_cut && (over || self.is_stuck(&socket))) {
                 self.destroy(&socket);
             }
             left.open.push(socket);
@@ -131,10 +133,14 @@ impl<F: Firewall> Ladder<'_, F> {
         let inodes = PortInodes::new(&listening, &self.left.open);
         for number in 0..self.servers.len() {
             for backend in clients::backends(&self.servers[number].process, &inodes)? {
+                if backend.is_walsender() && (self.is_waited_for(number) || !chosen) {
+                    continue;
+                }
                 if self.stays_by_title(&backend)? {
                     continue;
                 }
                 if chosen || backend.stage == Stage::Startup {
+                    self.warn_of_standby(number, &backend);
                     self.end_backend(backend)?;
                 }
             }
@@ -147,12 +153,51 @@ impl<F: Firewall> Ladder<'_, F> {
         let Client::Address { address, .. } = backend.client else {
             return Ok(false);
         };
-        let is_standby = backend.title.contains("walsender ");
-        if !self.order.staying.replication || !is_standby {
+        if !self.order.staying.replication || !backend.is_walsender() {
             return Ok(false);
         }
         self.let_address_through(&[address.ip()])?;
         Ok(true)
+    }
+
+    /// Local commits may wait for a standby that is cut, and without SQL nobody can say so.
+    fn warn_of_standby(&mut self, number: usize, backend: &Backend) {
+        if let Client::Address { address, .. } = backend.client
+            && backend.is_walsender()
+            && !self.servers[number].answered
+        {
+            self.warn(choices::unknown_standby(address.ip()));
+        }
+    }
+
+    /// The inodes of standbys' sockets, as long as SQL may still say that they stay.
+    fn undecided(&mut self, sockets: &[Socket]) -> Result<HashSet<u32>, DrainError> {
+        let mut undecided = HashSet::new();
+        if !self.chosen() || !(0..self.servers.len()).any(|number| self.is_waited_for(number)) {
+            return Ok(undecided);
+        }
+        let listening = self.sockets.listening(self.order.port);
+        let inodes = PortInodes::new(&listening.map_err(DrainError::Scan)?, sockets);
+        for number in 0..self.servers.len() {
+            if self.is_waited_for(number) {
+                let backends = clients::backends(&self.servers[number].process, &inodes)?;
+                let standbys = backends.iter().filter(|backend| backend.is_walsender());
+                undecided.extend(standbys.flat_map(|backend| &backend.inodes));
+            }
+        }
+        Ok(undecided)
+    }
+
+    /// Whether a server may still say which standbys stay. It is waited for longer than for
+    /// the sake of other clients: a synchronous standby that is cut stops local commits.
+    fn is_waited_for(&self, number: usize) -> bool {
+        let server = &self.servers[number];
+        let failed = match &server.state {
+            server::State::Unavailable { passing, .. } => !passing,
+            _ => false,
+        };
+        let patience = server::PATIENCE.min(self.order.timeout / 2);
+        !server.answered && !failed && self.began.elapsed() < patience
     }
 
     /// Whether SQL has answered, has failed, or has had time enough.
@@ -168,13 +213,18 @@ impl<F: Firewall> Ladder<'_, F> {
         if self.order.staying.spare.is_empty() {
             return self.sql_had_its_turn();
         }
-        self.servers.iter().all(|server| server.answered)
+        !self.servers.is_empty() && self.servers.iter().all(|server| server.answered)
     }
 
     /// `--spare` without SQL: nobody may be cut, since nobody knows who is meant.
     pub(super) fn check_spare(&self) -> Result<(), DrainError> {
-        if self.chosen() {
+        if self.chosen() || self.order.staying.spare.is_empty() {
             return Ok(());
+        }
+        if self.servers.is_empty() {
+            let nobody = || "no process listens on the port".to_owned();
+            let why = self.order.foreign_listener.clone();
+            return Err(DrainError::Spare(why.unwrap_or_else(nobody)));
         }
         for server in &self.servers {
             if let server::State::Unavailable { why, passing, .. } = &server.state
@@ -182,6 +232,10 @@ impl<F: Firewall> Ladder<'_, F> {
             {
                 return Err(DrainError::Spare(why.clone()));
             }
+        }
+        if Instant::now() >= self.deadline {
+            let late = "PostgreSQL did not answer within the drain's time";
+            return Err(DrainError::Spare(late.to_owned()));
         }
         Ok(())
     }

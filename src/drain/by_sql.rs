@@ -7,7 +7,6 @@ use crate::cordon::Fate;
 use crate::firewall::Firewall;
 use crate::postgres::Row;
 use crate::window;
-use ipnet::IpNet;
 use std::collections::HashMap;
 use std::net::IpAddr;
 use std::time::Instant;
@@ -89,11 +88,10 @@ impl<F: Firewall> Ladder<'_, F> {
         self.remote_again()
     }
 
-    /// Puts addresses on the pass list.
+    /// Puts the addresses of standbys on the pass list.
     pub(super) fn let_address_through(&mut self, addresses: &[IpAddr]) -> Result<(), DrainError> {
         if !addresses.is_empty() {
-            let networks: Vec<IpNet> = addresses.iter().copied().map(IpNet::from).collect();
-            window::allow(self.firewall, &[self.order.port], &networks, false)?;
+            window::allow_standbys(self.firewall, self.order.port, addresses)?;
             self.judge.allow(addresses);
         }
         Ok(())
@@ -105,6 +103,8 @@ impl<F: Firewall> Ladder<'_, F> {
         for socket in open.drain(..) {
             if self.judge.cuts(&socket).map_err(DrainError::Routing)? {
                 self.left.open.push(socket);
+            } else {
+                self.found.remove(&socket.cookie());
             }
         }
         Ok(())
@@ -183,8 +183,8 @@ impl<F: Firewall> Ladder<'_, F> {
         pids: Vec<i32>,
     ) -> Result<(), DrainError> {
         match self.order.cancel_first {
-            Some(patience) if !pids.is_empty() && !self.has_cancelled => {
-                self.has_cancelled = true;
+            Some(patience) if !pids.is_empty() && !self.servers[number].has_cancelled => {
+                self.servers[number].has_cancelled = true;
                 self.servers[number].cancel(number, pids, patience, &mut self.questions);
                 Ok(())
             }

@@ -70,6 +70,13 @@ pub fn choose(judge: &mut Judge, order: &Order, facts: &Facts) -> io::Result<Cho
     Ok(choices)
 }
 
+/// The warning of a standby that is cut where SQL does not say what it is for.
+pub fn unknown_standby(address: IpAddr) -> String {
+    format!(
+        "standby at {address} is cut, and without SQL it cannot be known whether local commits wait for it; --allow-replication lets standbys stay"
+    )
+}
+
 /// Those standbys at risk without which local commits would wait: as many as
 /// `synchronous_standby_names` wants beyond those that stay anyway.
 fn needed(facts: &Facts, at_risk: &HashSet<i32>) -> Vec<i32> {

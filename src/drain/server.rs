@@ -23,6 +23,8 @@ pub struct Server {
     pub state: State,
     /// Whether rows were ever read to their end.
     pub answered: bool,
+    /// Whether its statements were cancelled.
+    pub has_cancelled: bool,
     /// The pids on this host of those that the server counts by its own.
     pub host_pids: HashMap<i32, i32>,
 }
@@ -84,6 +86,7 @@ impl Server {
             process,
             state: State::Idle,
             answered: false,
+            has_cancelled: false,
             host_pids: HashMap::new(),
         }
     }
@@ -151,10 +154,16 @@ async fn open(target: Target) -> Answer {
     }
 }
 
-/// Sends the cancel requests, and looks until none of the backends runs a statement.
+/// Sends the cancel requests, and looks until none of the backends runs a statement. What a
+/// walsender does is no statement, and never ends.
 async fn cancel(session: &Session, pids: &[i32]) -> Result<(), StatementError> {
-    session.cancel(pids).await;
-    let runs = |row: &Row| pids.contains(&row.pid) && row.state == "active";
+    let runs = |row: &Row| {
+        let is_statement = row.state == "active" && row.backend_type != "walsender";
+        is_statement && pids.contains(&row.pid)
+    };
+    let rows = session.rows().await?;
+    let busy = rows.iter().filter(|row| runs(row)).map(|row| row.pid);
+    session.cancel(&busy.collect::<Vec<_>>()).await;
     while session.rows().await?.iter().any(runs) {
         tokio::time::sleep(PAUSE).await;
     }

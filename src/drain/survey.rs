@@ -2,7 +2,7 @@
 
 use super::server::{self, Facts, PATIENCE};
 use super::{Judge, Order, choices, nobody};
-use crate::clients::{self, PortInodes, RowKey, Socket, Sockets};
+use crate::clients::{self, Backend, Client, PortInodes, RowKey, Socket, Sockets};
 use crate::cordon::{Connection, Fate, Peer, SqlOutcome};
 use crate::postgres::{Row, Session, SessionError};
 use std::collections::HashSet;
@@ -55,7 +55,7 @@ pub async fn survey(order: &Order) -> Result<Survey, SurveyError> {
     let mut rows = Vec::new();
     let mut backends = Vec::new();
     for process in &order.servers {
-        backends.extend(clients::backends(process, &inodes)?);
+        let of_server = clients::backends(process, &inodes)?;
         let target = order.access.target(process.pid, order.port);
         match ask(&target).await {
             Ok((facts, prepared)) => {
@@ -70,8 +70,17 @@ pub async fn survey(order: &Order) -> Result<Survey, SurveyError> {
                     ));
                 }
             }
-            Err(error) => survey.sql = SqlOutcome::NotUsed(error.to_string()),
+            Err(error) => {
+                survey.sql = SqlOutcome::NotUsed(error.to_string());
+                let standbys = of_server.iter().filter(|backend| backend.is_walsender());
+                survey.let_standbys_stay(&mut judge, order, standbys);
+            }
         }
+        backends.extend(of_server);
+    }
+    if !order.staying.spare.is_empty() && survey.sql != SqlOutcome::Used {
+        let refused = "--spare needs SQL to know whose connections stay: start would fail";
+        survey.warnings.push(refused.to_owned());
     }
     if order.servers.is_empty() {
         survey.sql = SqlOutcome::NotUsed("no process listens on the port".to_owned());
@@ -115,6 +124,27 @@ pub async fn survey(order: &Order) -> Result<Survey, SurveyError> {
         .connections
         .sort_by_key(|c| (c.fate as u8, c.peer.pid));
     Ok(survey)
+}
+
+impl Survey {
+    /// Without SQL a standby is known by its title alone.
+    fn let_standbys_stay<'a>(
+        &mut self,
+        judge: &mut Judge,
+        order: &Order,
+        standbys: impl Iterator<Item = &'a Backend>,
+    ) {
+        for standby in standbys {
+            let Client::Address { address, .. } = standby.client else {
+                continue;
+            };
+            if order.staying.replication {
+                judge.allow(&[address.ip()]);
+            } else {
+                self.warnings.push(choices::unknown_standby(address.ip()));
+            }
+        }
+    }
 }
 
 async fn ask(target: &crate::postgres::Target) -> Result<(Facts, usize), SessionError> {

@@ -40,6 +40,7 @@ mod running;
 mod session;
 mod sockets;
 mod space;
+mod standby;
 mod story;
 mod template;
 mod tool;

@@ -68,6 +68,13 @@ impl Session {
         }
     }
 
+    /// Waits until the last query has failed, or the session is over, and gives the error
+    /// of that query; FATAL is none.
+    pub fn wait_error(&self, limit: Duration) -> Option<Failure> {
+        let done = |state: &super::line::State| state.failure.is_some() || state.is_over();
+        self.line.wait(limit, done).failure.clone()
+    }
+
     /// Sends a query and does not wait for its answer.
     pub fn send_query(&self, sql: &str) {
         let mut state = self.line.state();
