@@ -108,6 +108,27 @@ FETCH_POSTGRES='
     mv native "$shelf/$version"
 '
 
+# Fetches the clients of other languages into the target directory, where they stay, and
+# names their folder in PGCORDON_TEST_CLIENTS.
+need_clients() {
+    local shelf python=('psycopg[binary]==3.3.*' 'asyncpg==0.31.*') node=(pg@8)
+    shelf=$(realpath --canonicalize-missing "${CARGO_TARGET_DIR:-target}/clients")
+    if [[ ! -e $shelf/fetched || $(<"$shelf/fetched") != "${python[*]} ${node[*]}" ]]; then
+        python3 -c 'import ensurepip' 2>/dev/null || install_packages python3-venv || exit 1
+        command -v npm >/dev/null || install_packages nodejs npm || exit 1
+        rm -rf "$shelf"
+        mkdir -p "$shelf/node"
+        echo "Fetching ${python[*]} ${node[*]}"
+        python3 -m venv "$shelf/python" || fail "python3 -m venv failed"
+        "$shelf/python/bin/pip" install --quiet --disable-pip-version-check "${python[@]}" ||
+            fail "pip could not fetch ${python[*]}"
+        npm install --prefix "$shelf/node" --no-save --no-audit --no-fund --loglevel=error \
+            "${node[@]}" >/dev/null || fail "npm could not fetch ${node[*]}"
+        echo "${python[*]} ${node[*]}" >"$shelf/fetched"
+    fi
+    export PGCORDON_TEST_CLIENTS=$shelf
+}
+
 # Cargo, also where the shell was not told of rustup's folder.
 need_rust() {
     if ! command -v cargo >/dev/null; then
