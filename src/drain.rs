@@ -19,7 +19,7 @@ mod survey;
 mod watch;
 
 pub use judge::Judge;
-pub use survey::{Survey, SurveyError, survey};
+pub use survey::{Survey, SurveyError, connected, survey};
 
 use crate::clients::{self, Process, Socket, Sockets};
 use crate::cordon::{Backends, DrainReport, PassList, Peer, SqlOutcome, Staying};
@@ -263,7 +263,7 @@ impl<'a, F: Firewall> Ladder<'a, F> {
         self.check_spare()?;
         self.look()?;
         // Nobody is cut before it is known who stays, with or without a farewell.
-        while !self.is_quiet() && !(self.farewell_is_over() && self.chosen()) {
+        while !(self.is_quiet() || self.farewell_is_over() && self.chosen()) {
             self.ask_servers();
             let until = match self.farewell_is_over() {
                 true => self.deadline,

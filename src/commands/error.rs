@@ -206,7 +206,7 @@ impl CommandError {
             ),
             Self::Window(WindowError::Differs { .. }) => (
                 "window-differs",
-                "change it with pgcordon allow or pgcordon extend, or lift it first: pgcordon lift",
+                "lift it first: pgcordon lift; a pass list can also be changed with pgcordon allow",
             ),
             Self::Window(WindowError::Occupied { .. }) => {
                 ("occupied", "end that window first: pgcordon lift")

@@ -85,10 +85,19 @@ async fn hold(
     }
     let mut ended = Report::new("hold", Outcome::Lifted);
     ended.changed = true;
+    ended.windows = report.windows;
+    for window in &mut ended.windows {
+        window.remaining = Duration::ZERO;
+    }
     ended.blocked_after = report.blocked_after;
     ended.drain = report.drain;
     ended.warnings = report.warnings;
-    Ok((ended, exit))
+    if exit == Exit::Incomplete {
+        // The port is open again: no status can say that somebody is still there.
+        let text = "the drain was incomplete, or could not be verified to its end";
+        ended.warnings.push(text.to_owned());
+    }
+    Ok((ended, Exit::Done))
 }
 
 /// The line that counts down, on a terminal.

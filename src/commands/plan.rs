@@ -20,11 +20,17 @@ pub fn run(context: &mut Context, args: &Start) -> Result<(Report, Exit), Comman
     let mut connections = Vec::new();
     let mut drained: Option<DrainReport> = None;
     for (number, listeners) in plan.listeners.iter().enumerate() {
-        let order = plan.order(number, args);
+        let mut order = plan.order(number, args);
         let standing = context.firewall.read(order.port, Detail::Whole)?;
-        report
-            .windows
-            .extend(standing.and_then(|standing| standing.window));
+        if let Some(window) = standing.and_then(|standing| standing.window) {
+            report.warnings.push(format!(
+                "port {} is in a window already: start changes nothing there",
+                order.port
+            ));
+            order.pass = window.pass.clone();
+            order.spared = window.spared.clone();
+            report.windows.push(window);
+        }
         report.warnings.extend(listeners.warning.clone());
         let survey = block_on(async {
             let survey = drain::survey(&order).await;

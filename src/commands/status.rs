@@ -1,7 +1,8 @@
-//! `pgcordon status`: windows, time left, knocks. It reads only.
+//! `pgcordon status`: windows, time left, knocks, and who is connected. It reads only.
 
 use super::{CommandError, Context, Exit};
 use crate::cli::Status;
+use crate::drain;
 use crate::firewall::{Detail, Firewall};
 use crate::report::{Outcome, Report};
 
@@ -27,6 +28,12 @@ pub fn run(context: &mut Context, args: &Status) -> Result<(Report, Exit), Comma
                 standing.port,
                 standing.faults.join("; ")
             ));
+        }
+        match drain::connected(&window) {
+            Ok(here) => report.connections.get_or_insert_default().extend(here),
+            Err(error) => report
+                .warnings
+                .push(format!("cannot tell who is connected: {error}")),
         }
         report.windows.push(window);
     }

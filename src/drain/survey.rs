@@ -3,7 +3,7 @@
 use super::server::{self, Facts, PATIENCE};
 use super::{Judge, Order, choices, nobody};
 use crate::clients::{self, Backend, Client, PortInodes, RowKey, Socket, Sockets};
-use crate::cordon::{Connection, Fate, Peer, SqlOutcome};
+use crate::cordon::{Connection, Fate, Peer, SqlOutcome, Window};
 use crate::postgres::{Row, Session, SessionError};
 use std::collections::HashSet;
 use std::io;
@@ -159,6 +159,29 @@ fn key(row: &Row) -> Option<RowKey> {
         pid: row.pid,
         client: server::client(row)?,
     })
+}
+
+/// Who has a connection to a port, told by its sockets alone: nothing is asked that could
+/// keep anybody waiting.
+///
+/// # Errors
+/// When sockets or routing cannot be asked.
+pub fn connected(window: &Window) -> io::Result<Vec<Connection>> {
+    let mut judge = Judge::new(window.pass.clone())?;
+    judge.spare(window.spared.iter().copied());
+    let mut connections = Vec::new();
+    for socket in Sockets::open()?.connected(window.port)? {
+        if socket.state.is_open() {
+            let fate = judge.fate(socket.remote, socket.interface)?;
+            let peer = Peer {
+                state: stage(&socket, None),
+                ..nobody(window.port, Some(socket.remote))
+            };
+            connections.push(connection(peer, fate));
+        }
+    }
+    connections.sort_by_key(|connection| (connection.fate as u8, connection.peer.client));
+    Ok(connections)
 }
 
 /// What a connection without a row is doing.

@@ -3,7 +3,9 @@
 
 use super::terminal::printable;
 use super::{Failure, Outcome, Paint, Report};
-use crate::cordon::{Connection, DrainReport, Peer, SqlOutcome, Verdict, Window, show_duration};
+use crate::cordon::{
+    Connection, DrainReport, Fate, Peer, SqlOutcome, Verdict, Window, show_duration,
+};
 use std::fmt::Write;
 use std::time::{Duration, SystemTime};
 
@@ -37,8 +39,10 @@ pub fn report(report: &Report, paint: Paint) -> String {
         paint,
     };
     text.headline(report);
-    if let Some(drain) = &report.drain {
-        text.drain(drain);
+    match (&report.drain, report.outcome) {
+        (Some(drain), Outcome::Planned) => text.planned(drain, report.connections.as_deref()),
+        (Some(drain), outcome) if outcome != Outcome::Lifted => text.drain(drain),
+        _ => {}
     }
     match report.outcome {
         Outcome::Status => {
@@ -49,8 +53,10 @@ pub fn report(report: &Report, paint: Paint) -> String {
         Outcome::Cordoned | Outcome::AlreadyCordoned | Outcome::Incomplete => text.way_out(report),
         _ => {}
     }
-    if let Some(connections) = &report.connections {
-        text.connections(connections);
+    match (&report.connections, report.outcome) {
+        (Some(connections), Outcome::Status) => text.connected(connections),
+        (Some(connections), _) => text.connections(connections),
+        (None, _) => {}
     }
     text.lines.join("\n")
 }
@@ -114,18 +120,27 @@ impl Text {
         } else {
             self.paint.warning("The drain is incomplete")
         };
-        self.lines.push(format!(
-            "{state}: {} of {} remote backends ended, {} of {} sockets were destroyed{}.",
-            backends.ended,
-            backends.found,
-            sockets.destroyed,
-            sockets.found,
-            match sockets.closing {
-                0 => String::new(),
-                n => format!(", {n} are finishing their close"),
-            }
-        ));
-        if let SqlOutcome::NotUsed(why) = &drain.sql {
+        let destroyed = match sockets.destroyed {
+            0 => String::new(),
+            1 => ", 1 connection was reset".to_owned(),
+            n => format!(", {n} connections were reset"),
+        };
+        let closing = match sockets.closing {
+            0 => String::new(),
+            1 => ", 1 is finishing its close".to_owned(),
+            n => format!(", {n} are finishing their close"),
+        };
+        self.lines.push(match backends.found + sockets.found {
+            0 => format!("{state}: nobody was connected."),
+            _ => format!(
+                "{state}: {} of {} remote backends ended{destroyed}{closing}.",
+                backends.ended, backends.found
+            ),
+        });
+        let met = backends.found + sockets.found > 0;
+        if let SqlOutcome::NotUsed(why) = &drain.sql
+            && (met || !drain.is_complete())
+        {
             self.lines
                 .push(format!("  SQL was not used: {}", printable(why)));
         }
@@ -136,6 +151,37 @@ impl Text {
             let label = self.paint.warning("still there:");
             self.lines.push(format!("  {label} {}", peer(straggler)));
         }
+    }
+
+    /// What a drain would do.
+    fn planned(&mut self, drain: &DrainReport, connections: Option<&[Connection]>) {
+        let connections = connections.unwrap_or_default();
+        let count = |fate| connections.iter().filter(|c| c.fate == fate).count();
+        self.lines.push(format!(
+            "Would cut {} of {} connections; {} pass, {} are spared, {} are local.",
+            count(Fate::Cut),
+            connections.len(),
+            count(Fate::Pass),
+            count(Fate::Spared),
+            count(Fate::Local)
+        ));
+        if let SqlOutcome::NotUsed(why) = &drain.sql {
+            self.lines
+                .push(format!("  SQL could not be used: {}", printable(why)));
+        }
+    }
+
+    /// Who is connected to the ports of windows, in numbers.
+    fn connected(&mut self, connections: &[Connection]) {
+        let count = |fate| connections.iter().filter(|c| c.fate == fate).count();
+        self.lines.push(format!(
+            "  {:<8} {} local, {} that pass, {} spared, {} other remote",
+            "clients",
+            count(Fate::Local),
+            count(Fate::Pass),
+            count(Fate::Spared),
+            count(Fate::Cut)
+        ));
     }
 
     fn window(&mut self, window: &Window) {
