@@ -2,9 +2,11 @@
 //! netlink, never by running `nft`.
 
 mod attributes;
+mod damage;
 mod element;
 mod expression;
 pub mod ffi;
+mod meaning;
 pub mod netlink;
 mod nftables;
 mod readback;

@@ -1,0 +1,109 @@
+//! Where a table is not what pgcordon has written.
+
+use super::attributes as attr;
+use super::element::Element;
+use super::ffi;
+use super::readback::{ChainFacts, RuleFacts, SetFacts, Table, normalized};
+use super::ruleset::{Ruleset, flag};
+use super::transaction::{build_rule, table};
+use crate::cordon::{Cordon, PassList, Window};
+use nftnl::{Chain, MsgType};
+use nix::libc;
+use std::time::Duration;
+
+impl Table {
+    /// Where the table is not what it should be, in words; empty if it is whole.
+    #[must_use]
+    pub fn faults(&self, expected: &Ruleset) -> Vec<String> {
+        let mut faults = Vec::new();
+        if self.flags & attr::table::DORMANT != 0 {
+            faults.push("the table is dormant".to_owned());
+        }
+        for spec in &expected.sets {
+            let wanted = SetFacts {
+                name: spec.name.to_owned(),
+                key: (spec.key.kind, spec.key.length),
+                flags: spec.flags,
+                has_timeout: spec.timeout.is_some(),
+            };
+            if !self.sets.contains(&wanted) {
+                faults.push(format!("set {} is missing or changed", spec.name));
+            }
+        }
+        for spec in &expected.chains {
+            let accept = libc::NF_ACCEPT as u32;
+            let wanted = ChainFacts {
+                name: spec.name.to_owned(),
+                hook: spec.hook.map(|at| (at.hook as u32, at.priority, accept)),
+            };
+            if !self.chains.contains(&wanted) {
+                faults.push(format!("chain {} is missing or changed", spec.name));
+            }
+            self.compare_rules(spec.name, expected, &mut faults);
+        }
+        let timed = expected
+            .sets
+            .iter()
+            .filter(|set| set.flags & flag::TIMEOUT != 0);
+        for set in timed {
+            if self
+                .elements(set.name)
+                .iter()
+                .any(|element| element.timeout.is_none())
+            {
+                faults.push(format!("an element of set {} has no timeout", set.name));
+            }
+        }
+        faults
+    }
+
+    /// The block of fragments must last as long as that of the port.
+    pub(super) fn gate_fault(&self, remaining: Duration) -> Option<String> {
+        let lasts = |element: &Element| {
+            element
+                .timeout
+                .is_some_and(|timeout| timeout + Duration::from_secs(1) >= remaining)
+        };
+        let is_armed = self.elements("armed").iter().any(lasts);
+        (!is_armed).then(|| "fragments of IPv6 are not blocked to the end".to_owned())
+    }
+
+    fn compare_rules(&self, chain: &'static str, expected: &Ruleset, faults: &mut Vec<String>) {
+        let found: Vec<&RuleFacts> = self.rules.iter().filter(|r| r.chain == chain).collect();
+        let wanted: Vec<_> = expected.rules.iter().filter(|r| r.chain == chain).collect();
+        if found.len() != wanted.len() {
+            faults.push(format!(
+                "chain {chain} has {} rules instead of {}",
+                found.len(),
+                wanted.len()
+            ));
+            return;
+        }
+        let table = table(&expected.table);
+        let name = std::ffi::CString::new(chain).unwrap_or_default();
+        let parent = Chain::new(name, &table);
+        for (found, wanted) in found.iter().zip(wanted) {
+            let message = ffi::message_bytes(&build_rule(&parent, wanted), MsgType::Add);
+            let text = ffi::rule_text(&message).map(|text| normalized(&text));
+            if text.as_ref() != Some(&found.text) {
+                faults.push(format!(
+                    "rule `{}` of chain {chain} is changed",
+                    wanted.syntax
+                ));
+            }
+        }
+    }
+}
+
+/// The rules that a window's table must have.
+pub(super) fn expected(window: &Window) -> Ruleset {
+    Ruleset::of(&Cordon {
+        port: window.port,
+        identity: window.identity.clone(),
+        length: window.remaining,
+        farewell: Duration::ZERO,
+        verdict: window.verdict,
+        pass: PassList::default(),
+        reason: window.reason.clone(),
+    })
+}

@@ -1,0 +1,153 @@
+//! What a table means for its port: the window that is in force.
+
+use super::Standing;
+use super::damage::expected;
+use super::element::{Element, SPARED, read_ranges};
+use super::readback::{RuleFacts, Table, is_pass_set};
+use crate::cordon::{
+    ClosingFlow, Counter, Identity, Knock, PassList, Phase, Reason, Verdict, Window,
+};
+use std::net::IpAddr;
+use std::time::{Duration, SystemTime};
+
+impl Table {
+    pub(super) fn elements(&self, set: &str) -> &[Element] {
+        self.elements.get(set).map_or(&[], Vec::as_slice)
+    }
+
+    /// The port's element in a set, while it lasts.
+    fn port_element(&self, set: &str, port: u16) -> Option<&Element> {
+        let mut elements = self.elements(set).iter();
+        elements.find(|element| element.key == port.to_be_bytes())
+    }
+
+    /// What the table means for its port.
+    #[must_use]
+    pub fn standing(&self, port: u16) -> Standing {
+        let window = self.window(port);
+        let faults = match &window {
+            Some(window) => {
+                let mut faults = self.faults(&expected(window));
+                faults.extend(self.gate_fault(window.remaining));
+                faults
+            }
+            None => Vec::new(),
+        };
+        Standing {
+            port,
+            window,
+            faults,
+        }
+    }
+
+    fn window(&self, port: u16) -> Option<Window> {
+        let element = self.port_element("window", port)?;
+        let remaining = element.timeout.unwrap_or(Duration::MAX);
+        let identity = element
+            .comment
+            .as_deref()
+            .and_then(Identity::from_comment)
+            .unwrap_or_else(|| Identity::new(0, SystemTime::UNIX_EPOCH, "?", 0));
+        let drop_rule = self
+            .rules
+            .iter()
+            .rev()
+            .find(|rule| rule.chain == "cordon" && !rule.is_reject);
+        let is_reset = |rule: &RuleFacts| rule.chain == "cordon" && rule.is_reject;
+        Some(Window {
+            port,
+            phase: Phase::Closed,
+            identity,
+            remaining,
+            ends_at: self.read_at.unwrap_or_else(SystemTime::now)
+                + remaining.min(Duration::from_secs(u64::from(u32::MAX))),
+            verdict: if self.rules.iter().any(is_reset) {
+                Verdict::Reset
+            } else {
+                Verdict::Drop
+            },
+            reason: drop_rule
+                .and_then(|rule| rule.comment.as_deref())
+                .and_then(|comment| Reason::new(comment).ok()),
+            blocked: self.blocked(),
+            knocks: self.knocks(),
+            pass: self.pass(),
+            pass_was_read: self.elements.keys().any(|set| is_pass_set(set)),
+            farewell: self
+                .port_element("farewell", port)
+                .and_then(|e| e.timeout)
+                .unwrap_or_default(),
+            spared: self
+                .flows()
+                .filter(|flow| is_spared(flow))
+                .filter_map(Element::as_flow)
+                .collect(),
+            closing: self
+                .flows()
+                .filter(|flow| !is_spared(flow))
+                .filter_map(closing_flow)
+                .collect(),
+        })
+    }
+
+    fn blocked(&self) -> Counter {
+        let counting = self
+            .rules
+            .iter()
+            .filter(|rule| rule.chain == "cordon" || rule.chain == "shards");
+        counting
+            .filter_map(|rule| rule.counter)
+            .fold(Counter::default(), |sum, counter| Counter {
+                packets: sum.packets + counter.packets,
+                bytes: sum.bytes + counter.bytes,
+            })
+    }
+
+    fn knocks(&self) -> Vec<Knock> {
+        let both = self
+            .elements("knocks4")
+            .iter()
+            .chain(self.elements("knocks6"));
+        let mut knocks: Vec<Knock> = both
+            .filter_map(|element| {
+                Some(Knock {
+                    address: element.as_address()?,
+                    packets: element.packets,
+                })
+            })
+            .collect();
+        knocks.sort_by_key(|knock| (std::cmp::Reverse(knock.packets), knock.address));
+        knocks
+    }
+
+    fn pass(&self) -> PassList {
+        let (mut v4, mut v6) = (Vec::new(), Vec::new());
+        for set in ["pass4", "pass6"] {
+            for range in read_ranges(self.elements(set).to_vec()) {
+                match range {
+                    (IpAddr::V4(first), IpAddr::V4(last)) => v4.push((first, last)),
+                    (IpAddr::V6(first), IpAddr::V6(last)) => v6.push((first, last)),
+                    _ => {}
+                }
+            }
+        }
+        // Someone else may have put more into the set than we would.
+        PassList::from_ranges(v4, v6).unwrap_or_default()
+    }
+
+    fn flows(&self) -> impl Iterator<Item = &Element> {
+        let v4 = self.elements("flows4").iter();
+        v4.chain(self.elements("flows6"))
+    }
+}
+
+fn is_spared(flow: &Element) -> bool {
+    flow.comment.as_deref() == Some(SPARED)
+}
+
+fn closing_flow(flow: &Element) -> Option<ClosingFlow> {
+    Some(ClosingFlow {
+        client: flow.as_flow()?,
+        remaining: flow.timeout.unwrap_or_default(),
+    })
+}
