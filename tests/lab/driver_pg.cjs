@@ -10,11 +10,15 @@ const pool = new Pool({
   max: 1,
   connectionTimeoutMillis: 2000,
 })
-// What happens to a client that lies in the pool; without it the program would end.
-pool.on('error', () => {})
+let word = 'connected'
+function lost(error) {
+  if (word === 'connected') console.log('lost', error.code, error.message)
+  word = 'back'
+}
+// A client that lies in the pool hears it here; without this the program would end.
+pool.on('error', lost)
 
 async function main() {
-  let word = 'connected'
   let said = ''
   for (;;) {
     try {
@@ -22,8 +26,7 @@ async function main() {
       if (said !== word) console.log(word)
       said = word
     } catch (error) {
-      if (word === 'connected') console.log('lost', error.code, error.message)
-      word = 'back'
+      lost(error)
       await new Promise((resolve) => setTimeout(resolve, 100))
     }
   }
