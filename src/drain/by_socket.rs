@@ -39,6 +39,9 @@ impl<F: Firewall> Ladder<'_, F> {
             }
             left.open.push(socket);
         }
+        // A socket that has gone meanwhile leaves no question whether its client reads.
+        let open: HashSet<u64> = left.open.iter().map(Socket::cookie).collect();
+        self.queues.retain(|cookie, _| open.contains(cookie));
         self.left = left;
         self.release_held()?;
         self.tell_last()?;
