@@ -2,8 +2,8 @@
 //! these definitions.
 
 use crate::cordon::{
-    DEFAULT_DRAIN_TIMEOUT, DEFAULT_FAREWELL, DEFAULT_MAX_WINDOW, PassError, PassList, Reason,
-    Spare, Verdict, parse_duration,
+    DEFAULT_DRAIN_TIMEOUT, DEFAULT_FAREWELL, PassError, PassList, Reason, Spare, Verdict,
+    parse_duration,
 };
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use ipnet::IpNet;
@@ -186,10 +186,10 @@ pub struct Start {
 #[derive(Debug, Args)]
 pub struct Pace {
     /// How long PostgreSQL's last message and the TCP close may take; 0s cuts at once
-    #[arg(long, value_name = "DURATION", value_parser = parse_duration, default_value = "2s", allow_hyphen_values = true)]
+    #[arg(long, value_name = "DURATION", value_parser = pace, default_value = "2s", allow_hyphen_values = true)]
     pub farewell: Duration,
     /// How long to wait until nobody remote is left
-    #[arg(long, value_name = "DURATION", value_parser = parse_duration, default_value = "10s", allow_hyphen_values = true)]
+    #[arg(long, value_name = "DURATION", value_parser = pace, default_value = "10s", allow_hyphen_values = true)]
     pub drain_timeout: Duration,
     /// Cancel running statements first, and give them so long to end
     #[arg(long, value_name = "DURATION", value_parser = window_length, allow_hyphen_values = true)]
@@ -330,17 +330,32 @@ impl FromStr for AllowEntry {
     }
 }
 
+/// A duration of a drain; a part of a millisecond would be no time at all.
+fn pace(text: &str) -> Result<Duration, String> {
+    let length = parse_duration(text).map_err(|error| error.to_string())?;
+    if !length.is_zero() && length < Duration::from_millis(1) {
+        return Err("a millisecond is the least; 0s cuts at once".to_owned());
+    }
+    if length > LONGEST {
+        return Err("nothing here lasts longer than 10 years".to_owned());
+    }
+    Ok(length)
+}
+
 /// A duration that blocks something.
 fn window_length(text: &str) -> Result<Duration, String> {
     let length = parse_duration(text).map_err(|error| error.to_string())?;
     if length < Duration::from_secs(1) {
         return Err("a window lasts at least 1s".to_owned());
     }
+    if length > LONGEST {
+        return Err("nothing here lasts longer than 10 years".to_owned());
+    }
     Ok(length)
 }
 
-/// The longest window that needs no `--max`; as text it is the default above.
-pub const LONGEST_BY_DEFAULT: Duration = DEFAULT_MAX_WINDOW;
+/// The longest duration; the kernel takes it, and the clock can be asked for its end.
+const LONGEST: Duration = Duration::from_secs(10 * 365 * 24 * 60 * 60);
 
 impl ValueEnum for Verdict {
     fn value_variants<'a>() -> &'a [Self] {
@@ -359,6 +374,7 @@ impl ValueEnum for Verdict {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cordon::DEFAULT_MAX_WINDOW;
     use clap::CommandFactory;
 
     #[test]
@@ -368,7 +384,7 @@ mod tests {
 
     #[test]
     fn the_default_of_max_is_the_designs() {
-        assert_eq!(window_length("24h").unwrap(), LONGEST_BY_DEFAULT);
+        assert_eq!(window_length("24h").unwrap(), DEFAULT_MAX_WINDOW);
     }
 
     #[test]

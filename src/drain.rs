@@ -56,6 +56,8 @@ pub struct Order {
     pub port: u16,
     /// Who passes.
     pub pass: PassList,
+    /// If only some are to be drained: whose.
+    pub only: Option<PassList>,
     /// Existing connections that are let through.
     pub spared: Vec<SocketAddr>,
     /// How long the last messages and the closes may take, from the first SIGTERM on.
@@ -134,6 +136,9 @@ pub async fn drain(firewall: &mut impl Firewall, order: &Order) -> DrainReport {
     match Ladder::new(firewall, order, began) {
         Ok(mut ladder) => {
             let climbed = ladder.climb().await;
+            if !matches!(climbed, Ok(_) | Err(DrainError::Spare(_))) {
+                ladder.give_up();
+            }
             ladder.report(climbed)
         }
         Err(error) => DrainReport {
@@ -230,6 +235,7 @@ impl<'a, F: Firewall> Ladder<'a, F> {
         };
         let mut judge = Judge::new(order.pass.clone()).map_err(DrainError::Routing)?;
         judge.spare(order.spared.iter().copied());
+        judge.restrict(order.only.clone());
         Ok(Self {
             firewall,
             order,
@@ -264,6 +270,9 @@ impl<'a, F: Firewall> Ladder<'a, F> {
         self.look()?;
         // Nobody is cut before it is known who stays, with or without a farewell.
         while !(self.is_quiet() || self.farewell_is_over() && self.chosen()) {
+            if Instant::now() >= self.deadline {
+                break;
+            }
             self.ask_servers();
             let until = match self.farewell_is_over() {
                 true => self.deadline,
@@ -272,6 +281,7 @@ impl<'a, F: Firewall> Ladder<'a, F> {
             self.event(until).await?;
             self.look()?;
         }
+        self.check_spare()?;
         tracing::debug!(after = ?self.began.elapsed(), left = self.left.open.len(), "the farewell is over");
         self.end_farewell()?;
         tracing::debug!(after = ?self.began.elapsed(), "the farewell's end is in force");

@@ -1,20 +1,19 @@
 //! Raising, extending, lifting and reading back windows: the firewall under the lock.
 
 mod error;
+mod flows;
+mod lift;
 mod whole;
 
 pub use error::WindowError;
+pub use flows::{allow_standbys, end_farewell, linger, renew_farewell, spare};
+pub use lift::{lift, lift_own, sweep};
 
-use crate::cordon::{ClosingFlow, Cordon, PassList, Window, WindowEnd};
+use crate::cordon::{Cordon, PassList, Window, WindowEnd};
 use crate::firewall::{Change, Detail, Firewall, FirewallError, Standing};
 use crate::lock;
 use ipnet::IpNet;
-use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant, SystemTime};
-
-/// For how long the packets of a closing socket pass: longer than the kernel keeps an
-/// orphan in FIN_WAIT1 (105 to 120 s were seen).
-const LINGER: Duration = Duration::from_secs(120);
 
 /// What became of one port of a call.
 #[derive(Debug, Clone, PartialEq)]
@@ -37,17 +36,25 @@ pub struct Raised {
 }
 
 /// Raises cordons, all in one transaction. Ports in a window are left alone, but that a
-/// damaged cordon is put back.
+/// damaged cordon is put back; if the windows must be the caller's own, they are refused.
 ///
 /// # Errors
 /// Then nothing of this call is in force, or, where even that failed, the kernel's timer
 /// ends it.
-pub fn raise(firewall: &mut impl Firewall, cordons: &[Cordon]) -> Result<Raised, WindowError> {
+pub fn raise(
+    firewall: &mut impl Firewall,
+    cordons: &[Cordon],
+    exclusive: bool,
+) -> Result<Raised, WindowError> {
     let ports: Vec<u16> = cordons.iter().map(|cordon| cordon.port).collect();
     let _locks = lock::ports(&ports)?;
     let (mut leftovers, mut fresh, mut outcomes) = (Vec::new(), Vec::new(), Vec::new());
     for cordon in cordons {
         match firewall.read(cordon.port, Detail::Whole)? {
+            Some(standing) if standing.window.is_some() && exclusive => {
+                let port = cordon.port;
+                return Err(WindowError::Occupied { port });
+            }
             Some(standing) if standing.window.is_some() => {
                 let outcome = whole::mend(firewall, standing)?;
                 check_same(&outcome.window, cordon)?;
@@ -190,6 +197,9 @@ pub fn extend(
 }
 
 fn check_total(window: &Window, remaining: Duration, most: Duration) -> Result<(), WindowError> {
+    if window.identity.id == 0 {
+        return Ok(()); // Nobody knows when it began.
+    }
     let since_start = SystemTime::now().duration_since(window.identity.started_at);
     let total = since_start.unwrap_or_default().saturating_add(remaining);
     if total > most && remaining > window.remaining {
@@ -236,36 +246,6 @@ pub fn allow(
     Ok(outcomes)
 }
 
-/// Adds the addresses of standbys to a window's pass list, and notes beside them that no
-/// user has named them: as a spared flow of port 0, which no client can have.
-///
-/// # Errors
-/// No window, a pass list that cannot be, or the firewall's word.
-pub fn allow_standbys(
-    firewall: &mut impl Firewall,
-    port: u16,
-    addresses: &[IpAddr],
-) -> Result<(), WindowError> {
-    let _lock = lock::ports(&[port])?;
-    let window = in_force(firewall, port)?.window;
-    let pass = window
-        .pass
-        .with(addresses.iter().copied().map(IpNet::from))?;
-    let named = |address: &&IpAddr| !window.pass.contains(**address);
-    let marks = addresses.iter().filter(named);
-    let flows = Change::Flows {
-        spared: marks.map(|address| SocketAddr::new(*address, 0)).collect(),
-        closing: Vec::new(),
-        remaining: window.remaining,
-    };
-    firewall.change(&[(port, Change::Pass(pass.clone())), (port, flows)])?;
-    if in_force(firewall, port)?.window.pass != pass {
-        let faults = vec!["the pass list differs".to_owned()];
-        return Err(FirewallError::Differs { port, faults }.into());
-    }
-    Ok(())
-}
-
 /// Puts a window that was read again in the place of the old one.
 fn update(outcomes: &mut [Outcome], window: Window) {
     for outcome in outcomes {
@@ -273,104 +253,6 @@ fn update(outcomes: &mut [Outcome], window: Window) {
             outcome.window = window.clone();
         }
     }
-}
-
-/// Ends windows now, and removes what is left of old ones. Returns the windows that were
-/// in force, as they were.
-///
-/// # Errors
-/// The firewall's word; what was in force then stays until its time.
-pub fn lift(firewall: &mut impl Firewall, ports: &[u16]) -> Result<Vec<Window>, WindowError> {
-    let _locks = lock::ports(ports)?;
-    let (mut lifted, mut tables) = (Vec::new(), Vec::new());
-    for port in ports {
-        if let Some(standing) = firewall.read(*port, Detail::Block)? {
-            tables.push(*port);
-            lifted.extend(standing.window);
-        }
-    }
-    match firewall.remove(&tables) {
-        // Someone else removed it at the same moment: it is gone, as was asked.
-        Err(FirewallError::Missing { .. }) if tables.len() == 1 => {}
-        other => other?,
-    }
-    let left = firewall.ports()?;
-    if let Some(port) = tables.into_iter().find(|port| left.contains(port)) {
-        let faults = vec!["the table is still there".to_owned()];
-        return Err(FirewallError::Differs { port, faults }.into());
-    }
-    Ok(lifted)
-}
-
-/// Lets packets of existing connections pass for `length` from now on.
-///
-/// # Errors
-/// No window, or the firewall's word.
-pub fn renew_farewell(
-    firewall: &mut impl Firewall,
-    port: u16,
-    length: Duration,
-) -> Result<(), WindowError> {
-    let _lock = lock::ports(&[port])?;
-    let length = length.min(in_force(firewall, port)?.window.remaining);
-    Ok(firewall.change(&[(port, Change::Farewell(length))])?)
-}
-
-/// Ends the farewell, and lets sockets finish a close that is under way.
-///
-/// # Errors
-/// No window, or the firewall's word.
-pub fn end_farewell(
-    firewall: &mut impl Firewall,
-    port: u16,
-    closing: Vec<SocketAddr>,
-) -> Result<(), WindowError> {
-    let _lock = lock::ports(&[port])?;
-    let change = Change::FarewellOver {
-        closing,
-        linger: LINGER,
-    };
-    Ok(firewall.change(&[(port, change)])?)
-}
-
-/// Lets sockets finish a close that is under way, where there is no farewell to end.
-///
-/// # Errors
-/// No window, or the firewall's word.
-pub fn linger(
-    firewall: &mut impl Firewall,
-    port: u16,
-    closing: Vec<SocketAddr>,
-) -> Result<(), WindowError> {
-    let _lock = lock::ports(&[port])?;
-    let closing = closing.into_iter().map(|client| ClosingFlow {
-        client,
-        remaining: LINGER,
-    });
-    let change = Change::Flows {
-        spared: Vec::new(),
-        closing: closing.collect(),
-        remaining: LINGER,
-    };
-    Ok(firewall.change(&[(port, change)])?)
-}
-
-/// Lets existing connections through to the end of the window.
-///
-/// # Errors
-/// No window, or the firewall's word.
-pub fn spare(
-    firewall: &mut impl Firewall,
-    port: u16,
-    spared: Vec<SocketAddr>,
-) -> Result<(), WindowError> {
-    let _lock = lock::ports(&[port])?;
-    let change = Change::Flows {
-        spared,
-        closing: Vec::new(),
-        remaining: in_force(firewall, port)?.window.remaining,
-    };
-    Ok(firewall.change(&[(port, change)])?)
 }
 
 /// The windows in force on ports, each whole again if it was damaged.

@@ -127,3 +127,116 @@ fn a_long_pass_list_does_not_move_the_end_that_is_told() {
     let apart = long.abs_diff(short);
     assert!(apart < 100, "the end of one window told {apart} ms apart");
 }
+
+#[test]
+fn no_time_is_so_short_that_it_means_for_ever() {
+    let lab = Lab::bare(0);
+    let outcome = lab.server.try_cordon("start --for 10m --farewell 500us");
+    outcome.assert_failure(2, "usage");
+    for long in [
+        "--for 9999999h --max 9999999h",
+        "--for 1m --cancel-first 99999999999999999s",
+    ] {
+        let outcome = lab.server.try_cordon(&format!("start {long}"));
+        outcome.assert_failure(2, "usage");
+    }
+    assert_eq!(lab.server.ruleset(), "");
+}
+
+#[test]
+fn taking_an_address_off_the_list_cuts_nobody_else() {
+    let lab = Lab::new(2);
+    let (server, clients) = (&lab.server, &lab.clients);
+    let at = server.at_v4(5432);
+    let (one, two) = (clients[0].v4, clients[1].v4);
+    // Without a drain everybody goes on, and only a warning tells of it.
+    let undrained = clients[0].connect(at);
+    server.cordon(&format!("{START} --allow {two}"));
+    let report = server.cordon(&format!("allow --remove {two}"));
+    assert!(warns(&report, &["--no-drain"]), "{report}");
+    assert!(undrained.is_alive());
+    server.cordon("lift");
+    // With one, those who are on the list go on.
+    server.cordon(&format!("start --for 10m --allow {one} --allow {two}"));
+    let (stays, goes) = (clients[0].connect(at), clients[1].connect(at));
+    server.cordon(&format!("allow --remove {two}"));
+    goes.wait_end(SOON).assert_farewell();
+    assert!(stays.is_alive());
+}
+
+#[test]
+fn a_low_limit_of_open_files_spares_nobody() {
+    let lab = Lab::new(1);
+    let sessions = lab.clients[0].connect_many(lab.server.at_v4(5432), 80);
+    let tool = lab.server.tool().under(["prlimit", "--nofile=64:64"]);
+    let outcome = tool.args(["start", "--for", "10m", "-o", "json"]).run();
+    assert!(matches!(outcome.status.code(), Some(0 | 3)), "{outcome}");
+    for session in &sessions {
+        assert!(session.wait_end(SOON).is_closed(), "{outcome}");
+    }
+}
+
+#[test]
+fn a_port_is_opened_although_run_cannot_be_written() {
+    let lab = Lab::bare(0);
+    lab.server.cordon(START);
+    lab.server.shell("mount -o remount,ro /run");
+    lab.server.cordon("lift");
+    assert_eq!(lab.server.ruleset(), "");
+}
+
+#[test]
+fn a_pass_list_is_a_regular_file_and_a_server_is_on_this_host() {
+    let lab = Lab::bare(1);
+    lab.server.shell("mkfifo /run/pipe");
+    for file in ["/run/pipe", "/dev/zero", "/run"] {
+        let line = format!("start --for 1m --allow @{file}");
+        lab.server.try_cordon(&line).assert_failure(2, "pass-list");
+    }
+    lab.server.write("/run/pass", "*:*:*:*:secret");
+    let host = lab.clients[0].v4;
+    let line = format!("start --for 1m --pg-host {host} --pg-passfile /run/pass");
+    lab.server.try_cordon(&line).assert_failure(2, "pg-host");
+    assert_eq!(lab.server.ruleset(), "");
+}
+
+#[test]
+fn a_chain_that_is_not_ours_is_damage() {
+    let lab = Lab::bare(0);
+    lab.server.cordon(START);
+    lab.server
+        .nft("add chain inet pgcordon_5432 extra { type filter hook input priority -400; }");
+    let report = lab.server.cordon("status");
+    assert!(warns(&report, &["damaged", "extra"]), "{report}");
+}
+
+#[test]
+fn a_comment_of_the_far_future_hurts_nobody() {
+    let lab = Lab::bare(0);
+    lab.server.cordon(START);
+    lab.server.nft(
+        "delete element inet pgcordon_5432 window { 5432 }\n\
+         add element inet pgcordon_5432 window { 5432 timeout 10m comment \"id=1 start=999999999999999999 by=x uid=0 healed=0\" }",
+    );
+    lab.server.cordon("status");
+    lab.server.cordon("extend --by 1m");
+}
+
+#[test]
+fn hold_never_lifts_the_window_of_another() {
+    let lab = Lab::bare(0);
+    let mut holds: Vec<_> = (0..4)
+        .map(|_| lab.server.spawn_pgcordon(["hold", "--for", "5m"]))
+        .collect();
+    let deadline = Instant::now() + SOON;
+    let mut running = holds.len();
+    while running > 1 {
+        assert!(Instant::now() < deadline, "{running} hold the port");
+        running = holds
+            .iter_mut()
+            .map(|hold| usize::from(hold.is_running()))
+            .sum();
+    }
+    assert_eq!(running, 1);
+    lab.server.window();
+}

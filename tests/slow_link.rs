@@ -3,7 +3,7 @@
 mod lab;
 
 use lab::{Close, Lab, Postgres, SOON, SlowLink};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// How many clients are at the far end.
 const CLIENTS: usize = 40;
@@ -19,6 +19,17 @@ fn drained_over(delay: Duration, loss: u8) -> usize {
     let vitals = lab.cluster().vitals();
     let sessions = lab.clients[0].connect_many(link.server(5432), CLIENTS);
 
+    // Idle: every client has acknowledged what it was sent.
+    let deadline = Instant::now() + LINGER;
+    while lab
+        .server
+        .socket_list(5432)
+        .iter()
+        .any(|s| s.send_queue > 0 && s.peer.port() != 0)
+    {
+        assert!(Instant::now() < deadline, "clients that do not acknowledge");
+        std::thread::sleep(Duration::from_millis(50));
+    }
     let outcome = lab.server.pgcordon(["start", "--for", "10m", "-o", "json"]);
     outcome.assert_status(0);
     assert_eq!(outcome.json()["drain"]["sockets"]["left"], 0);

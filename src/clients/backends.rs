@@ -146,7 +146,7 @@ pub enum SignalError {
     #[error("signalling backend {0} needs CAP_KILL")]
     Privilege(i32),
     /// Anything else that the kernel said.
-    #[error("cannot signal backend {0}")]
+    #[error("cannot signal backend {0}: {1}")]
     Kernel(i32, #[source] io::Error),
 }
 

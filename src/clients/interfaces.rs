@@ -20,7 +20,7 @@ pub enum InterfaceError {
     )]
     NoNetwork(String),
     /// The kernel did not answer.
-    #[error("cannot read the addresses of the interface `{0}`")]
+    #[error("cannot read the addresses of the interface `{0}`: {1}")]
     Kernel(String, #[source] io::Error),
 }
 

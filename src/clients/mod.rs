@@ -26,4 +26,4 @@ pub use locality::Locality;
 pub use processes::{Executable, Process, ProcessError};
 pub use sockets::{DestroyError, Destroyed, Socket, Sockets, State};
 pub use title::Client;
-pub use watchable::pidfd_of_child;
+pub use watchable::{child_holds, pidfd_of_child};

@@ -13,10 +13,10 @@ use std::path::Path;
 #[derive(Debug, thiserror::Error)]
 pub enum ProcessError {
     /// `/proc` itself.
-    #[error("cannot list /proc")]
+    #[error("cannot list /proc: {0}")]
     List(#[source] io::Error),
     /// One process.
-    #[error("cannot look at process {pid}")]
+    #[error("cannot look at process {pid}: {source}")]
     Read {
         /// The process.
         pid: i32,

@@ -13,12 +13,15 @@ use rustix::io::Errno;
 use std::collections::HashSet;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
 
 /// Length of `struct inet_diag_msg`; attributes stand behind it.
 const DIAG_MESSAGE: usize = 72;
 
 /// Where `tcpi_bytes_acked` stands in `struct tcp_info` (`linux/tcp.h`, since Linux 4.1).
 const BYTES_ACKED: std::ops::Range<usize> = 120..128;
+/// Where `tcpi_rtt` stands in it.
+const ROUND_TRIP: std::ops::Range<usize> = 68..72;
 
 /// `INET_DIAG_NOCOOKIE`: a request that bears it matches any socket of the addresses, even
 /// a listening one.
@@ -116,6 +119,8 @@ pub struct Socket {
     /// Bytes that the client has acknowledged so far; tells a full send queue that moves
     /// from one that is stuck. `None` for sockets without a process.
     pub acknowledged: Option<u64>,
+    /// The smoothed round-trip time; zero where it is not known.
+    pub round_trip: Duration,
     family: u8,
     id: SocketId,
 }
@@ -141,6 +146,7 @@ impl Socket {
         let payload = message.payload();
         let header = InetResponseHeader::parse(payload).map_err(|error| malformed(&error))?;
         let id = header.socket_id;
+        let info = tcp_info(payload.get(DIAG_MESSAGE..).unwrap_or_default()).unwrap_or_default();
         let address = |ip: IpAddr, port| SocketAddr::new(ip.to_canonical(), port);
         Ok(Self {
             local: address(id.source_address, id.source_port),
@@ -151,20 +157,30 @@ impl Socket {
             uid: header.uid,
             send_queue: header.send_queue,
             receive_queue: header.recv_queue,
-            acknowledged: bytes_acknowledged(payload.get(DIAG_MESSAGE..).unwrap_or_default()),
+            acknowledged: bytes_acknowledged(&info),
+            round_trip: round_trip(&info).unwrap_or_default(),
             family: header.family,
             id,
         })
     }
 }
 
-/// `tcpi_bytes_acked` of the attributes' `INET_DIAG_INFO`.
-fn bytes_acknowledged(attributes: &[u8]) -> Option<u64> {
-    let info = NlasIterator::new(attributes)
-        .map_while(Result::ok)
-        .find(|attribute| attribute.kind() == INET_DIAG_INFO)?;
-    let bytes = info.value().get(BYTES_ACKED)?.try_into().ok()?;
-    Some(u64::from_ne_bytes(bytes))
+/// The attributes' `INET_DIAG_INFO`, a `struct tcp_info`.
+fn tcp_info(attributes: &[u8]) -> Option<Vec<u8>> {
+    let mut attributes = NlasIterator::new(attributes).map_while(Result::ok);
+    let info = attributes.find(|attribute| attribute.kind() == INET_DIAG_INFO)?;
+    Some(info.value().to_vec())
+}
+
+/// `tcpi_bytes_acked`; kernels before 4.1 do not tell it.
+fn bytes_acknowledged(info: &[u8]) -> Option<u64> {
+    Some(u64::from_ne_bytes(info.get(BYTES_ACKED)?.try_into().ok()?))
+}
+
+/// `tcpi_rtt`, which is in microseconds.
+fn round_trip(info: &[u8]) -> Option<Duration> {
+    let micros = u32::from_ne_bytes(info.get(ROUND_TRIP)?.try_into().ok()?);
+    Some(Duration::from_micros(u64::from(micros)))
 }
 
 /// How a destruction ended.
@@ -192,7 +208,7 @@ pub enum DestroyError {
     #[error("destroying a socket needs CAP_NET_ADMIN")]
     Privilege,
     /// Anything else that the kernel said.
-    #[error("cannot destroy the socket of {0}")]
+    #[error("cannot destroy the socket of {0}: {1}")]
     Kernel(SocketAddr, #[source] io::Error),
 }
 
@@ -372,8 +388,9 @@ mod tests {
             bytes
         };
         let expected = u64::from_ne_bytes([7, 0, 0, 0, 0, 0, 0, 0]);
-        assert_eq!(bytes_acknowledged(&attribute(232)), Some(expected));
-        assert_eq!(bytes_acknowledged(&attribute(104)), None);
-        assert_eq!(bytes_acknowledged(&[]), None);
+        let told = |length| bytes_acknowledged(&tcp_info(&attribute(length)).unwrap());
+        assert_eq!(told(232), Some(expected));
+        assert_eq!(told(104), None);
+        assert_eq!(tcp_info(&[]), None);
     }
 }

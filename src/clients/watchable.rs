@@ -28,3 +28,19 @@ pub fn pidfd_of_child(postmaster: &Process, pid: i32) -> Result<Option<OwnedFd>,
     };
     open().map_err(ProcessError::of(pid))
 }
+
+/// Whether a child of the postmaster that runs the same file holds a socket.
+///
+/// # Errors
+/// What the kernel says of `/proc`.
+pub fn child_holds(postmaster: &Process, pid: i32, inode: u32) -> Result<bool, ProcessError> {
+    let look = || {
+        let is_child = Stat::read(pid)?.is_some_and(|stat| stat.parent == postmaster.pid);
+        if !is_child || processes::executable(pid)? != Some(postmaster.executable) {
+            return Ok(false);
+        }
+        let held = processes::sockets(pid)?.unwrap_or_default();
+        Ok(held.iter().any(|(_, held)| *held == inode))
+    };
+    look().map_err(ProcessError::of(pid))
+}

@@ -3,6 +3,8 @@
 use super::signals::block_on;
 use super::{CommandError, Context, Exit, raise, request, select};
 use crate::cli::{Allow, Pace, Postgres};
+use crate::cordon::PassList;
+use crate::drain::Order;
 use crate::report::{Outcome, Report};
 use crate::window;
 
@@ -18,13 +20,22 @@ pub fn run(context: &mut Context, args: &Allow) -> Result<(Report, Exit), Comman
     let mut orders = Vec::new();
     let ports = select::ports(firewall, &args.which)?;
     for outcome in window::allow(firewall, &ports, &networks, args.remove)? {
-        if outcome.changed && args.remove {
+        if outcome.changed && args.remove && outcome.window.farewell_lasts() {
+            report.warnings.push(format!(
+                "connections to port {} that exist go on, since the window was raised with --no-drain; cut them with pgcordon drain",
+                outcome.window.port
+            ));
+        } else if outcome.changed && args.remove {
             let (pace, postgres) = (Pace::default(), Postgres::default());
-            orders.push(raise::order_under(&outcome.window, &pace, &postgres)?);
+            // Nobody else is to be cut for it.
+            orders.push(Order {
+                only: Some(PassList::new(networks.iter().copied())?),
+                ..raise::order_under(&outcome.window, &pace, &postgres)?
+            });
         }
         raise::add(&mut report, outcome);
     }
     let drain = block_on(async { Ok(raise::drain_all(&orders).await) })?;
-    let report = raise::read_again(context, report, drain.as_ref())?;
+    let report = raise::read_again(context, report, drain.as_ref());
     Ok(raise::conclude(report, drain))
 }

@@ -78,6 +78,12 @@ pub enum CommandError {
     /// An interface of the pass list.
     #[error(transparent)]
     Interface(#[from] crate::clients::InterfaceError),
+    /// `--pg-host` of another machine.
+    #[error("--pg-host {host} is no address of this host")]
+    ForeignHost {
+        /// The address.
+        host: std::net::IpAddr,
+    },
     /// The port belongs to another service.
     #[error("port {port} is held by {name}, not by PostgreSQL")]
     NotPostgres {
@@ -181,6 +187,10 @@ impl CommandError {
                 "the kernel needs sock_diag for TCP (CONFIG_INET_DIAG), and /proc must be mounted",
             ),
             Self::Interface(_) => ("pass-list", "see the names of interfaces with: ip address"),
+            Self::ForeignHost { .. } => (
+                "pg-host",
+                "name an address that PostgreSQL listens on here, for example 127.0.0.1",
+            ),
             Self::NotPostgres { .. } => (
                 "not-postgresql",
                 "check --port; to cordon it all the same, and drain it by sockets only, add --any-listener",
@@ -259,6 +269,7 @@ impl CommandError {
             | Self::PassList(_)
             | Self::Interface(_)
             | Self::NotPostgres { .. }
+            | Self::ForeignHost { .. }
             | Self::WhichWindow { .. } => Exit::Usage,
             Self::NoWindow { .. } | Self::Window(WindowError::None { .. }) => Exit::NoWindow,
             Self::Interrupted(exit) => *exit,

@@ -20,7 +20,7 @@ pub fn run(context: &mut Context, args: &Extend) -> Result<(Report, Exit), Comma
     let ports = match select::ports(firewall, &args.which) {
         Err(error @ CommandError::NoWindow { .. }) => {
             let leftovers = select::leftovers(firewall)?;
-            window::lift(firewall, &leftovers)?;
+            window::sweep(firewall, &leftovers)?;
             return Err(error);
         }
         other => other?,

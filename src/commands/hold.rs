@@ -7,7 +7,7 @@ use crate::cli::Start;
 use crate::cordon::show_duration;
 use crate::firewall::{Detail, Firewall};
 use crate::report::{Outcome, Report, Stream};
-use crate::window::{self, WindowError};
+use crate::window;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use std::time::Duration;
 use tokio::signal::unix::{SignalKind, signal};
@@ -21,13 +21,6 @@ const SECOND: Duration = Duration::from_secs(1);
 /// Then nothing of this call is in force.
 pub fn run(context: &mut Context, args: &Start) -> Result<(Report, Exit), CommandError> {
     let mut plan = Plan::new(args)?;
-    for cordon in &plan.cordons {
-        let standing = context.firewall.read(cordon.port, Detail::Block)?;
-        if standing.is_some_and(|standing| standing.window.is_some()) {
-            let port = cordon.port;
-            return Err(WindowError::Occupied { port }.into());
-        }
-    }
     block_on(async {
         let mut signals = Signals::watch()?;
         // A lost terminal is nobody's wish to open the port: go on without it.
@@ -46,8 +39,9 @@ async fn hold(
     exit: Exit,
     signals: &mut Signals,
 ) -> Result<(Report, Exit), CommandError> {
-    let ports: Vec<u16> = report.windows.iter().map(|window| window.port).collect();
-    let ids: Vec<u64> = report.windows.iter().map(|w| w.identity.id).collect();
+    let own = report.windows.iter();
+    let own: Vec<(u16, u64)> = own.map(|w| (w.port, w.identity.id)).collect();
+    let ports: Vec<u16> = own.iter().map(|(port, _)| *port).collect();
     context.progress(&report.to_text(context.paint));
     let line = live_line(context);
     loop {
@@ -55,7 +49,8 @@ async fn hold(
         for port in &ports {
             let standing = context.firewall.read(*port, Detail::Block)?;
             let window = standing.and_then(|standing| standing.window);
-            if let Some(window) = window.filter(|window| ids.contains(&window.identity.id)) {
+            if let Some(window) = window.filter(|window| own.contains(&(*port, window.identity.id)))
+            {
                 remaining = remaining.max(window.remaining);
             }
         }
@@ -70,19 +65,14 @@ async fn hold(
         tokio::select! {
             exit = signals.next() => {
                 line.finish_and_clear();
-                window::lift(&mut context.firewall, &ports)?;
+                window::lift_own(&mut context.firewall, &own)?;
                 return Err(CommandError::Interrupted(exit));
             }
             () = tokio::time::sleep(remaining.min(SECOND)) => {}
         }
     }
     // What is left are empty tables, unless someone has begun a new window meanwhile.
-    for port in &ports {
-        let standing = context.firewall.read(*port, Detail::Block)?;
-        if standing.is_some_and(|standing| standing.window.is_none()) {
-            window::lift(&mut context.firewall, &[*port])?;
-        }
-    }
+    window::sweep(&mut context.firewall, &ports)?;
     let mut ended = Report::new("hold", Outcome::Lifted);
     ended.changed = true;
     ended.windows = report.windows;

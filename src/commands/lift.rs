@@ -11,14 +11,15 @@ use crate::window;
 /// Several windows and none named, or the firewall's word.
 pub fn run(context: &mut Context, args: &Lift) -> Result<(Report, Exit), CommandError> {
     let firewall = &mut context.firewall;
-    let mut ports = match select::ports(firewall, &args.which) {
+    let ports = match select::ports(firewall, &args.which) {
         Err(CommandError::NoWindow { .. }) => Vec::new(),
         other => other?,
     };
-    if args.which.ports.is_empty() {
-        ports.extend(select::leftovers(firewall)?);
-    }
     let lifted = window::lift(firewall, &ports)?;
+    if args.which.ports.is_empty() {
+        let leftovers = select::leftovers(firewall)?;
+        window::sweep(firewall, &leftovers)?;
+    }
     let outcome = if lifted.is_empty() {
         Outcome::NotCordoned
     } else {

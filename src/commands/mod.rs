@@ -56,6 +56,7 @@ pub fn main() -> ExitCode {
         Err(exit) => return exit.into(),
     };
     log_to_stderr(&cli);
+    allow_many_descriptors();
     let name = cli.command.name();
     let mut context = Context {
         began,
@@ -107,6 +108,19 @@ fn print(cli: &Cli, name: &str, result: Result<(Report, Exit), CommandError>) ->
             Stream::Stderr.line(&failure.to_text(paint(Stream::Stderr)));
             error.exit()
         }
+    }
+}
+
+/// A drain holds a descriptor for each backend: takes what the hard limit gives.
+fn allow_many_descriptors() {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let limit = getrlimit(Resource::Nofile);
+    let wanted = Rlimit {
+        current: limit.maximum,
+        ..limit
+    };
+    if let Err(error) = setrlimit(Resource::Nofile, wanted) {
+        tracing::debug!(%error, "the limit of open files stays");
     }
 }
 

@@ -3,10 +3,10 @@
 use super::listeners::{self, Listeners};
 use super::{CommandError, Context, Exit, request};
 use crate::cli::{Pace, Postgres, Start};
-use crate::clients::Sockets;
+use crate::clients::{Locality, Sockets};
 use crate::cordon::{Cordon, DrainReport, Staying, Window, show_duration};
 use crate::drain::{self, Access, Judge, Order};
-use crate::firewall::{Detail, Firewall, Nftables};
+use crate::firewall::{Detail, Firewall, Nftables, Standing};
 use crate::privilege;
 use crate::report::{Outcome, Report};
 use crate::window;
@@ -28,6 +28,7 @@ impl Plan {
     /// Bad values, a listener that is not PostgreSQL, a missing privilege.
     pub fn new(args: &Start) -> Result<Self, CommandError> {
         let (by, by_uid) = privilege::author();
+        check_host(&args.postgres)?;
         let cordons = request::cordons(args, &by, by_uid)?;
         let of = |cordon: &Cordon| listeners::of(cordon.port, args.any_listener);
         let listeners = cordons.iter().map(of).collect::<Result<_, _>>()?;
@@ -62,9 +63,12 @@ fn order(
     Order {
         port: cordon.port,
         pass: cordon.pass.clone(),
+        only: None,
         spared: Vec::new(),
         staying: Staying::default(),
-        cancel_first: pace.cancel_first,
+        cancel_first: pace
+            .cancel_first
+            .map(|patience| patience.min(cordon.length)),
         farewell,
         farewell_is_running: false,
         farewell_may_stand: false,
@@ -84,13 +88,17 @@ pub fn order_under(
     pace: &Pace,
     postgres: &Postgres,
 ) -> Result<Order, CommandError> {
+    check_host(postgres)?;
     let listeners = listeners::of(window.port, true)?;
     Ok(Order {
         port: window.port,
         pass: window.pass.clone(),
+        only: None,
         spared: window.spared.clone(),
         staying: Staying::default(),
-        cancel_first: pace.cancel_first,
+        cancel_first: pace
+            .cancel_first
+            .map(|patience| patience.min(window.remaining)),
         farewell: pace.farewell.min(window.remaining),
         farewell_is_running: false,
         farewell_may_stand: !window.farewell.is_zero(),
@@ -99,6 +107,18 @@ pub fn order_under(
         foreign_listener: listeners.foreign,
         access: access(postgres),
     })
+}
+
+/// A password must not be sent to another machine.
+fn check_host(postgres: &Postgres) -> Result<(), CommandError> {
+    let Some(host) = postgres.host else {
+        return Ok(());
+    };
+    let is_local = Locality::open().and_then(|mut locality| locality.is_local(host, 0));
+    match is_local.map_err(CommandError::Sockets)? {
+        true => Ok(()),
+        false => Err(CommandError::ForeignHost { host }),
+    }
 }
 
 fn access(postgres: &Postgres) -> Access {
@@ -127,7 +147,8 @@ pub fn raise(
             cordon.farewell = Duration::ZERO;
         }
     }
-    let raised = window::raise(&mut context.firewall, &plan.cordons)?;
+    let exclusive = command == "hold";
+    let raised = window::raise(&mut context.firewall, &plan.cordons, exclusive)?;
     let mut report = Report::new(command, Outcome::AlreadyCordoned);
     report.blocked_after = Some(raised.acknowledged.duration_since(context.began));
     for (outcome, cordon) in raised.outcomes.into_iter().zip(&plan.cordons) {
@@ -188,23 +209,26 @@ pub async fn drain_all(orders: &[Order]) -> Option<DrainReport> {
 }
 
 /// Reads windows again after a drain that has met somebody: it may have let some through.
-///
-/// # Errors
-/// The firewall cannot be read.
 pub fn read_again(
     context: &mut Context,
     mut report: Report,
     drain: Option<&DrainReport>,
-) -> Result<Report, CommandError> {
+) -> Report {
     if drain.is_some_and(|drain| drain.backends.found + drain.sockets.found > 0) {
         for window in &mut report.windows {
-            let standing = context.firewall.read(window.port, Detail::Whole)?;
-            if let Some(now) = standing.and_then(|standing| standing.window) {
-                *window = now;
+            match context.firewall.read(window.port, Detail::Whole) {
+                Ok(Some(Standing {
+                    window: Some(now), ..
+                })) => *window = now,
+                Ok(_) => report.warnings.push(format!(
+                    "the window on port {} is not there any more",
+                    window.port
+                )),
+                Err(error) => report.warnings.push(error.to_string()),
             }
         }
     }
-    Ok(report)
+    report
 }
 
 /// Puts what a drain has done into a report, and tells the exit status.

@@ -5,6 +5,9 @@ use crate::cli::{AllowEntry, Start};
 use crate::clients::interface_networks;
 use crate::cordon::{Cordon, Identity, PassList, show_duration};
 use ipnet::IpNet;
+use std::fs::OpenOptions;
+use std::io::{self, Read};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::time::SystemTime;
 
@@ -33,10 +36,13 @@ pub fn cordons(args: &Start, by: &str, by_uid: u32) -> Result<Vec<Cordon>, Comma
         } else {
             // While statements are cancelled their connections must not be cut off.
             let cancel_first = args.pace.cancel_first.unwrap_or_default();
-            (args.pace.farewell + cancel_first).min(args.length)
+            let both = args.pace.farewell.saturating_add(cancel_first);
+            both.min(args.length)
         },
         verdict: args.verdict,
         pass: pass.clone(),
+        spared: Vec::new(),
+        closing: Vec::new(),
         reason: args.reason.clone(),
     };
     Ok(ports.into_iter().map(cordon).collect())
@@ -71,9 +77,31 @@ pub fn networks(entries: &[AllowEntry]) -> Result<Vec<IpNet>, CommandError> {
     Ok(networks)
 }
 
+/// The most bytes of a file of networks: 100,000 long ones with a comment each.
+const LONGEST_FILE: u64 = 16 << 20;
+
+/// A regular file as text; a pipe or a device could keep us waiting for ever.
+fn read_regular(path: &Path) -> io::Result<String> {
+    let refused = |why| io::Error::new(io::ErrorKind::InvalidInput, why);
+    let file = OpenOptions::new()
+        .read(true)
+        .custom_flags(nix::libc::O_NONBLOCK | nix::libc::O_NOCTTY)
+        .open(path)?;
+    let facts = file.metadata()?;
+    if !facts.is_file() {
+        return Err(refused("it is not a regular file"));
+    }
+    if facts.len() > LONGEST_FILE {
+        return Err(refused("it has more than 16 MiB"));
+    }
+    let mut text = String::new();
+    file.take(LONGEST_FILE).read_to_string(&mut text)?;
+    Ok(text)
+}
+
 /// The networks of a file: one a line, `#` starts a comment.
 fn networks_of_file(path: &Path) -> Result<Vec<IpNet>, CommandError> {
-    let text = std::fs::read_to_string(path).map_err(|source| CommandError::AllowFile {
+    let text = read_regular(path).map_err(|source| CommandError::AllowFile {
         path: path.to_owned(),
         source,
     })?;

@@ -33,9 +33,10 @@ pub async fn cordon_and_drain(
 ) -> Result<(Report, Exit), CommandError> {
     let report = raise::raise(context, command, plan)?;
     let fresh = raised_here(plan, &report);
-    let ports: Vec<u16> = fresh
+    let own: Vec<(u16, u64)> = fresh
         .iter()
-        .map(|number| plan.cordons[*number].port)
+        .map(|number| &plan.cordons[*number])
+        .map(|cordon| (cordon.port, cordon.identity.id))
         .collect();
     let order = |number: &usize| plan.order(*number, args);
     let orders: Vec<Order> = match args.no_drain {
@@ -48,9 +49,9 @@ pub async fn cordon_and_drain(
         drain = raise::drain_all(&orders) => Ok(drain),
     };
     let (report, exit) = match drained {
-        Ok(drain) => raise::conclude(raise::read_again(context, report, drain.as_ref())?, drain),
+        Ok(drain) => raise::conclude(raise::read_again(context, report, drain.as_ref()), drain),
         Err(exit) => {
-            window::lift(&mut context.firewall, &ports)?;
+            window::lift_own(&mut context.firewall, &own)?;
             return Err(CommandError::Interrupted(exit));
         }
     };
@@ -59,11 +60,11 @@ pub async fn cordon_and_drain(
         .as_ref()
         .and_then(|drain| drain.refused.clone())
     {
-        window::lift(&mut context.firewall, &ports)?;
+        window::lift_own(&mut context.firewall, &own)?;
         return Err(CommandError::Spare { why });
     }
     if args.strict && exit == Exit::Incomplete {
-        window::lift(&mut context.firewall, &ports)?;
+        window::lift_own(&mut context.firewall, &own)?;
         let drain = report.drain.map(Box::new);
         return Err(CommandError::Strict { drain });
     }

@@ -61,7 +61,8 @@ impl Identity {
         Some(Self {
             id: u64::from_str_radix(field("id")?, 16).ok()?,
             started_at: SystemTime::UNIX_EPOCH
-                .checked_add(Duration::from_millis(field("start")?.parse().ok()?))?,
+                .checked_add(Duration::from_millis(field("start")?.parse().ok()?))
+                .filter(is_plausible)?,
             by: field("by")?.to_owned(),
             by_uid: field("uid")?.parse().ok()?,
             healed: field("healed")?.parse().ok()?,
@@ -71,6 +72,11 @@ impl Identity {
             },
         })
     }
+}
+
+/// A start that lies far ahead was not written by us, or by another clock.
+fn is_plausible(start: &SystemTime) -> bool {
+    *start <= SystemTime::now() + Duration::from_secs(24 * 60 * 60)
 }
 
 fn whole_milliseconds(time: SystemTime) -> Duration {
@@ -105,7 +111,7 @@ mod tests {
     fn longest() -> Identity {
         let mut identity = Identity::new(
             u64::MAX,
-            SystemTime::UNIX_EPOCH + Duration::from_millis(9_999_999_999_999),
+            SystemTime::UNIX_EPOCH + Duration::from_millis(1_700_000_000_000),
             &"\"ü name".repeat(9),
             u32::MAX,
         );

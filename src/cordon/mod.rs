@@ -17,6 +17,7 @@ pub use reason::{Reason, ReasonError};
 pub use spare::{Spare, SpareError, Staying, synchronous_standbys_needed};
 pub use window::{ClosingFlow, Counter, Knock, Phase, Window, WindowEnd};
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
 /// The default length of the farewell (DESIGN.md section 3).
@@ -43,6 +44,10 @@ pub struct Cordon {
     pub verdict: Verdict,
     /// Addresses and networks that are let through.
     pub pass: PassList,
+    /// Existing connections that are let through from the beginning.
+    pub spared: Vec<SocketAddr>,
+    /// Sockets that may finish their close.
+    pub closing: Vec<ClosingFlow>,
     /// Why, in the user's words.
     pub reason: Option<Reason>,
 }

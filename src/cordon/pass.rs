@@ -66,10 +66,11 @@ impl PassList {
     pub fn parse_network(text: &str) -> Result<IpNet, PassError> {
         let network = match text.parse::<IpAddr>() {
             Ok(address) => IpNet::from(address.to_canonical()),
-            Err(_) => text
-                .parse::<IpNet>()
-                .map_err(|_| PassError::Malformed(text.to_owned()))?
-                .trunc(),
+            Err(_) => {
+                let network = text.parse::<IpNet>();
+                let network = network.map_err(|_| PassError::Malformed(text.to_owned()))?;
+                unmapped(network.trunc())
+            }
         };
         if network.prefix_len() == 0 {
             return Err(PassError::Everything(text.to_owned()));
@@ -167,6 +168,17 @@ impl PassList {
     }
 }
 
+/// A network of IPv4-mapped IPv6 addresses as the IPv4 network it means.
+fn unmapped(network: IpNet) -> IpNet {
+    let (IpNet::V6(v6), Some(length)) = (network, network.prefix_len().checked_sub(96)) else {
+        return network;
+    };
+    match v6.network().to_ipv4_mapped() {
+        Some(v4) => Ipv4Net::new(v4, length).map_or(network, IpNet::V4),
+        None => network,
+    }
+}
+
 /// Binary search in sorted networks that do not overlap.
 fn holds<N>(list: &[N], starts_before: impl Fn(&N) -> bool, contains: impl Fn(&N) -> bool) -> bool {
     let after = list.partition_point(starts_before);
@@ -219,6 +231,12 @@ mod tests {
         for outside in ["10.0.1.0", "9.255.255.255", "10.3.0.0", "2001:db8:0:1::"] {
             assert!(!pass.contains(outside.parse().unwrap()), "{outside}");
         }
+    }
+
+    #[test]
+    fn mapped_networks_are_ipv4_networks() {
+        let network = PassList::parse_network("::ffff:203.0.113.0/120").unwrap();
+        assert_eq!(network.to_string(), "203.0.113.0/24");
     }
 
     #[test]

@@ -42,7 +42,7 @@ impl Window {
     /// Whether existing connections go on to the end, as they do without a drain.
     #[must_use]
     pub fn farewell_lasts(&self) -> bool {
-        self.farewell + Duration::from_millis(20) >= self.remaining
+        !self.farewell.is_zero() && self.farewell + Duration::from_millis(20) >= self.remaining
     }
 
     /// The addresses that pass although no user has named them: those of standbys.

@@ -102,7 +102,10 @@ impl<F: Firewall> Ladder<'_, F> {
         let waits = !self.owned.contains(&socket.inode)
             || self.held.iter().any(|held| held.cookie == socket.cookie());
         let queue = self.queues.get(&socket.cookie());
-        waits && queue.is_some_and(|queue| !queue.moved && queue.since.elapsed() >= STUCK)
+        // On a slow link an acknowledgement, or one that was lost and its repetition, takes
+        // longer; and the one reset that such a client is sent may be lost as well.
+        let patience = STUCK + 4 * socket.round_trip;
+        waits && queue.is_some_and(|queue| !queue.moved && queue.since.elapsed() >= patience)
     }
 
     /// Tells those backends of whose clients it is clear by now whether they read.

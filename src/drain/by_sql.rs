@@ -66,6 +66,7 @@ impl<F: Firewall> Ladder<'_, F> {
     /// Lets those through who stay although they are remote.
     pub(super) fn let_through(&mut self, number: usize, facts: &Facts) -> Result<(), DrainError> {
         let port = self.order.port;
+        let facts = &self.credible(number, facts)?;
         let choices = choices::choose(&mut self.judge, self.order, facts);
         let choices = choices.map_err(DrainError::Routing)?;
         self.let_address_through(&choices.pass)?;
@@ -86,6 +87,37 @@ impl<F: Firewall> Ladder<'_, F> {
             .into_iter()
             .for_each(|text| self.warn(text));
         self.remote_again()
+    }
+
+    /// A server's rows without those that would let somebody through and name a connection
+    /// that no child of this postmaster holds: anybody may run a server on the port at
+    /// another address, and let it tell what he likes.
+    fn credible(&self, number: usize, facts: &Facts) -> Result<Facts, DrainError> {
+        let server = &self.servers[number];
+        let server::State::Ready(session) = &server.state else {
+            return Ok(Facts::default());
+        };
+        let mut credible = facts.clone();
+        credible.rows.clear();
+        for row in &facts.rows {
+            let socket = server::client(row).and_then(|client| {
+                let mut open = self.left.open.iter();
+                open.find(|socket| {
+                    socket.remote.ip() == client.ip() && socket.remote.port() == client.port()
+                })
+            });
+            let holds = match (socket, session.host_pid(row.pid)) {
+                _ if !choices::may_stay(self.order, row) => true,
+                (Some(socket), Some(pid)) => {
+                    clients::child_holds(&server.process, pid, socket.inode)?
+                }
+                _ => false,
+            };
+            if holds {
+                credible.rows.push(row.clone());
+            }
+        }
+        Ok(credible)
     }
 
     /// Puts the addresses of standbys on the pass list.
@@ -216,12 +248,25 @@ impl<F: Firewall> Ladder<'_, F> {
         if pids.is_empty() {
             return Ok(());
         }
+        let pids = self.still_there(number, pids)?;
+        if pids.is_empty() {
+            return Ok(());
+        }
         self.begin_farewell()?;
         for pid in &pids {
             self.mark_told(number, *pid, true);
         }
         self.servers[number].tell(number, pids, &mut self.questions);
         Ok(())
+    }
+
+    /// Those backends that have not ended since they were met: a pid may be another's by now.
+    fn still_there(&mut self, number: usize, pids: Vec<i32>) -> Result<Vec<i32>, DrainError> {
+        self.watch.take_in().map_err(DrainError::Watch)?;
+        let hosts = &self.servers[number].host_pids;
+        let watch = &self.watch;
+        let alive = |pid: &i32| hosts.get(pid).is_none_or(|host| watch.is_alive(*host));
+        Ok(pids.into_iter().filter(alive).collect())
     }
 
     /// Notes whether a backend, by the server's own pid, was told to end.

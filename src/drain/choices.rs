@@ -22,6 +22,16 @@ pub struct Choices {
     pub warnings: Vec<String>,
 }
 
+/// Whether a row is one of those that may stay although they are remote.
+pub fn may_stay(order: &Order, row: &Row) -> bool {
+    row.backend_type == "walsender" || is_spared(order, row)
+}
+
+fn is_spared(order: &Order, row: &Row) -> bool {
+    let mut rules = order.staying.spare.iter();
+    rules.any(|rule| rule.matches(&row.role, &row.database, &row.application))
+}
+
 /// Chooses among the remote rows of a server.
 ///
 /// # Errors
@@ -36,11 +46,9 @@ pub fn choose(judge: &mut Judge, order: &Order, facts: &Facts) -> io::Result<Cho
         }
     }
     let mut choices = Choices::default();
-    let spared = |row: &Row| {
-        let mut rules = order.staying.spare.iter();
-        rules.any(|rule| rule.matches(&row.role, &row.database, &row.application))
-    };
-    let (stays, remote): (Vec<_>, Vec<_>) = remote.into_iter().partition(|(row, _)| spared(row));
+    let (stays, remote): (Vec<_>, Vec<_>) = remote
+        .into_iter()
+        .partition(|(row, _)| is_spared(order, row));
     choices.spared = stays.into_iter().map(|(_, client)| client).collect();
 
     let standbys = |(row, _): &&(&Row, SocketAddr)| row.backend_type == "walsender";

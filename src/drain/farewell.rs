@@ -37,6 +37,24 @@ impl<F: Firewall> Ladder<'_, F> {
         }
     }
 
+    /// Where the drain cannot go on: what is open is destroyed, and the farewell ends, so that
+    /// nobody is left hanging behind a closed port.
+    pub(super) fn give_up(&mut self) {
+        let remote = self.remote_sockets().unwrap_or_default();
+        for socket in remote.iter().filter(|socket| socket.state.is_open()) {
+            self.destroy(socket);
+        }
+        let reset = self.reset.clone();
+        if let Err(error) = window::end_farewell(self.firewall, self.order.port, reset) {
+            self.warn(error.to_string());
+        }
+        let left = self.remote_sockets().unwrap_or(remote);
+        self.left.open = left
+            .into_iter()
+            .filter(|socket| socket.state.is_open())
+            .collect();
+    }
+
     /// Ends the farewell: what is still open is destroyed, what is closing may finish, and
     /// what came in through a handshake that was under way is destroyed too.
     pub(super) fn end_farewell(&mut self) -> Result<(), DrainError> {

@@ -3,6 +3,7 @@
 use crate::clients::{Locality, Socket};
 use crate::cordon::{Fate, PassList};
 use ipnet::IpNet;
+use std::collections::HashMap;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 
@@ -10,7 +11,10 @@ use std::net::{IpAddr, SocketAddr};
 pub struct Judge {
     locality: Locality,
     pass: PassList,
+    only: Option<PassList>,
     spared: Vec<SocketAddr>,
+    /// The interfaces of clients with link-local addresses, which rows do not tell.
+    interfaces: HashMap<SocketAddr, u32>,
 }
 
 impl Judge {
@@ -22,7 +26,9 @@ impl Judge {
         Ok(Self {
             locality: Locality::open()?,
             pass,
+            only: None,
             spared: Vec::new(),
+            interfaces: HashMap::new(),
         })
     }
 
@@ -33,6 +39,11 @@ impl Judge {
         if let Ok(pass) = self.pass.with(more) {
             self.pass = pass;
         }
+    }
+
+    /// Lets everybody alone but these.
+    pub fn restrict(&mut self, only: Option<PassList>) {
+        self.only = only;
     }
 
     /// Lets existing flows through.
@@ -47,10 +58,16 @@ impl Judge {
     /// When the kernel's routing cannot be asked.
     pub fn fate(&mut self, client: SocketAddr, interface: u32) -> io::Result<Fate> {
         let address = client.ip().to_canonical();
+        let plain = SocketAddr::new(address, client.port());
+        let interface = match interface {
+            0 => self.interfaces.get(&plain).copied().unwrap_or(0),
+            known => known,
+        };
         if self.locality.is_local(address, interface)? {
             return Ok(Fate::Local);
         }
-        if self.pass.contains(address) {
+        let is_left_alone = |only: &PassList| !only.contains(address);
+        if self.pass.contains(address) || self.only.as_ref().is_some_and(is_left_alone) {
             return Ok(Fate::Pass);
         }
         let spared = |flow: &SocketAddr| flow.ip() == address && flow.port() == client.port();
@@ -65,6 +82,9 @@ impl Judge {
     /// # Errors
     /// As [`Judge::fate`].
     pub fn cuts(&mut self, socket: &Socket) -> io::Result<bool> {
+        if socket.interface != 0 {
+            self.interfaces.insert(socket.remote, socket.interface);
+        }
         Ok(self.fate(socket.remote, socket.interface)? == Fate::Cut)
     }
 

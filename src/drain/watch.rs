@@ -107,6 +107,12 @@ impl Watch {
         self.alive.get(&pid).map(|number| &mut self.met[*number])
     }
 
+    /// Whether a backend is watched and still there.
+    #[must_use]
+    pub fn is_alive(&self, pid: i32) -> bool {
+        self.alive.contains_key(&pid)
+    }
+
     /// How many are still there.
     #[must_use]
     pub fn alive(&self) -> usize {

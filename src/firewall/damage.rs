@@ -41,6 +41,10 @@ impl Table {
             }
             self.compare_rules(spec.name, expected, &mut faults);
         }
+        let known = |name: &String| expected.chains.iter().any(|spec| spec.name == name);
+        for chain in self.chains.iter().filter(|chain| !known(&chain.name)) {
+            faults.push(format!("chain {} is not ours", chain.name));
+        }
         let timed = expected
             .sets
             .iter()
@@ -64,7 +68,8 @@ impl Table {
                 .timeout
                 .is_some_and(|timeout| timeout + Duration::from_secs(1) >= remaining)
         };
-        let is_armed = self.elements("armed").iter().any(lasts);
+        let is_ipv6 = |element: &&Element| element.key == [libc::NFPROTO_IPV6 as u8];
+        let is_armed = self.elements("armed").iter().filter(is_ipv6).any(lasts);
         (!is_armed).then(|| "fragments of IPv6 are not blocked to the end".to_owned())
     }
 
@@ -104,6 +109,8 @@ pub(super) fn expected(window: &Window) -> Ruleset {
         farewell: Duration::ZERO,
         verdict: window.verdict,
         pass: PassList::default(),
+        spared: Vec::new(),
+        closing: Vec::new(),
         reason: window.reason.clone(),
     })
 }

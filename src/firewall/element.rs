@@ -66,7 +66,6 @@ impl Element {
 
     /// The element as the kernel shows it.
     fn read(member: Attributes<'_>) -> Option<Self> {
-        let milliseconds = |kind| member.u64(kind).map(Duration::from_millis);
         let counter = member.nested(element::EXPR).and_then(|expr| {
             expr.nested(attr::rule::EXPR_DATA)?
                 .u64(attr::rule::COUNTER_PACKETS)
@@ -78,7 +77,8 @@ impl Element {
                 .bytes(attr::DATA_VALUE)?
                 .to_vec(),
             interval_end: flags & element::INTERVAL_END != 0,
-            timeout: milliseconds(element::EXPIRATION).or(milliseconds(element::TIMEOUT)),
+            // What has no time left to expire lasts for ever, even where a timeout of 0 is told.
+            timeout: member.u64(element::EXPIRATION).map(Duration::from_millis),
             comment: member.comment(element::USERDATA).map(str::to_owned),
             packets: counter.unwrap_or(0),
         })
@@ -100,8 +100,11 @@ impl Element {
                 attr::put(member, element::FLAGS, &element::INTERVAL_END.to_be_bytes());
             }
             if let Some(timeout) = self.timeout {
-                let milliseconds = u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX);
-                attr::put(member, element::TIMEOUT, &milliseconds.to_be_bytes());
+                attr::put(
+                    member,
+                    element::TIMEOUT,
+                    &milliseconds(timeout).to_be_bytes(),
+                );
             }
             if let Some(comment) = &self.comment {
                 attr::put(member, element::USERDATA, &attr::comment_data(comment));
@@ -122,6 +125,13 @@ impl Element {
     pub fn as_address(&self) -> Option<IpAddr> {
         address_of(&self.key)
     }
+}
+
+/// A timeout as the kernel takes it, rounded up: 0 would mean never.
+#[must_use]
+pub fn milliseconds(timeout: Duration) -> u64 {
+    let rounded = timeout.as_nanos().div_ceil(1_000_000).max(1);
+    u64::try_from(rounded).unwrap_or(u64::MAX)
 }
 
 /// The bytes of an address in network order.

@@ -227,14 +227,10 @@ fn tcp_flags() -> Expr {
     payload(libc::NFT_PAYLOAD_TRANSPORT_HEADER, TCP_FLAGS, 1, REGISTER)
 }
 
-/// `tcp dport` into the register, once the protocol has been matched.
+/// `tcp dport` into the register, once the protocol has been matched; nft loads it again
+/// for each match, and so a reloaded rule reads the same.
 pub fn port_loaded() -> Vec<Expr> {
     vec![destination_port()]
-}
-
-/// `tcp dport` a second time; nft loads it again, and so a reloaded rule reads the same.
-pub fn port_loaded_again() -> Vec<Expr> {
-    port_loaded()
 }
 
 /// `tcp dport PORT`

@@ -121,15 +121,6 @@ pub fn set_u64<K: SetKey>(set: &Set<'_, K>, attribute: u32, value: u64) {
     unsafe { sys::nftnl_set_set_u64(set.as_ptr().as_ptr(), attribute as u16, value) }
 }
 
-/// Sets a data attribute (`NFTNL_SET_*`) of a set.
-pub fn set_bytes<K: SetKey>(set: &Set<'_, K>, attribute: u32, value: &[u8]) {
-    let (data, length) = (value.as_ptr().cast::<c_void>(), value.len() as u32);
-    // SAFETY: the set is live as long as its wrapper, and the data is copied.
-    unsafe {
-        sys::nftnl_set_set_data(set.as_ptr().as_ptr(), attribute as u16, data, length);
-    }
-}
-
 /// A message of a batch with other flags than those that its type sets by itself.
 pub struct Flagged<'a, M: NlMsg> {
     /// The message.

@@ -47,6 +47,9 @@ impl Firewall for Nftables {
             let (pass4, pass6) = pass_elements(&cordon.pass);
             transaction.add_elements(&table, "pass4", &pass4);
             transaction.add_elements(&table, "pass6", &pass6);
+            let spared = spared_elements(&cordon.spared, cordon.length);
+            add_flows(&mut transaction, &table, &spared);
+            add_flows(&mut transaction, &table, &closing_elements(&cordon.closing));
             if !cordon.farewell.is_zero() {
                 let farewell = Element::port(cordon.port, cordon.farewell);
                 transaction.add_elements(&table, "farewell", &[farewell]);

@@ -9,10 +9,10 @@ use crate::cordon::Counter;
 use nix::libc;
 use std::collections::BTreeMap;
 use std::io;
-use std::time::SystemTime;
+use std::time::{Duration, Instant, SystemTime};
 
-/// How often a table is read again because something changed meanwhile.
-const ATTEMPTS: usize = 5;
+/// For how long a table is read again because something changed meanwhile.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// A table of ours, with everything in it.
 #[derive(Debug, Default)]
@@ -70,10 +70,12 @@ pub fn ports(link: &mut Link) -> Result<Vec<u16>, FirewallError> {
 /// # Errors
 /// What the kernel says of the requests; a table that changes with every reading.
 pub fn read(link: &mut Link, port: u16, detail: Detail) -> Result<Option<Table>, FirewallError> {
-    for _ in 0..ATTEMPTS {
+    let deadline = Instant::now() + PATIENCE;
+    while Instant::now() < deadline {
         let before = generation(link)?;
         let table = read_once(link, &ruleset::table_name(port), detail)?;
-        if generation(link)? == before {
+        // To open a port it need not be known to the last rule what stands there.
+        if detail == Detail::Block || generation(link)? == before {
             return Ok(table);
         }
     }

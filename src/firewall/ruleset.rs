@@ -360,7 +360,7 @@ fn rules(port: u16, verdict: Verdict, reason: Option<&Reason>) -> Vec<RuleSpec> 
         &format!("tcp dport {port} tcp dport @window goto cordon"),
         vec![
             is::to_port(port),
-            is::port_loaded_again(),
+            is::port_loaded(),
             is::in_set("window"),
             is::goto(c"cordon"),
         ],

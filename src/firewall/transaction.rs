@@ -1,7 +1,7 @@
 //! One nftables transaction: every step is named, all are sent as one message, and each
 //! answer of the kernel is told by its step.
 
-use super::element::{Element, add_messages, flush_message};
+use super::element::{Element, add_messages, flush_message, milliseconds};
 use super::ffi::{self, Flagged, Plain};
 use super::netlink::{self, Link};
 use super::ruleset::{ChainSpec, RuleSpec, Ruleset, SetSpec};
@@ -127,8 +127,7 @@ impl Transaction {
         ffi::set_u32(&set, sys::NFTNL_SET_KEY_LEN, spec.key.length);
         ffi::set_u32(&set, sys::NFTNL_SET_FLAGS, spec.flags);
         if let Some(timeout) = spec.timeout {
-            let milliseconds = u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX);
-            ffi::set_u64(&set, sys::NFTNL_SET_TIMEOUT, milliseconds);
+            ffi::set_u64(&set, sys::NFTNL_SET_TIMEOUT, milliseconds(timeout));
         }
         self.add(format!("set {}", spec.name), &set, MsgType::Add, 0);
     }

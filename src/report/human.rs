@@ -275,7 +275,7 @@ fn peer(peer: &Peer) -> String {
     let mut line = String::new();
     match peer.pid {
         Some(pid) => _ = write!(line, "backend {pid}"),
-        None => line.push_str("socket without a process"),
+        None => line.push_str("connection without a known backend"),
     }
     match peer.client {
         Some(client) => _ = write!(line, " of {client}"),

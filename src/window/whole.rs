@@ -2,7 +2,7 @@
 
 use super::{Outcome, WindowError};
 use crate::cordon::{Cordon, Window};
-use crate::firewall::{Change, Detail, Firewall, FirewallError, Standing};
+use crate::firewall::{Detail, Firewall, FirewallError, Standing};
 use std::time::Duration;
 
 /// What the kernel may take off a timeout between two looks at it.
@@ -94,15 +94,11 @@ pub fn mend(firewall: &mut impl Firewall, standing: Standing) -> Result<Outcome,
         },
         verdict: window.verdict,
         pass: window.pass,
+        spared: window.spared,
+        closing: window.closing,
         reason: window.reason,
     };
     firewall.raise(std::slice::from_ref(&cordon), &[port])?;
-    let flows = Change::Flows {
-        spared: window.spared,
-        closing: window.closing,
-        remaining: window.remaining,
-    };
-    firewall.change(&[(port, flows)])?;
     Ok(Outcome {
         mended: standing.faults,
         ..verify(firewall, &cordon)?

@@ -1,0 +1,114 @@
+//! Whose packets pass: the farewell, flows that are spared or closing, and standbys.
+
+use super::{WindowError, in_force};
+use crate::cordon::ClosingFlow;
+use crate::firewall::{Change, Firewall, FirewallError};
+use crate::lock;
+use ipnet::IpNet;
+use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
+
+/// For how long the packets of a closing socket pass: longer than the kernel keeps an
+/// orphan in FIN_WAIT1 (105 to 120 s were seen).
+const LINGER: Duration = Duration::from_secs(120);
+
+/// Adds the addresses of standbys to a window's pass list, and notes beside them that no
+/// user has named them: as a spared flow of port 0, which no client can have.
+///
+/// # Errors
+/// No window, a pass list that cannot be, or the firewall's word.
+pub fn allow_standbys(
+    firewall: &mut impl Firewall,
+    port: u16,
+    addresses: &[IpAddr],
+) -> Result<(), WindowError> {
+    let _lock = lock::ports(&[port])?;
+    let window = in_force(firewall, port)?.window;
+    let pass = window
+        .pass
+        .with(addresses.iter().copied().map(IpNet::from))?;
+    let named = |address: &&IpAddr| !window.pass.contains(**address);
+    let marks = addresses.iter().filter(named);
+    let flows = Change::Flows {
+        spared: marks.map(|address| SocketAddr::new(*address, 0)).collect(),
+        closing: Vec::new(),
+        remaining: window.remaining,
+    };
+    firewall.change(&[(port, Change::Pass(pass.clone())), (port, flows)])?;
+    if in_force(firewall, port)?.window.pass != pass {
+        let faults = vec!["the pass list differs".to_owned()];
+        return Err(FirewallError::Differs { port, faults }.into());
+    }
+    Ok(())
+}
+
+/// Lets packets of existing connections pass for `length` from now on.
+///
+/// # Errors
+/// No window, or the firewall's word.
+pub fn renew_farewell(
+    firewall: &mut impl Firewall,
+    port: u16,
+    length: Duration,
+) -> Result<(), WindowError> {
+    let _lock = lock::ports(&[port])?;
+    let length = length.min(in_force(firewall, port)?.window.remaining);
+    Ok(firewall.change(&[(port, Change::Farewell(length))])?)
+}
+
+/// Ends the farewell, and lets sockets finish a close that is under way.
+///
+/// # Errors
+/// No window, or the firewall's word.
+pub fn end_farewell(
+    firewall: &mut impl Firewall,
+    port: u16,
+    closing: Vec<SocketAddr>,
+) -> Result<(), WindowError> {
+    let _lock = lock::ports(&[port])?;
+    let change = Change::FarewellOver {
+        closing,
+        linger: LINGER,
+    };
+    Ok(firewall.change(&[(port, change)])?)
+}
+
+/// Lets sockets finish a close that is under way, where there is no farewell to end.
+///
+/// # Errors
+/// No window, or the firewall's word.
+pub fn linger(
+    firewall: &mut impl Firewall,
+    port: u16,
+    closing: Vec<SocketAddr>,
+) -> Result<(), WindowError> {
+    let _lock = lock::ports(&[port])?;
+    let closing = closing.into_iter().map(|client| ClosingFlow {
+        client,
+        remaining: LINGER,
+    });
+    let change = Change::Flows {
+        spared: Vec::new(),
+        closing: closing.collect(),
+        remaining: LINGER,
+    };
+    Ok(firewall.change(&[(port, change)])?)
+}
+
+/// Lets existing connections through to the end of the window.
+///
+/// # Errors
+/// No window, or the firewall's word.
+pub fn spare(
+    firewall: &mut impl Firewall,
+    port: u16,
+    spared: Vec<SocketAddr>,
+) -> Result<(), WindowError> {
+    let _lock = lock::ports(&[port])?;
+    let change = Change::Flows {
+        spared,
+        closing: Vec::new(),
+        remaining: in_force(firewall, port)?.window.remaining,
+    };
+    Ok(firewall.change(&[(port, change)])?)
+}
