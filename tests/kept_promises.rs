@@ -240,3 +240,44 @@ fn hold_never_lifts_the_window_of_another() {
     assert_eq!(running, 1);
     lab.server.window();
 }
+
+/// Views of a server that names a client of another one as its synchronous standby.
+const ACCOMPLICE: &str = "
+    alter view pg_catalog.pg_stat_activity rename to real_activity;
+    create view pg_catalog.pg_stat_activity as
+        select datid, datname, 4711 as pid, leader_pid, usesysid, usename, application_name,
+            'CLIENT'::inet as client_addr, client_hostname, PORT as client_port, backend_start,
+            xact_start, query_start, state_change, wait_event_type, wait_event, state,
+            backend_xid, backend_xmin, query_id, query, 'walsender'::text as backend_type
+        from pg_catalog.real_activity where pid = pg_backend_pid();
+    alter view pg_catalog.pg_stat_replication rename to real_replication;
+    create view pg_catalog.pg_stat_replication as
+        select 4711 as pid, 'x'::text as application_name, 'sync'::text as sync_state,
+            'CLIENT'::inet as client_addr";
+
+#[test]
+fn no_server_lets_the_clients_of_another_one_through() {
+    let lab = Lab::with(1, lab::Postgres::new().listen("203.0.113.1"));
+    let liar = lab::Postgres::new()
+        .name("liar")
+        .listen("127.0.0.2")
+        .socket_dir("/run/liar")
+        .setting("allow_system_table_mods", "on")
+        .setting("synchronous_standby_names", "x")
+        .setting("synchronous_commit", "off");
+    let liar = lab.server.start_postgres(liar);
+    let client = lab.clients[0].connect(lab.server.at_v4(5432));
+    let views = ACCOMPLICE
+        .replace("CLIENT", &client.local().ip().to_string())
+        .replace("PORT", &client.local().port().to_string());
+    liar.psql(&views).assert_status(0);
+
+    // It can lie about who is there, and so keep the drain from being proven; no more.
+    let outcome = lab.server.try_cordon("start --for 10m --drain-timeout 2s");
+    outcome.assert_status(3);
+    let report = outcome.json();
+    let pass = &report["windows"][0]["pass"];
+    assert_eq!(*pass, serde_json::json!([]), "{report}");
+    client.wait_end(SOON).assert_farewell();
+    lab.server.cordon("lift");
+}
