@@ -14,7 +14,7 @@ use std::time::Duration;
 const SOON: Duration = Duration::from_secs(10);
 
 /// How often the port is closed and opened again.
-const ROUNDS: usize = 20;
+const ROUNDS: usize = 100;
 
 /// How many connections a client has at once; for a new one it closes its oldest.
 const CROWD: usize = 30;

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 const SOON: Duration = Duration::from_secs(10);
 
 /// How often the port is closed and opened in the storm.
-const ROUNDS: usize = 10;
+const ROUNDS: usize = 50;
 
 /// A server that takes TLS and logs how each backend has ended.
 fn server(major: u32) -> (Lab, Cluster) {
@@ -69,7 +69,8 @@ fn storm(major: u32) {
     let _storm = lab.clients[0]
         .python_program("tls_storm.py")
         .args([&v4, &v6, "5432"])
-        .under(["bash", "-c", "exec \"$@\" < <(exec sleep 60)", "storm"])
+        .limit(Duration::from_secs(240))
+        .under(["bash", "-c", "exec \"$@\" < <(exec sleep 240)", "storm"])
         .spawn();
     let mut destroyed = 0;
     for _ in 0..ROUNDS {
