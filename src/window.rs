@@ -102,9 +102,10 @@ fn take_back(firewall: &mut impl Firewall, cordons: &[Cordon]) {
             window.is_some_and(|window| window.identity.id == cordon.identity.id)
         };
         let standing = firewall.read(cordon.port, Detail::Block).ok().flatten();
-        if standing.as_ref().is_some_and(ours)
-            && let Err(error) = firewall.remove(&[cordon.port])
-        {
+        if !standing.as_ref().is_some_and(ours) {
+            continue;
+        }
+        if let Err(error) = firewall.remove(&[cordon.port]) {
             tracing::warn!(port = cordon.port, %error, "what was raised could not be removed");
         }
     }

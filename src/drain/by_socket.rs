@@ -168,10 +168,10 @@ impl<F: Firewall> Ladder<'_, F> {
 
     /// Local commits may wait for a standby that is cut, and without SQL nobody can say so.
     fn warn_of_standby(&mut self, number: usize, backend: &Backend) {
-        if let Client::Address { address, .. } = backend.client
-            && backend.is_walsender()
-            && !self.servers[number].answered
-        {
+        if !backend.is_walsender() || self.servers[number].answered {
+            return;
+        }
+        if let Client::Address { address, .. } = backend.client {
             self.warn(choices::unknown_standby(address.ip()));
         }
     }
@@ -233,10 +233,12 @@ impl<F: Firewall> Ladder<'_, F> {
             return Err(DrainError::Spare(why.unwrap_or_else(nobody)));
         }
         for server in &self.servers {
-            if let server::State::Unavailable { why, passing, .. } = &server.state
-                && (!passing || self.began.elapsed() > server::PATIENCE)
-            {
-                return Err(DrainError::Spare(why.clone()));
+            let late = self.began.elapsed() > server::PATIENCE;
+            match &server.state {
+                server::State::Unavailable { why, passing, .. } if late || !passing => {
+                    return Err(DrainError::Spare(why.clone()));
+                }
+                _ => {}
             }
         }
         if Instant::now() >= self.deadline {

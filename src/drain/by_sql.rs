@@ -197,9 +197,10 @@ impl<F: Firewall> Ladder<'_, F> {
             return Ok(None);
         };
         server.host_pids.insert(row.pid, pid);
-        if self.watch.alive_mut(pid).is_none()
-            && let Some(pidfd) = clients::pidfd_of_child(&server.process, pid)?
-        {
+        if self.watch.is_alive(pid) {
+            return Ok(Some(pid));
+        }
+        if let Some(pidfd) = clients::pidfd_of_child(&server.process, pid)? {
             let peer = server::peer(self.order.port, Some(pid), row);
             self.watch
                 .add(pid, pidfd, peer)

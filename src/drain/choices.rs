@@ -39,9 +39,10 @@ fn is_spared(order: &Order, row: &Row) -> bool {
 pub fn choose(judge: &mut Judge, order: &Order, facts: &Facts) -> io::Result<Choices> {
     let mut remote = Vec::new();
     for row in &facts.rows {
-        if let Some(client) = server::client(row)
-            && judge.fate(client, 0)? == Fate::Cut
-        {
+        let Some(client) = server::client(row) else {
+            continue;
+        };
+        if judge.fate(client, 0)? == Fate::Cut {
             remote.push((row, client));
         }
     }

@@ -138,11 +138,11 @@ impl Text {
             ),
         });
         let met = backends.found + sockets.found > 0;
-        if let SqlOutcome::NotUsed(why) = &drain.sql
-            && (met || !drain.is_complete())
-        {
-            self.lines
-                .push(format!("  SQL was not used: {}", printable(why)));
+        match &drain.sql {
+            SqlOutcome::NotUsed(why) if met || !drain.is_complete() => self
+                .lines
+                .push(format!("  SQL was not used: {}", printable(why))),
+            _ => {}
         }
         if let Some(why) = &drain.unproven {
             self.lines.push(format!("  not proven: {}", printable(why)));
