@@ -47,16 +47,20 @@ pub fn report(report: &Report, paint: Paint) -> String {
     match report.outcome {
         Outcome::Status => {
             for window in &report.windows {
+                let headline = text.sentence(report, window);
+                text.lines.push(headline);
                 text.window(window);
+                text.connected(window.port, report.connections.as_deref());
             }
         }
         Outcome::Cordoned | Outcome::AlreadyCordoned | Outcome::Incomplete => text.way_out(report),
         _ => {}
     }
     match (&report.connections, report.outcome) {
-        (Some(connections), Outcome::Status) => text.connected(connections),
-        (Some(connections), _) => text.connections(connections),
-        (None, _) => {}
+        (Some(connections), outcome) if outcome != Outcome::Status => {
+            text.connections(connections);
+        }
+        _ => {}
     }
     text.lines.join("\n")
 }
@@ -72,7 +76,7 @@ impl Text {
         let line = match report.outcome {
             Outcome::Status if none => "No window is in force: every port is open.".to_owned(),
             Outcome::NotCordoned => "There was no window; nothing was changed.".to_owned(),
-            Outcome::Planned => return,
+            Outcome::Planned | Outcome::Status => return,
             _ => {
                 for window in &report.windows {
                     let line = self.sentence(report, window);
@@ -171,9 +175,13 @@ impl Text {
         }
     }
 
-    /// Who is connected to the ports of windows, in numbers.
-    fn connected(&mut self, connections: &[Connection]) {
-        let count = |fate| connections.iter().filter(|c| c.fate == fate).count();
+    /// Who is connected to the port of a window, in numbers; nothing where it is not known.
+    fn connected(&mut self, port: u16, connections: Option<&[Connection]>) {
+        let Some(connections) = connections else {
+            return;
+        };
+        let here = connections.iter().filter(|c| c.peer.port == port);
+        let count = |fate| here.clone().filter(|c| c.fate == fate).count();
         self.lines.push(format!(
             "  {:<8} {} local, {} that pass, {} spared, {} other remote",
             "clients",
