@@ -1,0 +1,114 @@
+//! Flags of the commands that raise a cordon.
+
+use super::AllowEntry;
+use super::value::{pace, window_length};
+use crate::cordon::{DEFAULT_DRAIN_TIMEOUT, DEFAULT_FAREWELL, Reason, Spare, Verdict};
+use clap::Args;
+use std::net::IpAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+pub(super) const EXAMPLES: &str = "\
+Examples:
+  pgcordon start --for 10m
+  pgcordon start --for 1h30m --reason 'reindex orders' --allow 10.0.0.5
+  pgcordon start --for 10m --port 5432 --port 5433 -o json";
+
+/// Flags of start, hold and plan.
+#[derive(Debug, Args)]
+pub struct Start {
+    /// How long the window lasts: 90s, 10m, 1h30m
+    #[arg(long = "for", value_name = "DURATION", value_parser = window_length, allow_hyphen_values = true)]
+    pub length: Duration,
+    /// Permit a window longer than 24 h, up to this
+    #[arg(long, value_name = "DURATION", value_parser = window_length, default_value = "24h", allow_hyphen_values = true)]
+    pub max: Duration,
+    /// TCP port to cordon; repeat it for several
+    #[arg(long = "port", value_name = "PORT", value_parser = clap::value_parser!(u16).range(1..), default_values_t = [5432])]
+    pub ports: Vec<u16>,
+    /// Let an address, a network, an interface's networks or a file's networks through
+    #[arg(long, value_name = "ADDR|CIDR|interface:NAME|@FILE")]
+    pub allow: Vec<AllowEntry>,
+    /// Let standbys that are connected now stay and come back: their addresses pass
+    #[arg(long)]
+    pub allow_replication: bool,
+    /// Cut synchronous standbys too, after all others, although local commits will wait
+    #[arg(long, conflicts_with_all = ["allow_replication", "no_drain"])]
+    pub cut_standbys: bool,
+    /// Let existing connections stay that match; new ones are blocked
+    #[arg(
+        long,
+        value_name = "role=R|database=D|application=A",
+        conflicts_with = "no_drain"
+    )]
+    pub spare: Vec<Spare>,
+    /// What remote packets meet
+    #[arg(long, value_enum, default_value = "drop")]
+    pub verdict: Verdict,
+    /// Why, for those who look: at most 100 printable characters, no quotation mark
+    #[arg(long, value_name = "TEXT")]
+    pub reason: Option<Reason>,
+    /// Leave existing connections alone and block only new ones
+    #[arg(long, conflicts_with_all = ["farewell", "drain_timeout", "cancel_first", "allow_replication"])]
+    pub no_drain: bool,
+    /// Lift the cordon again if the drain is incomplete (status 1)
+    #[arg(long, conflicts_with = "no_drain")]
+    pub strict: bool,
+    /// Leave no guard behind: the kernel's timer alone ends the window
+    #[arg(long)]
+    pub no_guard: bool,
+    /// Cordon a port whose listener is not PostgreSQL; sockets alone are drained
+    #[arg(long)]
+    pub any_listener: bool,
+    /// How the drain goes.
+    #[command(flatten)]
+    pub pace: Pace,
+    /// How PostgreSQL is reached.
+    #[command(flatten)]
+    pub postgres: Postgres,
+}
+
+/// How long a drain takes.
+#[derive(Debug, Args)]
+pub struct Pace {
+    /// How long PostgreSQL's last message and the TCP close may take; 0s cuts at once
+    #[arg(long, value_name = "DURATION", value_parser = pace, default_value = "2s", allow_hyphen_values = true)]
+    pub farewell: Duration,
+    /// How long to wait until nobody remote is left
+    #[arg(long, value_name = "DURATION", value_parser = pace, default_value = "10s", allow_hyphen_values = true)]
+    pub drain_timeout: Duration,
+    /// Cancel running statements first, and give them so long to end
+    #[arg(long, value_name = "DURATION", value_parser = window_length, allow_hyphen_values = true)]
+    pub cancel_first: Option<Duration>,
+}
+
+impl Default for Pace {
+    fn default() -> Self {
+        Self {
+            farewell: DEFAULT_FAREWELL,
+            drain_timeout: DEFAULT_DRAIN_TIMEOUT,
+            cancel_first: None,
+        }
+    }
+}
+
+/// How PostgreSQL is reached; by default as the owner of its Unix socket.
+#[derive(Debug, Clone, Default, Args)]
+#[command(next_help_heading = "Reaching PostgreSQL")]
+pub struct Postgres {
+    /// Directory of the Unix socket, where PostgreSQL has several
+    #[arg(long = "pg-socket-dir", value_name = "DIR")]
+    pub socket_dir: Option<PathBuf>,
+    /// Role to log in as [default: the name of the socket's owner]
+    #[arg(long = "pg-user", value_name = "ROLE")]
+    pub user: Option<String>,
+    /// Database to log in to [default: postgres, then template1]
+    #[arg(long = "pg-database", value_name = "NAME")]
+    pub database: Option<String>,
+    /// Use TCP to this address of this host instead of the Unix socket
+    #[arg(long = "pg-host", value_name = "ADDR", requires = "passfile")]
+    pub host: Option<IpAddr>,
+    /// Password file in the format of .pgpass, owned by root with mode 0600
+    #[arg(long = "pg-passfile", value_name = "FILE")]
+    pub passfile: Option<PathBuf>,
+}
