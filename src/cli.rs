@@ -90,7 +90,8 @@ pub enum Command {
     /// Move the end of a window
     #[command(after_help = in_force::EXTEND_EXAMPLES)]
     Extend(Extend),
-    /// End the window now
+    /// End the window now, or its ramp
+    #[command(after_help = in_force::LIFT_EXAMPLES)]
     Lift(Lift),
     /// Show windows, time left, knocks, and who is connected
     Status(Status),

@@ -7,7 +7,7 @@ mod whole;
 
 pub use error::WindowError;
 pub use flows::{allow_standbys, end_farewell, linger, renew_farewell, spare};
-pub use lift::{lift, lift_own, sweep};
+pub use lift::{RampWish, lift, lift_own, lift_to_ramp, sweep};
 
 use crate::cordon::{Cordon, PassList, Window, WindowEnd};
 use crate::firewall::{Change, Detail, Firewall, FirewallError, Standing};
@@ -51,15 +51,16 @@ pub fn raise(
     let (mut leftovers, mut fresh, mut outcomes) = (Vec::new(), Vec::new(), Vec::new());
     for cordon in cordons {
         match firewall.read(cordon.port, Detail::Whole)? {
-            Some(standing) if standing.window.is_some() && exclusive => {
+            Some(standing) if standing.closed().is_some() && exclusive => {
                 let port = cordon.port;
                 return Err(WindowError::Occupied { port });
             }
-            Some(standing) if standing.window.is_some() => {
+            Some(standing) if standing.closed().is_some() => {
                 let outcome = whole::mend(firewall, standing)?;
                 check_same(&outcome.window, cordon)?;
                 outcomes.push(outcome);
             }
+            // What is over, or a ramp: the new window takes its place in one transaction.
             Some(_) => {
                 leftovers.push(cordon.port);
                 fresh.push(cordon.clone());
@@ -173,6 +174,7 @@ pub fn extend(
         let change = Change::End {
             identity: window.identity.clone(),
             remaining,
+            ramp: window.ramp,
             farewell: window.farewell_lasts(),
             spared: window.spared.clone(),
             closing: window.closing.clone(),
@@ -269,10 +271,12 @@ fn all_in_force(firewall: &mut impl Firewall, ports: &[u16]) -> Result<Vec<Outco
     ports.iter().map(|port| in_force(firewall, *port)).collect()
 }
 
-/// The window in force on a port that is locked. What an old window has left is removed.
+/// The window in force on a port that is locked. What an old window has left is removed,
+/// but not a ramp.
 fn in_force(firewall: &mut impl Firewall, port: u16) -> Result<Outcome, WindowError> {
     match firewall.read(port, Detail::Whole)? {
-        Some(standing) if standing.window.is_some() => whole::mend(firewall, standing),
+        Some(standing) if standing.closed().is_some() => whole::mend(firewall, standing),
+        Some(standing) if standing.window.is_some() => Err(WindowError::Ramp { port }),
         Some(_) => {
             firewall.remove(&[port])?;
             Err(WindowError::None { port })

@@ -1,7 +1,8 @@
 //! Flags of the commands that act on windows in force.
 
-use super::value::window_length;
+use super::value::{ramp_length, window_length};
 use super::{AllowEntry, Pace, Postgres};
+use crate::cordon::parse_rate;
 use clap::Args;
 use std::time::Duration;
 
@@ -10,6 +11,12 @@ Examples:
   pgcordon extend --by 5m             five minutes more
   pgcordon extend --for 5m            ends five minutes from now, unless it ends later
   pgcordon extend --for 5m --shorten  ends five minutes from now";
+
+pub(super) const LIFT_EXAMPLES: &str = "\
+Examples:
+  pgcordon lift                                open the port now
+  pgcordon lift --ramp                         begin the ramp that the window was raised with
+  pgcordon lift --ramp 2m --ramp-rate 50/s     begin this one, or change one under way";
 
 /// Which windows a command means.
 #[derive(Debug, Args)]
@@ -73,6 +80,12 @@ pub struct Extend {
 /// Flags of lift.
 #[derive(Debug, Args)]
 pub struct Lift {
+    /// Begin the window's ramp instead of opening at once, or one of this length
+    #[arg(long, value_name = "DURATION", num_args = 0..=1, value_parser = ramp_length)]
+    pub ramp: Option<Option<Duration>>,
+    /// How many new connections a second in the ramp [default: as the window was raised with, or 10/s]
+    #[arg(long, value_name = "N/s", value_parser = parse_rate, requires = "ramp", allow_hyphen_values = true)]
+    pub ramp_rate: Option<u32>,
     /// Which windows.
     #[command(flatten)]
     pub which: Which,

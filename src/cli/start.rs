@@ -1,8 +1,8 @@
 //! Flags of the commands that raise a cordon.
 
 use super::AllowEntry;
-use super::value::{pace, window_length};
-use crate::cordon::{DEFAULT_DRAIN_TIMEOUT, DEFAULT_FAREWELL, Reason, Spare, Verdict};
+use super::value::{pace, ramp_length, window_length};
+use crate::cordon::{DEFAULT_DRAIN_TIMEOUT, DEFAULT_FAREWELL, Reason, Spare, Verdict, parse_rate};
 use clap::Args;
 use std::net::IpAddr;
 use std::path::PathBuf;
@@ -12,6 +12,7 @@ pub(super) const EXAMPLES: &str = "\
 Examples:
   pgcordon start --for 10m
   pgcordon start --for 1h30m --reason 'reindex orders' --allow 10.0.0.5
+  pgcordon start --for 10m --ramp 2m --ramp-rate 20/s
   pgcordon start --for 10m --port 5432 --port 5433 -o json";
 
 /// Flags of start, hold and plan.
@@ -45,6 +46,12 @@ pub struct Start {
     /// What remote packets meet
     #[arg(long, value_enum, default_value = "drop")]
     pub verdict: Verdict,
+    /// After the window let new connections in slowly for so long, a day at most
+    #[arg(long, value_name = "DURATION", value_parser = ramp_length, allow_hyphen_values = true)]
+    pub ramp: Option<Duration>,
+    /// How many new remote connections a second in the ramp [default: 10/s]
+    #[arg(long, value_name = "N/s", value_parser = parse_rate, requires = "ramp", allow_hyphen_values = true)]
+    pub ramp_rate: Option<u32>,
     /// Why, for those who look: at most 100 printable characters, no quotation mark
     #[arg(long, value_name = "TEXT")]
     pub reason: Option<Reason>,

@@ -1,6 +1,6 @@
 //! Values on the command line, and how they are read.
 
-use crate::cordon::{PassError, PassList, Verdict, parse_duration};
+use crate::cordon::{PassError, PassList, Ramp, Verdict, parse_duration};
 use clap::ValueEnum;
 use ipnet::IpNet;
 use std::path::PathBuf;
@@ -54,6 +54,12 @@ pub(super) fn window_length(text: &str) -> Result<Duration, String> {
         return Err("nothing here lasts longer than 10 years".to_owned());
     }
     Ok(length)
+}
+
+/// How long a ramp lasts.
+pub(super) fn ramp_length(text: &str) -> Result<Duration, String> {
+    let length = parse_duration(text).map_err(|error| error.to_string())?;
+    Ramp::check_length(length).map_err(|error| error.to_string())
 }
 
 /// The longest duration; the kernel takes it, and the clock can be asked for its end.

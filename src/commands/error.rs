@@ -178,6 +178,14 @@ impl CommandError {
                 "no-window",
                 "see pgcordon status; start one with pgcordon start --for 10m",
             ),
+            Self::Window(WindowError::Ramp { .. }) => (
+                "no-window",
+                "end the ramp with pgcordon lift; close the port again with pgcordon start --for 10m",
+            ),
+            Self::Window(WindowError::NoRamp { .. }) => (
+                "no-ramp",
+                "say how long the ramp is to be: pgcordon lift --ramp 30s; pgcordon lift opens the port at once",
+            ),
             Self::Interrupted(_) => ("interrupted", ""),
             Self::Processes(ProcessError::Privilege(_)) => {
                 ("privilege", "run it as root, for example with sudo")
@@ -263,7 +271,9 @@ impl CommandError {
                 Exit::Privilege
             }
             Self::TooLong { .. }
-            | Self::Window(WindowError::TooLong { .. } | WindowError::Pass(_))
+            | Self::Window(
+                WindowError::TooLong { .. } | WindowError::Pass(_) | WindowError::NoRamp { .. },
+            )
             | Self::Allow { .. }
             | Self::AllowFile { .. }
             | Self::PassList(_)
@@ -271,7 +281,8 @@ impl CommandError {
             | Self::NotPostgres { .. }
             | Self::ForeignHost { .. }
             | Self::WhichWindow { .. } => Exit::Usage,
-            Self::NoWindow { .. } | Self::Window(WindowError::None { .. }) => Exit::NoWindow,
+            Self::NoWindow { .. }
+            | Self::Window(WindowError::None { .. } | WindowError::Ramp { .. }) => Exit::NoWindow,
             Self::Interrupted(exit) => *exit,
             Self::Window(_)
             | Self::Firewall(_)

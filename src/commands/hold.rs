@@ -15,7 +15,7 @@ use tokio::signal::unix::{SignalKind, signal};
 /// Between two looks at the window: the live line shows whole seconds.
 const SECOND: Duration = Duration::from_secs(1);
 
-/// Raises, drains, waits for the end of the window, and lifts.
+/// Raises, drains, waits for the end of the window and its ramp, and lifts.
 ///
 /// # Errors
 /// Then nothing of this call is in force.
@@ -32,7 +32,7 @@ pub fn run(context: &mut Context, args: &Start) -> Result<(Report, Exit), Comman
     })
 }
 
-/// Waits for the end of the windows, for someone who lifts them, or for a signal.
+/// Waits for the end of the windows and their ramps, for someone who lifts them, or for a signal.
 async fn hold(
     context: &mut Context,
     report: Report,
@@ -45,23 +45,27 @@ async fn hold(
     context.progress(&report.to_text(context.paint));
     let line = live_line(context);
     loop {
-        let mut remaining = Duration::ZERO;
+        let (mut blocked, mut whole) = (Duration::ZERO, Duration::ZERO);
         for port in &ports {
             let standing = context.firewall.read(*port, Detail::Block)?;
             let window = standing.and_then(|standing| standing.window);
             if let Some(window) = window.filter(|window| own.contains(&(*port, window.identity.id)))
             {
-                remaining = remaining.max(window.remaining);
+                whole = whole.max(window.whole_remaining());
+                if window.is_closed() {
+                    blocked = blocked.max(window.remaining);
+                }
             }
         }
-        if remaining.is_zero() {
+        if whole.is_zero() {
             line.finish_and_clear();
             break;
         }
-        line.set_message(format!(
-            "{} left; Ctrl-C opens the port",
-            show_duration(remaining)
-        ));
+        let (remaining, message) = match blocked {
+            Duration::ZERO => (whole, "of the ramp left; Ctrl-C lets everybody in"),
+            blocked => (blocked, "left; Ctrl-C opens the port"),
+        };
+        line.set_message(format!("{} {message}", show_duration(remaining)));
         tokio::select! {
             exit = signals.next() => {
                 line.finish_and_clear();

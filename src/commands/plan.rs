@@ -22,14 +22,24 @@ pub fn run(context: &mut Context, args: &Start) -> Result<(Report, Exit), Comman
     for (number, listeners) in plan.listeners.iter().enumerate() {
         let mut order = plan.order(number, args);
         let standing = context.firewall.read(order.port, Detail::Whole)?;
-        if let Some(window) = standing.and_then(|standing| standing.window) {
-            report.warnings.push(format!(
-                "port {} is in a window already: start changes nothing there",
-                order.port
-            ));
-            order.pass = window.pass.clone();
-            order.spared = window.spared.clone();
-            report.windows.push(window);
+        match standing.and_then(|standing| standing.window) {
+            Some(window) if window.is_closed() => {
+                report.warnings.push(format!(
+                    "port {} is in a window already: start changes nothing there",
+                    order.port
+                ));
+                order.pass = window.pass.clone();
+                order.spared = window.spared.clone();
+                report.windows.push(window);
+            }
+            Some(window) => {
+                report.warnings.push(format!(
+                    "port {} is in its ramp: start ends that and opens a new window",
+                    order.port
+                ));
+                report.windows.push(window);
+            }
+            None => {}
         }
         report.warnings.extend(listeners.warning.clone());
         let survey = block_on(async {
@@ -45,6 +55,7 @@ pub fn run(context: &mut Context, args: &Start) -> Result<(Report, Exit), Comman
         });
     }
     report.connections = Some(connections);
+    report.ramp = plan.cordons.iter().find_map(|cordon| cordon.ramp);
     report.drain = drained;
     Ok((report, Exit::Done))
 }

@@ -4,7 +4,7 @@ use super::listeners::{self, Listeners};
 use super::{CommandError, Context, Exit, request};
 use crate::cli::{Pace, Postgres, Start};
 use crate::clients::{Locality, Sockets};
-use crate::cordon::{Cordon, DrainReport, Staying, Window, show_duration};
+use crate::cordon::{Cordon, DrainReport, Ramp, Staying, Window, show_duration, show_rate};
 use crate::drain::{self, Access, Judge, Order};
 use crate::firewall::{Detail, Firewall, Nftables, Standing};
 use crate::privilege;
@@ -162,12 +162,38 @@ pub fn raise(
                 humantime::format_duration(cordon.length).to_string().replace(' ', "")
             ));
         }
+        report.warnings.extend(other_ramp(&outcome.window, cordon));
         add(&mut report, outcome);
     }
     for listeners in &plan.listeners {
         report.warnings.extend(listeners.warning.clone());
     }
     Ok(report)
+}
+
+/// Says so where a window in force has another ramp than what was asked for.
+fn other_ramp(window: &Window, cordon: &Cordon) -> Option<String> {
+    let ramp = cordon.ramp.filter(|_| window.ramp != cordon.ramp)?;
+    let has = match window.ramp {
+        Some(other) => format!("another ramp ({})", show_ramp(other)),
+        None => "no ramp".to_owned(),
+    };
+    Some(format!(
+        "the window on port {} has {has}; pgcordon lift --ramp {} --ramp-rate {} ends it with this one",
+        window.port,
+        humantime::format_duration(ramp.length)
+            .to_string()
+            .replace(' ', ""),
+        show_rate(ramp.per_second)
+    ))
+}
+
+fn show_ramp(ramp: Ramp) -> String {
+    format!(
+        "{} at {}",
+        show_duration(ramp.length),
+        show_rate(ramp.per_second)
+    )
 }
 
 /// Adds what became of a window to a report.
@@ -219,7 +245,15 @@ pub fn read_again(
             match context.firewall.read(window.port, Detail::Whole) {
                 Ok(Some(Standing {
                     window: Some(now), ..
-                })) => *window = now,
+                })) => {
+                    if !now.is_closed() {
+                        report.warnings.push(format!(
+                            "the window on port {} is over, and its ramp has begun",
+                            now.port
+                        ));
+                    }
+                    *window = now;
+                }
                 Ok(_) => report.warnings.push(format!(
                     "the window on port {} is not there any more",
                     window.port

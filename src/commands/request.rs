@@ -3,7 +3,7 @@
 use super::CommandError;
 use crate::cli::{AllowEntry, Start};
 use crate::clients::interface_networks;
-use crate::cordon::{Cordon, Identity, PassList, show_duration};
+use crate::cordon::{Cordon, DEFAULT_RAMP_RATE, Identity, PassList, Phase, Ramp, show_duration};
 use ipnet::IpNet;
 use std::fs::OpenOptions;
 use std::io::{self, Read};
@@ -27,10 +27,16 @@ pub fn cordons(args: &Start, by: &str, by_uid: u32) -> Result<Vec<Cordon>, Comma
     let mut ports = args.ports.clone();
     ports.sort_unstable();
     ports.dedup();
+    let ramp = args.ramp.map(|length| Ramp {
+        length,
+        per_second: args.ramp_rate.unwrap_or(DEFAULT_RAMP_RATE),
+    });
     let cordon = |port| Cordon {
         port,
         identity: Identity::new(random(), started_at, by, by_uid),
+        phase: Phase::Closed,
         length: args.length,
+        ramp,
         farewell: if args.no_drain {
             args.length
         } else {

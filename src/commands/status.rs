@@ -2,6 +2,7 @@
 
 use super::{CommandError, Context, Exit};
 use crate::cli::Status;
+use crate::cordon::Window;
 use crate::drain;
 use crate::firewall::{Detail, Firewall};
 use crate::report::{Outcome, Report};
@@ -37,7 +38,7 @@ pub fn run(context: &mut Context, args: &Status) -> Result<(Report, Exit), Comma
         }
         report.windows.push(window);
     }
-    let exit = if args.check && report.windows.is_empty() {
+    let exit = if args.check && !report.windows.iter().any(Window::is_closed) {
         Exit::NoWindow
     } else {
         Exit::Done

@@ -5,6 +5,7 @@ mod comment;
 mod drained;
 mod duration;
 mod pass;
+mod ramp;
 mod reason;
 mod spare;
 mod window;
@@ -13,6 +14,7 @@ pub use comment::Identity;
 pub use drained::{Backends, Connection, DrainReport, Fate, Peer, Sockets, SqlOutcome, Straggler};
 pub use duration::{DurationError, parse_duration, show_duration};
 pub use pass::{PassError, PassList};
+pub use ramp::{DEFAULT_RAMP_RATE, LONGEST_RAMP, Ramp, RampError, parse_rate, show_rate};
 pub use reason::{Reason, ReasonError};
 pub use spare::{Spare, SpareError, Staying, synchronous_standbys_needed};
 pub use window::{ClosingFlow, Counter, Knock, Phase, Window, WindowEnd};
@@ -36,8 +38,12 @@ pub struct Cordon {
     pub port: u16,
     /// Who asked for it and when; written into the kernel beside the block.
     pub identity: Identity,
-    /// How long the block lasts from the kernel's acknowledgement on.
+    /// Closed, but for a cordon whose window is over and whose ramp is to go on.
+    pub phase: Phase,
+    /// How long the phase lasts from the kernel's acknowledgement on.
     pub length: Duration,
+    /// How new connections are let in after the window; `None` for all at once.
+    pub ramp: Option<Ramp>,
     /// How long packets of existing connections still pass; zero for not at all.
     pub farewell: Duration,
     /// What happens to a packet that is blocked.
@@ -50,6 +56,14 @@ pub struct Cordon {
     pub closing: Vec<ClosingFlow>,
     /// Why, in the user's words.
     pub reason: Option<Reason>,
+}
+
+impl Cordon {
+    /// How long the block and the ramp last together, from the kernel's acknowledgement on.
+    #[must_use]
+    pub fn whole_length(&self) -> Duration {
+        window::whole(self.phase, self.length, self.ramp)
+    }
 }
 
 /// What happens to a remote packet under a cordon.

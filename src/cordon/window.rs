@@ -1,6 +1,6 @@
 //! A window as it was read back from the kernel.
 
-use super::{Identity, PassList, Reason, Verdict};
+use super::{Identity, PassList, Ramp, Reason, Verdict};
 use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, SystemTime};
 
@@ -15,8 +15,10 @@ pub struct Window {
     pub identity: Identity,
     /// How long the phase still lasts.
     pub remaining: Duration,
-    /// When it ends, by the wall clock.
+    /// When the phase ends, by the wall clock.
     pub ends_at: SystemTime,
+    /// How new connections are let in after the window; in the ramp, how they are now.
+    pub ramp: Option<Ramp>,
     /// What happens to blocked packets.
     pub verdict: Verdict,
     /// Why, in the user's words.
@@ -39,6 +41,18 @@ pub struct Window {
 }
 
 impl Window {
+    /// Whether remote packets are blocked: not so any more in the ramp.
+    #[must_use]
+    pub fn is_closed(&self) -> bool {
+        self.phase == Phase::Closed
+    }
+
+    /// How long it takes until everything is over, the window and its ramp.
+    #[must_use]
+    pub fn whole_remaining(&self) -> Duration {
+        whole(self.phase, self.remaining, self.ramp)
+    }
+
     /// Whether existing connections go on to the end, as they do without a drain.
     #[must_use]
     pub fn farewell_lasts(&self) -> bool {
@@ -49,6 +63,14 @@ impl Window {
     pub fn standbys(&self) -> impl Iterator<Item = IpAddr> + '_ {
         let marks = self.spared.iter().filter(|flow| flow.port() == 0);
         marks.map(SocketAddr::ip)
+    }
+}
+
+/// How long a phase and what comes after it last together.
+pub(super) fn whole(phase: Phase, remaining: Duration, ramp: Option<Ramp>) -> Duration {
+    match (phase, ramp) {
+        (Phase::Closed, Some(ramp)) => remaining.saturating_add(ramp.length),
+        _ => remaining,
     }
 }
 
@@ -85,6 +107,8 @@ pub struct Knock {
 pub enum Phase {
     /// Remote packets are blocked.
     Closed,
+    /// The window is over, and new connections are let in at a limited rate.
+    Ramp,
 }
 
 /// How the end of a window is to be moved.

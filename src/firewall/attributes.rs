@@ -32,7 +32,7 @@ pub mod chain {
     pub const HOOK_PRIORITY: u16 = 2;
 }
 
-/// `NFTA_RULE_*`, `NFTA_EXPR_*` and `NFTA_COUNTER_*`.
+/// `NFTA_RULE_*`, `NFTA_EXPR_*`, `NFTA_COUNTER_*` and `NFTA_LIMIT_*`.
 pub mod rule {
     #![allow(missing_docs)]
     pub const TABLE: u16 = 1;
@@ -43,6 +43,7 @@ pub mod rule {
     pub const EXPR_DATA: u16 = 2;
     pub const COUNTER_BYTES: u16 = 1;
     pub const COUNTER_PACKETS: u16 = 2;
+    pub const LIMIT_RATE: u16 = 1;
 }
 
 /// `NFTA_SET_*`.

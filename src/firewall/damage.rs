@@ -73,6 +73,25 @@ impl Table {
         (!is_armed).then(|| "fragments of IPv6 are not blocked to the end".to_owned())
     }
 
+    /// A ramp must last as long as it was asked for. Its element is read after the window's.
+    pub(super) fn ramp_fault(&self, window: &Window) -> Option<String> {
+        let whole = window.whole_remaining();
+        window.ramp?;
+        let fault = match self.port_element("ramp", window.port) {
+            None => "is missing",
+            Some(element) => {
+                // One without an end is told of by its set.
+                let timeout = element.timeout?;
+                match timeout > whole + Duration::from_millis(100) {
+                    true => "is too long",
+                    false if timeout + Duration::from_secs(2) < whole => "is too short",
+                    false => return None,
+                }
+            }
+        };
+        Some(format!("the ramp {fault}"))
+    }
+
     fn compare_rules(&self, chain: &'static str, expected: &Ruleset, faults: &mut Vec<String>) {
         let found: Vec<&RuleFacts> = self.rules.iter().filter(|r| r.chain == chain).collect();
         let wanted: Vec<_> = expected.rules.iter().filter(|r| r.chain == chain).collect();
@@ -105,7 +124,9 @@ pub(super) fn expected(window: &Window) -> Ruleset {
     Ruleset::of(&Cordon {
         port: window.port,
         identity: window.identity.clone(),
+        phase: window.phase,
         length: window.remaining,
+        ramp: window.ramp,
         farewell: Duration::ZERO,
         verdict: window.verdict,
         pass: PassList::default(),

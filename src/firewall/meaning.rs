@@ -4,8 +4,10 @@ use super::Standing;
 use super::damage::expected;
 use super::element::{Element, SPARED, read_ranges};
 use super::readback::{RuleFacts, Table, is_pass_set};
+use super::ruleset::ramp_length;
 use crate::cordon::{
-    ClosingFlow, Counter, Identity, Knock, PassList, Phase, Reason, Verdict, Window,
+    ClosingFlow, Counter, DEFAULT_RAMP_RATE, Identity, Knock, PassList, Phase, Ramp, Reason,
+    Verdict, Window,
 };
 use std::net::IpAddr;
 use std::time::{Duration, SystemTime};
@@ -16,7 +18,7 @@ impl Table {
     }
 
     /// The port's element in a set, while it lasts.
-    fn port_element(&self, set: &str, port: u16) -> Option<&Element> {
+    pub(super) fn port_element(&self, set: &str, port: u16) -> Option<&Element> {
         let mut elements = self.elements(set).iter();
         elements.find(|element| element.key == port.to_be_bytes())
     }
@@ -28,7 +30,10 @@ impl Table {
         let faults = match &window {
             Some(window) => {
                 let mut faults = self.faults(&expected(window));
-                faults.extend(self.gate_fault(window.remaining));
+                if window.is_closed() {
+                    faults.extend(self.gate_fault(window.remaining));
+                }
+                faults.extend(self.ramp_fault(window));
                 faults
             }
             None => Vec::new(),
@@ -41,7 +46,11 @@ impl Table {
     }
 
     fn window(&self, port: u16) -> Option<Window> {
-        let element = self.port_element("window", port)?;
+        let window = self.port_element("window", port);
+        let (phase, element) = match window {
+            Some(element) => (Phase::Closed, element),
+            None => (Phase::Ramp, self.port_element("ramp", port)?),
+        };
         let remaining = element.timeout.unwrap_or(Duration::MAX);
         let identity = element
             .comment
@@ -56,11 +65,12 @@ impl Table {
         let is_reset = |rule: &RuleFacts| rule.chain == "cordon" && rule.is_reject;
         Some(Window {
             port,
-            phase: Phase::Closed,
+            phase,
             identity,
             remaining,
             ends_at: self.read_at.unwrap_or_else(SystemTime::now)
                 + remaining.min(Duration::from_secs(u64::from(u32::MAX))),
+            ramp: self.ramp(port, phase, remaining),
             verdict: if self.rules.iter().any(is_reset) {
                 Verdict::Reset
             } else {
@@ -87,6 +97,26 @@ impl Table {
                 .filter(|flow| !is_spared(flow))
                 .filter_map(closing_flow)
                 .collect(),
+        })
+    }
+
+    /// The ramp as its rule tells it: the rate of the limit, and the length beside it. Where
+    /// someone has flushed the rules, what the elements tell is kept.
+    fn ramp(&self, port: u16, phase: Phase, remaining: Duration) -> Option<Ramp> {
+        let limit = |rule: &&RuleFacts| rule.chain == "ramping" && rule.rate.is_some();
+        let rule = self.rules.iter().find(limit);
+        let rate = rule.and_then(|rule| u32::try_from(rule.rate?).ok());
+        let noted = rule.and_then(|rule| ramp_length(rule.comment.as_deref()?));
+        let counted = || {
+            let all = self.port_element("ramp", port)?.timeout?;
+            Some(match phase {
+                Phase::Closed => all.saturating_sub(remaining),
+                Phase::Ramp => all,
+            })
+        };
+        Some(Ramp {
+            length: noted.or_else(counted)?,
+            per_second: rate.unwrap_or(DEFAULT_RAMP_RATE),
         })
     }
 

@@ -15,7 +15,7 @@ mod transaction;
 
 pub use nftables::Nftables;
 
-use crate::cordon::{ClosingFlow, Cordon, Identity, PassList, Window};
+use crate::cordon::{ClosingFlow, Cordon, Identity, PassList, Ramp, Window};
 use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -72,6 +72,8 @@ pub enum Change {
         identity: Identity,
         /// From the kernel's acknowledgement on.
         remaining: Duration,
+        /// The ramp that comes after it, as long as before.
+        ramp: Option<Ramp>,
         /// Whether packets of all existing connections pass as long.
         farewell: bool,
         /// Connections that are let through as long.
@@ -106,10 +108,18 @@ pub enum Change {
 pub struct Standing {
     /// The port.
     pub port: u16,
-    /// The window in force; `None` for a table whose window is over.
+    /// The window in force, or its ramp; `None` for a table whose time is over.
     pub window: Option<Window>,
     /// Where the table is not what pgcordon has written, in words.
     pub faults: Vec<String>,
+}
+
+impl Standing {
+    /// The window that blocks the port; a ramp blocks nobody any more.
+    #[must_use]
+    pub fn closed(&self) -> Option<&Window> {
+        self.window.as_ref().filter(|window| window.is_closed())
+    }
 }
 
 /// Why the firewall could not be changed or read, one variant for each step.

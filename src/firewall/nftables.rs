@@ -5,7 +5,7 @@ use super::netlink::Link;
 use super::ruleset::{Ruleset, table_name};
 use super::transaction::Transaction;
 use super::{Change, Detail, Firewall, FirewallError, Standing, readback};
-use crate::cordon::{ClosingFlow, Cordon, Identity};
+use crate::cordon::{ClosingFlow, Cordon, Identity, Phase};
 use nix::libc;
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -54,9 +54,15 @@ impl Firewall for Nftables {
                 let farewell = Element::port(cordon.port, cordon.farewell);
                 transaction.add_elements(&table, "farewell", &[farewell]);
             }
-            let (window, armed) = block(cordon.port, &cordon.identity, cordon.length);
-            transaction.add_elements(&table, "armed", &[armed]);
-            transaction.add_elements(&table, "window", &[window]);
+            if cordon.ramp.is_some() {
+                let ramp = named(cordon.port, &cordon.identity, cordon.whole_length());
+                transaction.add_elements(&table, "ramp", &[ramp]);
+            }
+            if cordon.phase == Phase::Closed {
+                let (window, armed) = block(cordon.port, &cordon.identity, cordon.length);
+                transaction.add_elements(&table, "armed", &[armed]);
+                transaction.add_elements(&table, "window", &[window]);
+            }
         }
         transaction.commit()
     }
@@ -85,10 +91,15 @@ fn write_change(transaction: &mut Transaction, port: u16, change: &Change) {
         Change::End {
             identity,
             remaining,
+            ramp,
             farewell,
             spared,
             closing,
         } => {
+            if let Some(ramp) = ramp {
+                let whole = remaining.saturating_add(ramp.length);
+                transaction.replace_elements(&table, "ramp", &[named(port, identity, whole)]);
+            }
             if *farewell {
                 let farewell = Element::port(port, *remaining);
                 transaction.replace_elements(&table, "farewell", &[farewell]);
@@ -130,10 +141,16 @@ fn write_change(transaction: &mut Transaction, port: u16, change: &Change) {
 
 /// The two elements that are the block: the port, and the family of fragments.
 fn block(port: u16, identity: &Identity, length: Duration) -> (Element, Element) {
-    let mut window = Element::port(port, length);
-    window.comment = Some(identity.to_string());
     let armed = Element::timed(&[libc::NFPROTO_IPV6 as u8], length);
-    (window, armed)
+    (named(port, identity, length), armed)
+}
+
+/// The port as an element that tells whose window it is: also the ramp's, so that this is
+/// known when the window's element is gone.
+fn named(port: u16, identity: &Identity, length: Duration) -> Element {
+    let mut element = Element::port(port, length);
+    element.comment = Some(identity.to_string());
+    element
 }
 
 /// Spared flows as elements; the comment tells them from closing ones.

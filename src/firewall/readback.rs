@@ -39,6 +39,8 @@ pub(super) struct RuleFacts {
     pub(super) text: String,
     pub(super) is_reject: bool,
     pub(super) counter: Option<Counter>,
+    /// The rate of its limit, in the limit's own unit.
+    pub(super) rate: Option<u64>,
     pub(super) comment: Option<String>,
 }
 
@@ -193,11 +195,16 @@ fn read_rule(message: &Message, rule: Attributes<'_>) -> Option<RuleFacts> {
             bytes: data.u64(attr::rule::COUNTER_BYTES)?,
         })
     });
+    let rate = named("limit").and_then(|expr| {
+        let data = expr.nested(attr::rule::EXPR_DATA)?;
+        data.u64(attr::rule::LIMIT_RATE)
+    });
     Some(RuleFacts {
         chain: rule.name(attr::rule::CHAIN)?.to_owned(),
         text: normalized(&ffi::rule_text(&message.bytes)?),
         is_reject: named("reject").is_some(),
         counter,
+        rate,
         comment: rule.comment(attr::rule::USERDATA).map(str::to_owned),
     })
 }

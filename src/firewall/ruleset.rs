@@ -3,7 +3,7 @@
 
 use super::expression::{self as is, Family};
 use super::ffi::Expr;
-use crate::cordon::{Cordon, Reason, Verdict};
+use crate::cordon::{Cordon, DEFAULT_RAMP_RATE, Ramp, Verdict};
 use std::time::Duration;
 
 /// Before conntrack (-200) and DNAT (-100), and before `raw` (-300).
@@ -12,8 +12,6 @@ const BEFORE_EVERYTHING: i32 = -310;
 const AFTER_NAT: i32 = 310;
 /// How long a source address is remembered after its last knock.
 const KNOCKS_KEPT: Duration = Duration::from_secs(60 * 60);
-/// New connections a second in a ramp.
-const RAMP_RATE: u64 = 10;
 /// Resets a second; more remote packets than that are dropped.
 const RESET_RATE: u64 = 1000;
 
@@ -97,7 +95,7 @@ pub struct RuleSpec {
     /// What it says to the kernel.
     pub expressions: Vec<Expr>,
     /// Its comment.
-    pub comment: Option<Reason>,
+    pub comment: Option<String>,
 }
 
 /// A whole table.
@@ -130,17 +128,32 @@ impl Ruleset {
     /// The table of a cordon, without elements.
     #[must_use]
     pub fn of(cordon: &Cordon) -> Self {
-        let farewell = cordon.farewell.max(Duration::from_millis(1));
         Self {
             table: table_name(cordon.port),
-            sets: sets(cordon.length, farewell),
+            sets: sets(cordon),
             chains: chains(),
-            rules: rules(cordon.port, cordon.verdict, cordon.reason.as_ref()),
+            rules: rules(cordon),
         }
     }
 }
 
-fn sets(length: Duration, farewell: Duration) -> Vec<SetSpec> {
+/// How a ramp's length is noted beside its rule: once the window is over nothing else in
+/// the kernel tells it.
+#[must_use]
+pub fn ramp_comment(ramp: Ramp) -> String {
+    format!("ramp of {} ms", ramp.length.as_millis())
+}
+
+/// The length in a comment that [`ramp_comment`] has written.
+#[must_use]
+pub fn ramp_length(comment: &str) -> Option<Duration> {
+    let milliseconds = comment.strip_prefix("ramp of ")?.strip_suffix(" ms")?;
+    Some(Duration::from_millis(milliseconds.parse().ok()?))
+}
+
+fn sets(cordon: &Cordon) -> Vec<SetSpec> {
+    let length = cordon.length;
+    let farewell = cordon.farewell.max(Duration::from_millis(1));
     let timed = |name, key, timeout| SetSpec {
         name,
         key,
@@ -166,7 +179,7 @@ fn sets(length: Duration, farewell: Duration) -> Vec<SetSpec> {
         timed("window", PORT, Some(length)),
         timed("armed", PROTOCOL_FAMILY, Some(length)),
         timed("farewell", PORT, Some(farewell)),
-        timed("ramp", PORT, Some(length)),
+        timed("ramp", PORT, Some(cordon.whole_length())),
         pass("pass4", IPV4),
         pass("pass6", IPV6),
         timed("flows4", IPV4_AND_PORT, Some(length)),
@@ -197,8 +210,13 @@ fn all(parts: impl IntoIterator<Item = Vec<Expr>>) -> Vec<Expr> {
     parts.into_iter().flatten().collect()
 }
 
-fn rules(port: u16, verdict: Verdict, reason: Option<&Reason>) -> Vec<RuleSpec> {
+fn rules(cordon: &Cordon) -> Vec<RuleSpec> {
     use Family::{V4, V6};
+    let port = cordon.port;
+    // Where there is no ramp the set stays empty, and the rule is never reached.
+    let rate = cordon
+        .ramp
+        .map_or(DEFAULT_RAMP_RATE, |ramp| ramp.per_second);
     let mut rules = Vec::new();
     let mut rule = |chain, syntax: &str, parts: Vec<Vec<Expr>>| {
         rules.push(RuleSpec {
@@ -264,7 +282,7 @@ fn rules(port: u16, verdict: Verdict, reason: Option<&Reason>) -> Vec<RuleSpec> 
         "update @knocks6 { ip6 saddr counter }",
         vec![is::source(V6), is::count_in("knocks6")],
     );
-    if verdict == Verdict::Reset {
+    if cordon.verdict == Verdict::Reset {
         rule(
             "cordon",
             "limit rate 1000/second burst 1000 packets counter reject with tcp reset",
@@ -295,8 +313,8 @@ fn rules(port: u16, verdict: Verdict, reason: Option<&Reason>) -> Vec<RuleSpec> 
     );
     rule(
         "ramping",
-        "limit rate over 10/second burst 10 packets drop",
-        vec![is::over(RAMP_RATE), is::drop()],
+        &format!("limit rate over {rate}/second burst {rate} packets drop"),
+        vec![is::over(rate.into()), is::drop()],
     );
 
     rule(
@@ -368,7 +386,10 @@ fn rules(port: u16, verdict: Verdict, reason: Option<&Reason>) -> Vec<RuleSpec> 
 
     for rule in &mut rules {
         if rule.chain == "cordon" && rule.syntax == "counter drop" {
-            rule.comment = reason.cloned();
+            rule.comment = cordon.reason.as_ref().map(ToString::to_string);
+        }
+        if rule.chain == "ramping" && rule.syntax.starts_with("limit") {
+            rule.comment = cordon.ramp.map(ramp_comment);
         }
     }
     rules

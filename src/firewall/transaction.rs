@@ -57,9 +57,9 @@ pub fn build_rule<'a>(chain: &'a Chain<'a>, spec: &RuleSpec) -> Rule<'a> {
     for expression in &spec.expressions {
         rule.add_expr(expression);
     }
-    if let Some(reason) = &spec.comment {
-        // A reason is shorter than the 127 bytes that would be refused.
-        let _ = rule.set_comment(c_name(reason.as_str()));
+    if let Some(comment) = &spec.comment {
+        // Every one is shorter than the 127 bytes that would be refused.
+        let _ = rule.set_comment(c_name(comment));
     }
     rule
 }

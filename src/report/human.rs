@@ -4,7 +4,8 @@
 use super::terminal::printable;
 use super::{Failure, Outcome, Paint, Report};
 use crate::cordon::{
-    Connection, DrainReport, Fate, Peer, SqlOutcome, Verdict, Window, show_duration,
+    Connection, DrainReport, Fate, Peer, Phase, Ramp, SqlOutcome, Verdict, Window, show_duration,
+    show_rate,
 };
 use std::fmt::Write;
 use std::time::{Duration, SystemTime};
@@ -40,7 +41,9 @@ pub fn report(report: &Report, paint: Paint) -> String {
     };
     text.headline(report);
     match (&report.drain, report.outcome) {
-        (Some(drain), Outcome::Planned) => text.planned(drain, report.connections.as_deref()),
+        (Some(drain), Outcome::Planned) => {
+            text.planned(drain, report.ramp, report.connections.as_deref());
+        }
         (Some(drain), outcome) if outcome != Outcome::Lifted => text.drain(drain),
         _ => {}
     }
@@ -91,11 +94,17 @@ impl Text {
     /// One sentence on one window.
     fn sentence(&self, report: &Report, window: &Window) -> String {
         let port = self.paint.strong(&format!("Port {}", window.port));
-        let end = format!(
+        let mut end = format!(
             "until {} ({} from now)",
             clock(window.ends_at),
             rounded(window.remaining)
         );
+        if !window.is_closed() {
+            return ramping(report, window, &port, &end);
+        }
+        if let Some(ramp) = window.ramp {
+            let _ = write!(end, ", with {} after it", show_ramp(ramp));
+        }
         match report.outcome {
             Outcome::Lifted => format!(
                 "{port} is open again; the window had {} left.",
@@ -158,7 +167,12 @@ impl Text {
     }
 
     /// What a drain would do.
-    fn planned(&mut self, drain: &DrainReport, connections: Option<&[Connection]>) {
+    fn planned(
+        &mut self,
+        drain: &DrainReport,
+        ramp: Option<Ramp>,
+        connections: Option<&[Connection]>,
+    ) {
         let connections = connections.unwrap_or_default();
         let count = |fate| connections.iter().filter(|c| c.fate == fate).count();
         self.lines.push(format!(
@@ -172,6 +186,10 @@ impl Text {
         if let SqlOutcome::NotUsed(why) = &drain.sql {
             self.lines
                 .push(format!("  SQL could not be used: {}", printable(why)));
+        }
+        if let Some(ramp) = ramp {
+            let line = format!("After the window there would be {}.", show_ramp(ramp));
+            self.lines.push(line);
         }
     }
 
@@ -234,7 +252,10 @@ impl Text {
             )),
             None => facts.push((
                 "guard",
-                "none: the kernel's timer ends the window".to_owned(),
+                match window.phase {
+                    Phase::Closed => "none: the kernel's timer ends the window".to_owned(),
+                    Phase::Ramp => "none: the kernel's timer ends the ramp".to_owned(),
+                },
             )),
         }
         if !window.knocks.is_empty() {
@@ -276,6 +297,31 @@ impl Text {
             ));
         }
     }
+}
+
+/// One sentence on a port whose window is over and whose ramp is not.
+fn ramping(report: &Report, window: &Window, port: &str, end: &str) -> String {
+    let rate = match window.ramp {
+        Some(Ramp { per_second: 1, .. }) => "1 new connection a second is let in".to_owned(),
+        Some(ramp) => format!("{} new connections a second are let in", ramp.per_second),
+        None => "new connections are let in slowly".to_owned(),
+    };
+    match report.outcome {
+        Outcome::Lifted => format!(
+            "{port} is open to everybody again; the ramp had {} left.",
+            rounded(window.remaining)
+        ),
+        Outcome::Ramping if report.changed => {
+            format!("{port} is open again, in a ramp {end}: {rate}.")
+        }
+        _ => format!("{port} is in its ramp {end}: {rate}."),
+    }
+}
+
+/// `a ramp of 30s at 10/s`
+fn show_ramp(ramp: Ramp) -> String {
+    let (length, rate) = (rounded(ramp.length), show_rate(ramp.per_second));
+    format!("a ramp of {length} at {rate}")
 }
 
 /// One connection in one line, as much of it as is known.

@@ -2,8 +2,8 @@
 
 use super::{Failure, Outcome, Report};
 use crate::cordon::{
-    Backends, Connection, Counter, DrainReport, Fate, Knock, Peer, Phase, Sockets, SqlOutcome,
-    Verdict, Window,
+    Backends, Connection, Counter, DrainReport, Fate, Knock, Peer, Phase, Ramp, Sockets,
+    SqlOutcome, Verdict, Window,
 };
 use serde::Serialize;
 use std::net::SocketAddr;
@@ -22,6 +22,8 @@ struct ReportView<'a> {
     drain: Option<DrainView<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     connections: Option<Vec<ConnectionView<'a>>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ramp: Option<RampView>,
     timing: TimingView,
     warnings: &'a [String],
 }
@@ -43,7 +45,13 @@ struct WindowView<'a> {
     blocked: Counter,
     knocks: &'a [Knock],
     pass: Option<Vec<String>>,
-    ramp: Option<()>,
+    ramp: Option<RampView>,
+}
+
+#[derive(Serialize)]
+struct RampView {
+    for_s: f64,
+    per_s: u32,
 }
 
 #[derive(Serialize)]
@@ -106,6 +114,7 @@ pub fn report(report: &Report) -> String {
         windows: report.windows.iter().map(window).collect(),
         drain: report.drain.as_ref().map(drain),
         connections: connections.map(|all| all.iter().map(connection).collect()),
+        ramp: report.ramp.map(ramp),
         timing: TimingView {
             blocked_ms: report.blocked_after.map(milliseconds),
             drained_ms: complete.map(|drain| milliseconds(drain.took)),
@@ -150,7 +159,14 @@ fn window(window: &Window) -> WindowView<'_> {
             let networks = window.pass.networks();
             networks.map(|network| network.to_string()).collect()
         }),
-        ramp: None,
+        ramp: window.ramp.map(ramp),
+    }
+}
+
+fn ramp(ramp: Ramp) -> RampView {
+    RampView {
+        for_s: seconds(ramp.length),
+        per_s: ramp.per_second,
     }
 }
 

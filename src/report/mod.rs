@@ -6,7 +6,7 @@ mod terminal;
 
 pub use terminal::{Paint, Stream, printable};
 
-use crate::cordon::{Connection, DrainReport, Window};
+use crate::cordon::{Connection, DrainReport, Ramp, Window};
 use std::time::Duration;
 
 /// The result of a command; the words of DESIGN.md section 3.
@@ -27,6 +27,9 @@ pub enum Outcome {
     Allowed,
     /// The window was ended.
     Lifted,
+    /// The window was ended and its ramp begun.
+    #[serde(rename = "lifted")]
+    Ramping,
     /// There was none.
     NotCordoned,
     /// Nothing was done, on purpose.
@@ -50,6 +53,8 @@ pub struct Report {
     pub drain: Option<DrainReport>,
     /// For plan: what would happen to whom.
     pub connections: Option<Vec<Connection>>,
+    /// For plan: how new connections would be let in after the window.
+    pub ramp: Option<Ramp>,
     /// From the start of `main` to the kernel's acknowledgement.
     pub blocked_after: Option<Duration>,
     /// What the user should know.
@@ -67,6 +72,7 @@ impl Report {
             windows: Vec::new(),
             drain: None,
             connections: None,
+            ramp: None,
             blocked_after: None,
             warnings: Vec::new(),
         }

@@ -34,6 +34,20 @@ pub enum WindowError {
         /// The port.
         port: u16,
     },
+    /// The window is over, and its ramp goes on.
+    #[error(
+        "port {port} is in its ramp: the window is over, and new connections are let in slowly"
+    )]
+    Ramp {
+        /// The port.
+        port: u16,
+    },
+    /// A ramp was asked for, and nobody has said how long it is.
+    #[error("the window on port {port} was raised without a ramp")]
+    NoRamp {
+        /// The port.
+        port: u16,
+    },
     /// The end would be too far from the start.
     #[error(
         "the window on port {port} would last {} in total, and {} is the most",

@@ -1,9 +1,10 @@
-//! Ending windows, and removing what old ones have left.
+//! Ending windows, at once or with a ramp, and removing what old ones have left.
 
-use super::WindowError;
-use crate::cordon::Window;
+use super::{Outcome, WindowError, whole};
+use crate::cordon::{Cordon, DEFAULT_RAMP_RATE, Phase, Ramp, Window};
 use crate::firewall::{Detail, Firewall, FirewallError};
 use crate::lock::{self, LockError, PortLock};
+use std::time::Duration;
 
 /// Ends windows now, and removes what is left of old ones. Returns the windows that were
 /// in force, as they were.
@@ -34,6 +35,86 @@ pub fn lift_own(
 /// As [`lift`].
 pub fn sweep(firewall: &mut impl Firewall, ports: &[u16]) -> Result<(), WindowError> {
     remove_if(firewall, ports, |_, window| window.is_none()).map(drop)
+}
+
+/// What is asked of a ramp; what is not said is as the window was raised with.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct RampWish {
+    /// How long it is to last from now on.
+    pub length: Option<Duration>,
+    /// New connections a second.
+    pub per_second: Option<u32>,
+}
+
+impl RampWish {
+    /// The ramp that is to begin now, and how long it lasts; `None` if it is under way and
+    /// nothing else is wanted.
+    fn ramp(self, window: &Window) -> Result<Option<(Ramp, Duration)>, WindowError> {
+        if !window.is_closed() && self == Self::default() {
+            return Ok(None);
+        }
+        let port = window.port;
+        let known = window.ramp;
+        let length = self.length.or(known.map(|ramp| ramp.length));
+        let rate = self.per_second.or(known.map(|ramp| ramp.per_second));
+        let ramp = Ramp {
+            length: length.ok_or(WindowError::NoRamp { port })?,
+            per_second: rate.unwrap_or(DEFAULT_RAMP_RATE),
+        };
+        let lasts = match self.length {
+            // Another rate alone does not move the end of a ramp.
+            None if !window.is_closed() => window.remaining,
+            _ => ramp.length,
+        };
+        Ok(Some((ramp, lasts)))
+    }
+}
+
+/// Ends windows now and begins their ramps, all in one transaction. Returns those that were
+/// in force, as they are then; a ramp under way goes on, unless another one is wanted.
+///
+/// # Errors
+/// A window without a ramp of which no length is known, or the firewall's word. Then the
+/// windows are what they were.
+pub fn lift_to_ramp(
+    firewall: &mut impl Firewall,
+    ports: &[u16],
+    wish: RampWish,
+) -> Result<Vec<Outcome>, WindowError> {
+    let _locks = lock_if_possible(ports)?;
+    let (mut cordons, mut outcomes, mut before) = (Vec::new(), Vec::new(), Vec::new());
+    for port in ports {
+        let Some(standing) = firewall.read(*port, Detail::Whole)? else {
+            continue;
+        };
+        let Some(window) = standing.window.clone() else {
+            firewall.remove(&[*port])?;
+            continue;
+        };
+        match wish.ramp(&window)? {
+            None => outcomes.push(whole::mend(firewall, standing)?),
+            Some((ramp, length)) => {
+                before.push((window.blocked, window.knocks.clone()));
+                cordons.push(Cordon {
+                    phase: Phase::Ramp,
+                    length,
+                    ramp: Some(ramp),
+                    ..whole::cordon_of(window)
+                });
+            }
+        }
+    }
+    let tables: Vec<u16> = cordons.iter().map(|cordon| cordon.port).collect();
+    // The whole table is written anew: so a damaged one cannot spoil the ramp.
+    firewall.raise(&cordons, &tables)?;
+    for (cordon, (blocked, knocks)) in cordons.iter().zip(before) {
+        let mut outcome = whole::verify(firewall, cordon)?;
+        // The new table counts anew; what the window has met is to be told all the same.
+        (outcome.window.blocked, outcome.window.knocks) = (blocked, knocks);
+        outcomes.push(outcome);
+    }
+    outcomes.sort_by_key(|outcome| outcome.window.port);
+    Ok(outcomes)
 }
 
 /// Removes the tables of ports, as far as they are meant when they are looked at under the

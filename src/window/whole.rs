@@ -38,7 +38,13 @@ pub fn verify(firewall: &mut impl Firewall, cordon: &Cordon) -> Result<Outcome, 
     if window.identity.id != cordon.identity.id {
         faults.push("another window is there".to_owned());
     }
+    if window.phase != cordon.phase {
+        faults.push("the window is over".to_owned());
+    }
     check_timeout(&window, cordon.length, &mut faults);
+    if window.ramp != cordon.ramp {
+        faults.push("the ramp differs".to_owned());
+    }
     if window.pass != cordon.pass {
         faults.push("the pass list differs".to_owned());
     }
@@ -80,27 +86,32 @@ pub fn mend(firewall: &mut impl Firewall, standing: Standing) -> Result<Outcome,
             mended: Vec::new(),
         });
     }
-    let lasts = window.farewell_lasts();
-    let mut identity = window.identity.clone();
-    identity.healed = identity.healed.saturating_add(1);
-    let cordon = Cordon {
-        port,
-        identity,
-        length: window.remaining,
-        farewell: if lasts {
-            window.remaining
-        } else {
-            Duration::ZERO
-        },
-        verdict: window.verdict,
-        pass: window.pass,
-        spared: window.spared,
-        closing: window.closing,
-        reason: window.reason,
-    };
+    let mut cordon = cordon_of(window);
+    cordon.identity.healed = cordon.identity.healed.saturating_add(1);
     firewall.raise(std::slice::from_ref(&cordon), &[port])?;
     Ok(Outcome {
         mended: standing.faults,
         ..verify(firewall, &cordon)?
     })
+}
+
+/// The cordon that a window in force is, with the time that is left; without a new farewell.
+pub fn cordon_of(window: Window) -> Cordon {
+    let farewell = match window.farewell_lasts() {
+        true => window.remaining,
+        false => Duration::ZERO,
+    };
+    Cordon {
+        port: window.port,
+        identity: window.identity,
+        phase: window.phase,
+        length: window.remaining,
+        ramp: window.ramp,
+        farewell,
+        verdict: window.verdict,
+        pass: window.pass,
+        spared: window.spared,
+        closing: window.closing,
+        reason: window.reason,
+    }
 }

@@ -1,0 +1,122 @@
+//! The ramp: the time after a window in which new connections are let in at a limited rate.
+
+use std::time::Duration;
+
+/// How many new connections a second a ramp lets in where nothing is said (DESIGN.md
+/// section 3).
+pub const DEFAULT_RAMP_RATE: u32 = 10;
+
+/// The longest ramp: what limits a port for longer than a day is no way back to normal.
+pub const LONGEST_RAMP: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// The highest rate: a million new connections a second are no limit.
+const HIGHEST_RATE: u32 = 1_000_000;
+
+/// How a port is given back: slowly.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Ramp {
+    /// How long it lasts, from the end of the window on.
+    pub length: Duration,
+    /// New remote connections that are let in each second; as many at once at its beginning.
+    pub per_second: u32,
+}
+
+/// Why a text is not a rate, or a length not a ramp's.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum RampError {
+    /// `10` could be a second or a minute.
+    #[error("`{0}` has no unit; write {0}/s for {0} new connections a second")]
+    NoUnit(String),
+    /// Not a rate at all.
+    #[error("`{0}` is not a rate; write it like 10/s, for 10 new connections a second")]
+    Malformed(String),
+    /// Nobody would be let in, or there would be no limit.
+    #[error("`{0}` is no rate for a ramp: 1/s is the least, {HIGHEST_RATE}/s the most")]
+    OutOfRange(String),
+    /// Less than the kernel's clocks can be trusted with.
+    #[error("a ramp lasts at least 1s")]
+    TooShort,
+    /// More than [`LONGEST_RAMP`].
+    #[error("a ramp lasts a day (24h) at most")]
+    TooLong,
+}
+
+impl Ramp {
+    /// Whether a ramp may last so long; gives it in whole milliseconds, as the kernel counts.
+    ///
+    /// # Errors
+    /// Less than a second, more than a day.
+    pub fn check_length(length: Duration) -> Result<Duration, RampError> {
+        match length {
+            short if short < Duration::from_secs(1) => Err(RampError::TooShort),
+            long if long > LONGEST_RAMP => Err(RampError::TooLong),
+            length => Ok(Duration::from_millis(length.as_millis() as u64)),
+        }
+    }
+}
+
+/// Reads a rate, new connections a second: `10/s`.
+///
+/// # Errors
+/// No unit or another one, no whole number, or one that is out of range.
+pub fn parse_rate(text: &str) -> Result<u32, RampError> {
+    let bare = text.trim();
+    let is_number = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
+    let Some(number) = bare.strip_suffix("/s").map(str::trim_end) else {
+        return Err(match is_number(bare) {
+            true => RampError::NoUnit(bare.to_owned()),
+            false => RampError::Malformed(bare.to_owned()),
+        });
+    };
+    if !is_number(number) {
+        return Err(RampError::Malformed(bare.to_owned()));
+    }
+    match number.parse() {
+        Ok(rate @ 1..=HIGHEST_RATE) => Ok(rate),
+        _ => Err(RampError::OutOfRange(bare.to_owned())),
+    }
+}
+
+/// Writes a rate as [`parse_rate`] reads it.
+#[must_use]
+pub fn show_rate(per_second: u32) -> String {
+    format!("{per_second}/s")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_rate_carries_its_unit() {
+        assert_eq!(parse_rate("10/s"), Ok(10));
+        assert_eq!(parse_rate(" 250/s "), Ok(250));
+        assert_eq!(parse_rate(&show_rate(7)), Ok(7));
+        assert_eq!(
+            parse_rate("10").unwrap_err().to_string(),
+            "`10` has no unit; write 10/s for 10 new connections a second"
+        );
+    }
+
+    #[test]
+    fn nonsense_is_no_rate_and_the_message_shows_one() {
+        for text in ["", "/s", "-1/s", "+1/s", "1.5/s", "ten/s", "10/m", "10/s/s"] {
+            let error = parse_rate(text).unwrap_err();
+            assert!(matches!(error, RampError::Malformed(_)), "{text}: {error}");
+            assert!(error.to_string().contains("10/s"), "{text}: {error}");
+        }
+        for text in ["0/s", "1000001/s", "99999999999999999999/s"] {
+            let error = parse_rate(text).unwrap_err();
+            assert!(matches!(error, RampError::OutOfRange(_)), "{text}: {error}");
+        }
+    }
+
+    #[test]
+    fn a_ramp_lasts_a_second_at_least_and_a_day_at_most() {
+        assert_eq!(Ramp::check_length(LONGEST_RAMP), Ok(LONGEST_RAMP));
+        let beyond = LONGEST_RAMP + Duration::from_millis(1);
+        assert_eq!(Ramp::check_length(beyond), Err(RampError::TooLong));
+        let short = Duration::from_millis(999);
+        assert_eq!(Ramp::check_length(short), Err(RampError::TooShort));
+    }
+}
