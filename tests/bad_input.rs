@@ -102,6 +102,39 @@ fn durations() {
 }
 
 #[test]
+fn ramps() {
+    let lab = Lab::bare(0);
+    let rate = |value: &str, named: &[&'static str]| {
+        let rate = format!("--ramp-rate={value}");
+        let words = ["start", "--for", "10m", "--no-drain", "--ramp", "1m", &rate];
+        mistake(&words, named)
+    };
+    assert_refused(
+        &lab,
+        vec![
+            start("--ramp", "30", &["`30` has no unit", "30s"]),
+            start("--ramp", "0s", &["at least 1s"]),
+            start("--ramp", "24h1s", &["a day"]),
+            start("--ramp", "30d", &["a day"]),
+            start("--ramp", "-1m", &["negative"]),
+            start("--ramp-rate", "10/s", &["--ramp"]),
+            rate("10", &["`10` has no unit", "10/s"]),
+            rate("0/s", &["1/s is the least"]),
+            rate("-1/s", &["10/s"]),
+            rate("10/m", &["10/s"]),
+            rate("1.5/s", &["10/s"]),
+            rate("1000001/s", &["1000000/s"]),
+            rate("fast", &["fast", "10/s"]),
+            mistake(&["lift", "--ramp", "25h"], &["a day"]),
+            mistake(&["lift", "--ramp", "5"], &["no unit"]),
+            mistake(&["lift", "--ramp-rate", "5/s"], &["--ramp"]),
+            mistake(&["lift", "--ramp", "--ramp-rate", "5"], &["no unit"]),
+            mistake(&["extend", "--by", "1m", "--ramp", "1m"], &["--ramp"]),
+        ],
+    );
+}
+
+#[test]
 fn ports() {
     let lab = Lab::bare(0);
     let named = |value: &str| start("--port", value, &["--port"]);

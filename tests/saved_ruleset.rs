@@ -122,3 +122,37 @@ fn a_window_with_resets_and_a_moved_end_loads_again() {
     let refused = client.reach(server.at_v4(5432), lab::SOON);
     assert_eq!(refused, lab::Reach::Refused);
 }
+
+#[test]
+fn a_saved_ramp_loads_again_before_it_begins_and_under_way() {
+    let lab = Lab::bare(1);
+    let (server, client) = (&lab.server, &lab.clients[0]);
+    let both = [server.at_v4(5432), server.at_v6(5432)];
+    server.cordon("start --for 10m --no-drain --no-guard --ramp 5m --ramp-rate 1/s --reason x");
+    let before = server.window();
+    let same = |phase: &str| {
+        let report = server.cordon("status");
+        assert!(!warns(&report, &["damaged"]), "{report}");
+        let after = only_window(&report);
+        assert_eq!(after["phase"], phase);
+        for name in ["id", "started_at", "by", "reason", "ramp"] {
+            assert_eq!(after[name], before[name], "{name} when {phase}");
+        }
+        server.assert_every_element_ends(5432);
+    };
+    save_and_load(&lab);
+    same("closed");
+    client.assert_blocked(&both);
+
+    server.cordon("lift --ramp");
+    save_and_load(&lab);
+    same("ramp");
+    // More than one a second is limited, as before.
+    let silent = (0..12).filter(|n| {
+        let reach = client.reach(both[n % 2], std::time::Duration::from_millis(50));
+        reach == lab::Reach::Silence
+    });
+    assert!(silent.count() > 0, "nobody is kept waiting");
+    server.cordon("lift");
+    assert_eq!(server.ruleset(), "");
+}

@@ -99,6 +99,10 @@ pub fn lift_to_ramp(
                     phase: Phase::Ramp,
                     length,
                     ramp: Some(ramp),
+                    // Packets of existing connections pass anyway.
+                    farewell: Duration::ZERO,
+                    spared: Vec::new(),
+                    closing: Vec::new(),
                     ..whole::cordon_of(window)
                 });
             }

@@ -4,7 +4,8 @@ use std::io;
 use std::net::SocketAddr;
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
-use std::time::Duration;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use nix::unistd::User;
 use rustix::thread::{set_thread_gid, set_thread_uid};
@@ -161,6 +162,37 @@ impl Host {
             .unwrap_or_else(|e| panic!("a connection to PostgreSQL: {e}"));
         for session in &sessions {
             // A thousand backends take their time to start.
+            let answer = session.wait_answer(PATIENCE * 3);
+            answer.unwrap_or_else(|failure| panic!("a login to PostgreSQL: {failure}"));
+        }
+        sessions
+    }
+
+    /// So many clients that come back: each tries to connect again when half a second has
+    /// brought no answer, until it is let in. Gives them logged in.
+    #[track_caller]
+    pub fn come_back(&self, login: &Login, count: usize, limit: Duration) -> Vec<Session> {
+        super::pump::start();
+        let deadline = Instant::now() + limit;
+        // Before the kernel would send a SYN again, which it does after 1, 3, 7 s: the demand
+        // is to stay high.
+        let login = &login.clone().limit(Duration::from_millis(500));
+        let return_one = move || {
+            self.inside(|| {
+                loop {
+                    match login.begin() {
+                        Ok(session) => return session,
+                        Err(error) => assert!(Instant::now() < deadline, "not let in: {error}"),
+                    }
+                }
+            })
+        };
+        let sessions: Vec<Session> = thread::scope(|scope| {
+            let clients: Vec<_> = (0..count).map(|_| scope.spawn(return_one)).collect();
+            let sessions = clients.into_iter().map(|client| client.join());
+            sessions.map(|session| session.expect("a client")).collect()
+        });
+        for session in &sessions {
             let answer = session.wait_answer(PATIENCE * 3);
             answer.unwrap_or_else(|failure| panic!("a login to PostgreSQL: {failure}"));
         }

@@ -1,12 +1,13 @@
 //! What stories about a cordon say again and again.
 
 use std::net::SocketAddr;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
 use super::host::{Host, Reach};
 use super::outcome::Outcome;
+use super::processes::GLANCE;
 
 /// How long a client waits that is to be let in.
 pub const SOON: Duration = Duration::from_secs(5);
@@ -30,6 +31,20 @@ impl Host {
     #[track_caller]
     pub fn window(&self) -> Value {
         only_window(&self.cordon("status"))
+    }
+
+    /// Waits until the only window here is over and its ramp has begun, and gives that.
+    #[track_caller]
+    pub fn wait_for_ramp(&self) -> Value {
+        let deadline = Instant::now() + SOON * 2;
+        loop {
+            let window = self.window();
+            if window["phase"] == "ramp" {
+                return window;
+            }
+            assert!(Instant::now() < deadline, "no ramp: {window}");
+            std::thread::sleep(GLANCE);
+        }
     }
 
     /// Fails unless every one of these connections can be made from here.
