@@ -86,6 +86,29 @@ while True:
             key.fileobj.close()
 """.replace("PORT", str(PORT))
 
+# Clients that come back: each tries again after half a second without an answer, so that the
+# demand stays above the rate. Says when all are in; ends when its input does.
+RETURNERS = """\
+import asyncio, struct, sys
+count, hosts = int(sys.argv[1]), sys.argv[2:]
+body = struct.pack("!I", 196608) + b"user\\0postgres\\0database\\0postgres\\0\\0"
+startup = struct.pack("!I", len(body) + 4) + body
+async def come_back(host):
+    while True:
+        try:
+            reader, writer = await asyncio.wait_for(asyncio.open_connection(host, PORT), 0.5)
+        except OSError:
+            continue
+        writer.write(startup)
+        await reader.readuntil(b"Z\\0\\0\\0\\5I")
+        return writer
+async def main():
+    back = await asyncio.gather(*(come_back(hosts[n % len(hosts)]) for n in range(count)))
+    print("open", flush=True)
+    await asyncio.to_thread(sys.stdin.read)
+asyncio.run(main())
+""".replace("PORT", str(PORT))
+
 
 class Bench:
     """The programs, and how they are run."""
@@ -189,7 +212,7 @@ class Bench:
                 sys.exit(f"{what}: {seen}, not {wanted}")
             time.sleep(0.05)
 
-    def hold(self, count):
+    def hold(self, count, script=HOLDER):
         """Opens idle sessions from every client host, over both families."""
         hosts = self.options.client_hosts
         holders = []
@@ -198,7 +221,7 @@ class Bench:
             holders.append(
                 subprocess.Popen(
                     ["nsenter", "--net", "--target", host, "/usr/bin/python3", "-c"]
-                    + [HOLDER, str(share), SERVER4, SERVER6],
+                    + [script, str(share), SERVER4, SERVER6],
                     stdin=subprocess.PIPE,
                     stdout=subprocess.PIPE,
                     text=True,
@@ -238,6 +261,23 @@ class Bench:
                 self.clear()
                 self.release(holders)
         return times, left
+
+    def come_back(self, count, *ramp):
+        """What happens after a window when all clients want in again: the most backends that
+        PostgreSQL begins in one second, and how many seconds it takes until all are in."""
+        holders = self.hold(count)
+        self.spawn([self.options.pgcordon, "start", "--for", "3s", *ramp])
+        self.release(holders)
+        back = self.hold(count, RETURNERS)
+        most, took = self.query(
+            "SELECT max(of_second) || ' ' || extract(epoch FROM max(last) - min(first)) FROM ("
+            " SELECT count(*) AS of_second, min(backend_start) AS first, max(backend_start) AS last"
+            " FROM pg_stat_activity WHERE client_addr IS NOT NULL"
+            " GROUP BY floor(extract(epoch FROM backend_start))) AS seconds"
+        ).split()
+        self.clear()
+        self.release(back)
+        return int(most), float(took)
 
 
 class Table:
@@ -341,6 +381,18 @@ def main():
     peak = bench.peak_memory(bench.start())
     bench.release(holders)
     table.line("peak memory with 1000 sessions", f"{peak / 1024:.1f} MiB")
+
+    (most, took), (most_at_once, took_at_once) = (
+        bench.come_back(200, "--ramp", "15s", "--ramp-rate", "20/s"),
+        bench.come_back(200),
+    )
+    table.line(
+        "new backends in a second at most, 200 clients come back: `--ramp-rate 20/s`; no ramp",
+        most,
+        most_at_once,
+        f"{most / most_at_once:.2f}",
+    )
+    table.line("until the last of them is in", f"{took:.1f} s", f"{took_at_once:.1f} s")
 
     listed, rules = pass_list(bench.folder, 100_000)
     start = bench.start("--no-drain", "--allow", f"@{listed}")
