@@ -1,6 +1,6 @@
 //! `pgcordon lift`: end the window now, at once or with its ramp.
 
-use super::{CommandError, Context, Exit, select};
+use super::{CommandError, Context, Exit, raise, select};
 use crate::cli::Lift;
 use crate::report::{Outcome, Report};
 use crate::window::{self, RampWish};
@@ -15,30 +15,26 @@ pub fn run(context: &mut Context, args: &Lift) -> Result<(Report, Exit), Command
         Err(CommandError::NoWindow { .. }) => Vec::new(),
         other => other?,
     };
-    let (changed, windows) = match args.ramp {
-        None => {
-            let lifted = window::lift(firewall, &ports)?;
-            (!lifted.is_empty(), lifted)
-        }
+    let mut report = Report::new("lift", Outcome::NotCordoned);
+    match args.ramp {
+        None => report.windows = window::lift(firewall, &ports)?,
         Some(length) => {
             let per_second = args.ramp_rate;
             let wish = RampWish { length, per_second };
-            let outcomes = window::lift_to_ramp(firewall, &ports, wish)?;
-            let changed = outcomes.iter().any(|outcome| outcome.changed);
-            (changed, outcomes.into_iter().map(|o| o.window).collect())
+            for outcome in window::lift_to_ramp(firewall, &ports, wish)? {
+                raise::add(&mut report, outcome);
+            }
         }
-    };
+    }
     if args.which.ports.is_empty() {
         let leftovers = select::leftovers(firewall)?;
         window::sweep(firewall, &leftovers)?;
     }
-    let outcome = match args.ramp {
-        _ if windows.is_empty() => Outcome::NotCordoned,
-        None => Outcome::Lifted,
-        Some(_) => Outcome::Ramping,
-    };
-    let mut report = Report::new("lift", outcome);
-    report.changed = changed;
-    report.windows = windows;
+    if !report.windows.is_empty() {
+        (report.outcome, report.changed) = match args.ramp {
+            None => (Outcome::Lifted, true),
+            Some(_) => (Outcome::Ramping, report.changed),
+        };
+    }
     Ok((report, Exit::Done))
 }

@@ -88,7 +88,7 @@ pub fn lift_to_ramp(
             continue;
         };
         let Some(window) = standing.window.clone() else {
-            firewall.remove(&[*port])?;
+            remove(firewall, &[*port])?;
             continue;
         };
         match wish.ramp(&window)? {
@@ -137,17 +137,22 @@ fn remove_if(
             lifted.extend(standing.window);
         }
     }
-    match firewall.remove(&tables) {
-        // Someone else removed it at the same moment: it is gone, as was asked.
-        Err(FirewallError::Missing { .. }) if tables.len() == 1 => {}
-        other => other?,
-    }
+    remove(firewall, &tables)?;
     let left = firewall.ports()?;
     if let Some(port) = tables.into_iter().find(|port| left.contains(port)) {
         let faults = vec!["the table is still there".to_owned()];
         return Err(FirewallError::Differs { port, faults }.into());
     }
     Ok(lifted)
+}
+
+/// Removes tables. One that someone else has removed at the same moment is gone, as was
+/// asked.
+fn remove(firewall: &mut impl Firewall, tables: &[u16]) -> Result<(), FirewallError> {
+    match firewall.remove(tables) {
+        Err(FirewallError::Missing { .. }) if tables.len() == 1 => Ok(()),
+        other => other,
+    }
 }
 
 /// A lock that someone holds is respected. One that cannot be had at all, on a read-only
