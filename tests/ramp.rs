@@ -283,7 +283,18 @@ fn a_ramp_moves_with_the_end_and_outlives_every_change() {
         server.cordon("lift");
         server.cordon("start --for 1m --no-drain --no-guard --ramp 5m --ramp-rate 1/s");
     }
-    server.cordon("lift --ramp");
+    // A ramp under way is put back with the time that is left to it.
+    let begun = only_window(&server.cordon("lift --ramp"));
+    server.nft("flush chain inet pgcordon_5432 outer");
+    assert!(warns(&server.cordon("status"), &["damaged", "outer"]));
+    let report = server.cordon("lift --ramp");
+    assert!(warns(&report, &["put back"]), "{report}");
+    let mended = only_window(&report);
+    let moved = milliseconds(&mended["ends_at"]).abs_diff(milliseconds(&begun["ends_at"]));
+    assert!(moved <= 100, "the end has moved by {moved} ms");
+    assert_eq!((&mended["ramp"], &mended["id"]), (&ramp, &begun["id"]));
+    let healed = begun["healed"].as_u64().unwrap();
+    assert_eq!(mended["healed"], healed + 1);
     assert_limited(server, client);
 }
 
