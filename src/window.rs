@@ -7,7 +7,7 @@ mod whole;
 
 pub use error::WindowError;
 pub use flows::{allow_standbys, end_farewell, linger, renew_farewell, spare};
-pub use lift::{RampWish, lift, lift_own, lift_to_ramp, sweep};
+pub use lift::{RampWish, lift, lift_own, lift_own_to_ramp, lift_to_ramp, sweep};
 
 use crate::cordon::{Cordon, PassList, Window, WindowEnd};
 use crate::firewall::{Change, Detail, Firewall, FirewallError, Standing};

@@ -94,31 +94,73 @@ pub fn lift_to_ramp(
         match wish.ramp(&window)? {
             None => outcomes.push(whole::mend(firewall, standing)?),
             Some((ramp, length)) => {
-                before.push((window.blocked, window.knocks.clone()));
-                cordons.push(Cordon {
-                    phase: Phase::Ramp,
-                    length,
-                    ramp: Some(ramp),
-                    // Packets of existing connections pass anyway.
-                    farewell: Duration::ZERO,
-                    spared: Vec::new(),
-                    closing: Vec::new(),
-                    ..whole::cordon_of(window)
-                });
+                before.push(window.clone());
+                cordons.push(in_ramp(window, ramp, length));
             }
         }
     }
-    let tables: Vec<u16> = cordons.iter().map(|cordon| cordon.port).collect();
-    // The whole table is written anew: so a damaged one cannot spoil the ramp.
-    firewall.raise(&cordons, &tables)?;
-    for (cordon, (blocked, knocks)) in cordons.iter().zip(before) {
-        let mut outcome = whole::verify(firewall, cordon)?;
+    for (mut outcome, window) in begin(firewall, &cordons)?.into_iter().zip(before) {
         // The new table counts anew; what the window has met is to be told all the same.
-        (outcome.window.blocked, outcome.window.knocks) = (blocked, knocks);
+        (outcome.window.blocked, outcome.window.knocks) = (window.blocked, window.knocks);
         outcomes.push(outcome);
     }
     outcomes.sort_by_key(|outcome| outcome.window.port);
     Ok(outcomes)
+}
+
+/// Ends the windows of these ids as they were raised to end: those with a ramp by its
+/// beginning, the others at once. A ramp under way goes on. Returns the windows that were
+/// blocked until now, as they were.
+///
+/// # Errors
+/// The firewall's word; what was in force then stays until its time.
+pub fn lift_own_to_ramp(
+    firewall: &mut impl Firewall,
+    own: &[(u16, u64)],
+) -> Result<Vec<Window>, WindowError> {
+    let ports: Vec<u16> = own.iter().map(|(port, _)| *port).collect();
+    let _locks = lock_if_possible(&ports)?;
+    let (mut cordons, mut over, mut lifted) = (Vec::new(), Vec::new(), Vec::new());
+    for (port, id) in own {
+        let standing = firewall.read(*port, Detail::Whole)?;
+        match standing.map(|standing| standing.window) {
+            Some(Some(window)) if window.is_closed() && window.identity.id == *id => {
+                lifted.push(window.clone());
+                match window.ramp {
+                    Some(ramp) => cordons.push(in_ramp(window, ramp, ramp.length)),
+                    None => over.push(*port),
+                }
+            }
+            Some(None) => over.push(*port),
+            _ => {}
+        }
+    }
+    begin(firewall, &cordons)?;
+    remove(firewall, &over)?;
+    Ok(lifted)
+}
+
+/// The cordon that is left of a window when its ramp begins.
+fn in_ramp(window: Window, ramp: Ramp, length: Duration) -> Cordon {
+    Cordon {
+        phase: Phase::Ramp,
+        length,
+        ramp: Some(ramp),
+        // Packets of existing connections pass anyway.
+        farewell: Duration::ZERO,
+        spared: Vec::new(),
+        closing: Vec::new(),
+        ..whole::cordon_of(window)
+    }
+}
+
+/// Begins ramps in one transaction, in the place of what stands there, and reads them back.
+fn begin(firewall: &mut impl Firewall, ramps: &[Cordon]) -> Result<Vec<Outcome>, WindowError> {
+    let tables: Vec<u16> = ramps.iter().map(|cordon| cordon.port).collect();
+    // The whole table is written anew: so a damaged one cannot spoil the ramp.
+    firewall.raise(ramps, &tables)?;
+    let read_back = |ramp| whole::verify(firewall, ramp);
+    ramps.iter().map(read_back).collect()
 }
 
 /// Removes the tables of ports, as far as they are meant when they are looked at under the
