@@ -2,10 +2,12 @@
 //! these definitions.
 
 mod in_force;
+mod run;
 mod start;
 mod value;
 
 pub use in_force::{Allow, Drain, Extend, Lift, Status, Which};
+pub use run::{OnExpiry, Run};
 pub use start::{Pace, Postgres, Start};
 pub use value::AllowEntry;
 
@@ -33,6 +35,7 @@ Exit status:
   2  usage error                  3  the cordon is in force, the drain is incomplete
   4  no window                   77  a privilege is missing
   130, 143  interrupted, and lifted
+  run has CMD's own status; see pgcordon run --help
 
 To open a port by hand with no pgcordon at all: nft delete table inet pgcordon_PORT";
 
@@ -83,6 +86,9 @@ pub enum Command {
     Start(Start),
     /// The same in the foreground; Ctrl-C lifts
     Hold(Start),
+    /// Cordon, cut, run a command, and open the port when it has ended
+    #[command(after_help = run::EXAMPLES)]
+    Run(Run),
     /// Drain again under a window in force
     Drain(Drain),
     /// Let an address in during a window, or take it off the pass list again
@@ -106,6 +112,7 @@ impl Command {
         match self {
             Self::Start(_) => "start",
             Self::Hold(_) => "hold",
+            Self::Run(_) => "run",
             Self::Drain(_) => "drain",
             Self::Allow(_) => "allow",
             Self::Extend(_) => "extend",

@@ -13,6 +13,7 @@
 //! | [`clients`] | who is connected: sockets, the processes that hold them, who is local |
 //! | [`postgres`] | the session with the server behind a port, and its statements |
 //! | [`firewall`] | the cordon in nftables and back |
+//! | [`job`] | the command that `run` runs, as a job of the terminal |
 //! | [`report`] | what a command has to say, for a human or as JSON |
 //! | [`cordon`] | what a cordon and a drain's result are: pure data |
 //! | [`privilege`] | capabilities, and acting as another user for one system call |
@@ -24,6 +25,7 @@ pub mod commands;
 pub mod cordon;
 pub mod drain;
 pub mod firewall;
+pub mod job;
 pub mod lock;
 pub mod postgres;
 pub mod privilege;

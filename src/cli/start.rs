@@ -15,7 +15,7 @@ Examples:
   pgcordon start --for 10m --ramp 2m --ramp-rate 20/s
   pgcordon start --for 10m --port 5432 --port 5433 -o json";
 
-/// Flags of start, hold and plan.
+/// Flags of start, hold, run and plan.
 #[derive(Debug, Args)]
 pub struct Start {
     /// How long the window lasts: 90s, 10m, 1h30m

@@ -4,6 +4,7 @@ use super::Exit;
 use crate::clients::ProcessError;
 use crate::cordon::{DrainReport, PassError};
 use crate::firewall::FirewallError;
+use crate::job::FindError;
 use crate::lock::LockError;
 use crate::privilege;
 use crate::report::Failure;
@@ -105,6 +106,23 @@ pub enum CommandError {
     Strict {
         /// What the drain has done.
         drain: Option<Box<DrainReport>>,
+    },
+    /// CMD of `run` cannot be run.
+    #[error(transparent)]
+    Find(#[from] FindError),
+    /// CMD of `run` could not be started, or not waited for.
+    #[error("cannot start CMD: {0}")]
+    Launch(#[source] io::Error),
+    /// `-o json` with `run`.
+    #[error("-o json cannot be had with run: stdout belongs to CMD")]
+    StdoutTaken,
+    /// The file of `--report`.
+    #[error("cannot write the report {}: {source}", path.display())]
+    ReportFile {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
     },
     /// SIGINT or SIGTERM; what this call raised is lifted.
     #[error("interrupted; what this call raised is lifted")]
@@ -211,6 +229,16 @@ impl CommandError {
                 "incomplete",
                 "leave --strict out to keep the cordon, or give the drain more time with --drain-timeout",
             ),
+            Self::Find(_) => (
+                "command",
+                "check its name and mode; what stands behind -- is run without a shell, so for one write -- sh -c '...'",
+            ),
+            Self::Launch(_) => ("command", "check the limits of this shell: ulimit -a"),
+            Self::StdoutTaken => ("usage", "take the JSON from a file: --report FILE"),
+            Self::ReportFile { .. } => (
+                "report",
+                "name a file in a folder that root can write, for example --report /root/run.json",
+            ),
             Self::Runtime(_) => ("runtime", "check the limits of this shell: ulimit -a"),
             Self::Firewall(error) => Self::of_firewall(error, BY_HAND),
             Self::Window(WindowError::Firewall(error)) => Self::of_firewall(error, BY_HAND),
@@ -284,9 +312,14 @@ impl CommandError {
             Self::NoWindow { .. }
             | Self::Window(WindowError::None { .. } | WindowError::Ramp { .. }) => Exit::NoWindow,
             Self::Interrupted(exit) => *exit,
+            Self::Find(FindError::NotFound(_)) => Exit::NotFound,
+            Self::Find(FindError::NotExecutable { .. }) => Exit::NotExecutable,
+            Self::StdoutTaken => Exit::Usage,
             Self::Window(_)
             | Self::Firewall(_)
             | Self::Runtime(_)
+            | Self::Launch(_)
+            | Self::ReportFile { .. }
             | Self::Sockets(_)
             | Self::Processes(_)
             | Self::Survey(_)

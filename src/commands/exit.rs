@@ -21,6 +21,20 @@ pub enum Exit {
     Interrupted,
     /// SIGTERM, and lifted.
     Terminated,
+    /// SIGHUP before CMD of `run` was started, and lifted.
+    HungUp,
+    /// SIGQUIT before CMD of `run` was started, and lifted.
+    Quit,
+    /// What CMD of `run` has exited with, or 128 and the number of the signal that ended it.
+    Command(u8),
+    /// The window was over before CMD of `run`.
+    WindowOver,
+    /// `run` itself failed.
+    RunFailed,
+    /// CMD of `run` cannot be executed.
+    NotExecutable,
+    /// CMD of `run` was not found.
+    NotFound,
 }
 
 impl Exit {
@@ -34,8 +48,27 @@ impl Exit {
             Self::Incomplete => 3,
             Self::NoWindow => 4,
             Self::Privilege => 77,
+            Self::HungUp => 129,
             Self::Interrupted => 130,
+            Self::Quit => 131,
             Self::Terminated => 143,
+            Self::Command(status) => status,
+            Self::WindowOver => 124,
+            Self::RunFailed => 125,
+            Self::NotExecutable => 126,
+            Self::NotFound => 127,
+        }
+    }
+
+    /// What it is as the end of `run`, whose other statuses are CMD's (as env(1) and
+    /// timeout(1) do).
+    #[must_use]
+    pub fn of_run(self) -> Self {
+        match self {
+            Self::Failed | Self::Usage | Self::Incomplete | Self::NoWindow | Self::Privilege => {
+                Self::RunFailed
+            }
+            other => other,
         }
     }
 }

@@ -1,20 +1,24 @@
 //! One file for each command: a straight pipeline that reads like DESIGN.md section 3.
 
 mod allow;
+mod countdown;
 mod drain;
 mod error;
 mod exit;
 mod extend;
 mod hold;
+mod keep;
 mod lift;
 mod listeners;
 mod plan;
 mod raise;
 mod request;
+mod run;
 mod select;
 mod signals;
 mod start;
 mod status;
+mod supervise;
 mod usage;
 
 pub use error::CommandError;
@@ -22,7 +26,9 @@ pub use exit::Exit;
 
 use crate::cli::{Cli, Command, Output};
 use crate::firewall::Nftables;
+use crate::job;
 use crate::report::{Paint, Report, Stream};
+use std::ffi::OsString;
 use std::process::ExitCode;
 use std::time::Instant;
 
@@ -34,6 +40,10 @@ pub struct Context {
     pub firewall: Nftables,
     /// Whether nothing but warnings and errors is to be said.
     pub quiet: bool,
+    /// Whether the result is to be JSON on stdout.
+    pub json: bool,
+    /// The soft limit of open files that pgcordon was started with; `None` is no limit.
+    pub open_files: Option<u64>,
     /// How text for a human is coloured.
     pub paint: Paint,
 }
@@ -45,27 +55,59 @@ impl Context {
             Stream::Stderr.line(text);
         }
     }
+
+    /// Says what a report has so far, its warnings too, where the command goes on.
+    pub fn tell(&self, report: &mut Report) {
+        self.progress(&report.to_text(self.paint));
+        self.tell_warnings(report);
+    }
+
+    /// Adds a warning to a report, and says it at once.
+    pub fn warn(&self, report: &mut Report, text: String) {
+        report.warnings.push(text);
+        self.tell_warnings(report);
+    }
+
+    /// Says those warnings that have not been said.
+    fn tell_warnings(&self, report: &mut Report) {
+        for warning in &report.warnings[report.warnings_told..] {
+            let label = self.paint.warning("warning:");
+            let text = crate::report::printable(warning);
+            Stream::Stderr.line(&format!("{label} {text}"));
+        }
+        report.warnings_told = report.warnings.len();
+    }
 }
 
 /// Parses, runs one command, prints what it has to say, and tells the exit status.
 #[must_use]
 pub fn main() -> ExitCode {
     let began = Instant::now();
-    let cli = match usage::parse(std::env::args_os()) {
+    let args: Vec<OsString> = std::env::args_os().collect();
+    if let Some(status) = job::helper(&args) {
+        return status.into();
+    }
+    let cli = match usage::parse(&args) {
         Ok(cli) => cli,
         Err(exit) => return exit.into(),
     };
     log_to_stderr(&cli);
-    allow_many_descriptors();
+    let open_files = allow_many_descriptors();
     let name = cli.command.name();
     let mut context = Context {
         began,
         firewall: Nftables::new(),
         quiet: cli.global.quiet,
+        json: cli.global.output == Output::Json,
+        open_files,
         paint: Paint::choose(cli.global.color, Stream::Stderr),
     };
     let result = run(&mut context, &cli.command);
-    print(&cli, name, result).into()
+    let exit = print(&context, &cli, name, result);
+    match cli.command {
+        Command::Run(_) => exit.of_run().into(),
+        _ => exit.into(),
+    }
 }
 
 fn run(context: &mut Context, command: &Command) -> Result<(Report, Exit), CommandError> {
@@ -77,42 +119,53 @@ fn run(context: &mut Context, command: &Command) -> Result<(Report, Exit), Comma
         Command::Lift(lift) => lift::run(context, lift),
         Command::Status(status) => status::run(context, status),
         Command::Hold(start) => hold::run(context, start),
+        Command::Run(args) => run::run(context, args),
         Command::Drain(drain) => drain::run(context, drain),
         Command::Plan(start) => plan::run(context, start),
     }
 }
 
 /// Prints the result where it belongs, and tells the exit status.
-fn print(cli: &Cli, name: &str, result: Result<(Report, Exit), CommandError>) -> Exit {
-    let paint = |stream| Paint::choose(cli.global.color, stream);
+fn print(
+    context: &Context,
+    cli: &Cli,
+    name: &str,
+    result: Result<(Report, Exit), CommandError>,
+) -> Exit {
+    // Where stdout belongs to CMD, not a word of ours goes there.
+    let results = match cli.command {
+        Command::Run(_) => Stream::Stderr,
+        _ => Stream::Stdout,
+    };
     match result {
-        Ok((report, exit)) => {
-            for warning in &report.warnings {
-                let label = paint(Stream::Stderr).warning("warning:");
-                let text = crate::report::printable(warning);
-                Stream::Stderr.line(&format!("{label} {text}"));
-            }
-            let quiet = cli.global.quiet && exit == Exit::Done;
+        Ok((mut report, exit)) => {
+            context.tell_warnings(&mut report);
+            let quiet = match exit {
+                Exit::Done | Exit::Command(_) | Exit::WindowOver => context.quiet,
+                _ => false,
+            };
+            let paint = Paint::choose(cli.global.color, results);
             match cli.global.output {
-                Output::Json => Stream::Stdout.line(&report.to_json()),
+                Output::Json => results.line(&report.to_json()),
                 Output::Human if quiet => {}
-                Output::Human => Stream::Stdout.line(&report.to_text(paint(Stream::Stdout))),
+                Output::Human => results.line(&report.to_text(paint)),
             }
             exit
         }
         Err(error) => {
             let failure = error.failure();
-            if cli.global.output == Output::Json {
-                Stream::Stdout.line(&failure.to_json(name));
+            if context.json && results == Stream::Stdout {
+                results.line(&failure.to_json(name));
             }
-            Stream::Stderr.line(&failure.to_text(paint(Stream::Stderr)));
+            Stream::Stderr.line(&failure.to_text(context.paint));
             error.exit()
         }
     }
 }
 
-/// A drain holds a descriptor for each backend: takes what the hard limit gives.
-fn allow_many_descriptors() {
+/// A drain holds a descriptor for each backend: takes what the hard limit gives. Returns the
+/// soft limit from before.
+fn allow_many_descriptors() -> Option<u64> {
     use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
     let limit = getrlimit(Resource::Nofile);
     let wanted = Rlimit {
@@ -122,6 +175,7 @@ fn allow_many_descriptors() {
     if let Err(error) = setrlimit(Resource::Nofile, wanted) {
         tracing::debug!(%error, "the limit of open files stays");
     }
+    limit.current
 }
 
 /// What the rooms below have to say goes to stderr: warnings always, the rest on `--verbose`.
@@ -134,6 +188,8 @@ fn log_to_stderr(cli: &Cli) {
     let ansi = Paint::choose(cli.global.color, Stream::Stderr) == Paint::Colours;
     tracing_subscriber::fmt()
         .with_writer(std::io::stderr)
+        // It would be told on stderr, and panic where that is a terminal that is gone.
+        .log_internal_errors(false)
         .with_max_level(level)
         .with_target(false)
         .with_ansi(ansi)

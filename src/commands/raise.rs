@@ -1,4 +1,4 @@
-//! What `start` and `hold` have in common: cordon, then drain.
+//! What `start`, `hold` and `run` have in common: cordon, then drain.
 
 use super::listeners::{self, Listeners};
 use super::{CommandError, Context, Exit, request};
@@ -13,7 +13,7 @@ use crate::window;
 use futures_util::future::join_all;
 use std::time::Duration;
 
-/// A call of `start` or `hold` that was checked and has not touched anything yet.
+/// A call of `start`, `hold` or `run` that was checked and has not touched anything yet.
 pub struct Plan {
     /// What is to be cordoned, one for each port.
     pub cordons: Vec<Cordon>,
@@ -147,7 +147,8 @@ pub fn raise(
             cordon.farewell = Duration::ZERO;
         }
     }
-    let exclusive = command == "hold";
+    // `hold` and `run` lift what they hold, and so it must be theirs.
+    let exclusive = command != "start";
     let raised = window::raise(&mut context.firewall, &plan.cordons, exclusive)?;
     let mut report = Report::new(command, Outcome::AlreadyCordoned);
     report.blocked_after = Some(raised.acknowledged.duration_since(context.began));

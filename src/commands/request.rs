@@ -11,7 +11,7 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::time::SystemTime;
 
-/// The cordons that a call of `start`, `hold` or `plan` asks for, one for each port.
+/// The cordons that a call of `start`, `hold`, `run` or `plan` asks for, one for each port.
 ///
 /// # Errors
 /// A window that is too long, or a bad entry of the pass list.

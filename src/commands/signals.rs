@@ -1,34 +1,118 @@
-//! SIGINT and SIGTERM: noted at any time, acted on between two changes of the kernel.
+//! The signals that ask a command to end: noted at any time, acted on between two changes of
+//! the kernel.
 
 use super::{CommandError, Exit};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 /// The signals that ask a command to end.
-pub struct Signals {
-    interrupt: Signal,
-    terminate: Signal,
+pub struct Signals(Vec<(Caught, Signal)>);
+
+/// One of them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Caught {
+    /// SIGINT.
+    Interrupt,
+    /// SIGTERM.
+    Terminate,
+    /// SIGHUP.
+    Hangup,
+    /// SIGQUIT.
+    Quit,
+}
+
+impl Caught {
+    /// How a command exits that it has ended.
+    #[must_use]
+    pub fn exit(self) -> Exit {
+        match self {
+            Self::Interrupt => Exit::Interrupted,
+            Self::Terminate => Exit::Terminated,
+            Self::Hangup => Exit::HungUp,
+            Self::Quit => Exit::Quit,
+        }
+    }
+
+    /// The signal itself.
+    #[must_use]
+    pub fn signal(self) -> rustix::process::Signal {
+        use rustix::process::Signal;
+        match self {
+            Self::Interrupt => Signal::INT,
+            Self::Terminate => Signal::TERM,
+            Self::Hangup => Signal::HUP,
+            Self::Quit => Signal::QUIT,
+        }
+    }
+
+    fn number(self) -> i32 {
+        self.signal().as_raw()
+    }
 }
 
 impl Signals {
-    /// From now on the signals do not end the process by themselves.
+    /// From now on SIGINT and SIGTERM do not end the process by themselves. Nor does SIGHUP,
+    /// which is not told either: a lost terminal is nobody's wish to open a port, or to leave
+    /// a drain half done.
     ///
     /// # Errors
     /// What the kernel says of the handlers.
     pub fn watch() -> Result<Self, CommandError> {
-        let watch = |kind| signal(kind).map_err(CommandError::Runtime);
-        Ok(Self {
-            interrupt: watch(SignalKind::interrupt())?,
-            terminate: watch(SignalKind::terminate())?,
-        })
+        // The handler stays after its listener is gone.
+        drop(watch(Caught::Hangup)?);
+        Self::of(&[Caught::Interrupt, Caught::Terminate])
     }
 
-    /// Waits for one, and tells how to exit then.
-    pub async fn next(&mut self) -> Exit {
-        tokio::select! {
-            _ = self.interrupt.recv() => Exit::Interrupted,
-            _ = self.terminate.recv() => Exit::Terminated,
-        }
+    /// The same for a command that has a job: all that a terminal or a person sends to end
+    /// it. What the caller has made it ignore (`nohup`, `&` in a script) stays ignored, for
+    /// the job too.
+    ///
+    /// # Errors
+    /// What the kernel says of the handlers.
+    pub fn of_a_job() -> Result<Self, CommandError> {
+        let ignored = ignored();
+        let all = [
+            Caught::Interrupt,
+            Caught::Terminate,
+            Caught::Hangup,
+            Caught::Quit,
+        ];
+        let is_meant = |caught: &Caught| ignored & (1 << (caught.number() - 1)) == 0;
+        let meant: Vec<Caught> = all.into_iter().filter(is_meant).collect();
+        Self::of(&meant)
     }
+
+    fn of(wanted: &[Caught]) -> Result<Self, CommandError> {
+        let watch = |caught: &Caught| Ok((*caught, watch(*caught)?));
+        wanted.iter().map(watch).collect::<Result<_, _>>().map(Self)
+    }
+
+    /// Waits for one.
+    pub async fn next(&mut self) -> Caught {
+        if self.0.is_empty() {
+            return std::future::pending().await;
+        }
+        let waits = self.0.iter_mut().map(|(caught, signal)| {
+            Box::pin(async {
+                signal.recv().await;
+                *caught
+            })
+        });
+        futures_util::future::select_all(waits).await.0
+    }
+}
+
+fn watch(caught: Caught) -> Result<Signal, CommandError> {
+    let kind = SignalKind::from_raw(caught.number());
+    signal(kind).map_err(CommandError::Runtime)
+}
+
+/// The signals that this process ignores, as a bit mask; none where /proc does not tell
+/// (`SigIgn` of proc_pid_status(5)).
+fn ignored() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok())
+        .unwrap_or_default()
 }
 
 /// Runs a future on a runtime of this thread: sockets of a network namespace belong to the

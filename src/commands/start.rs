@@ -45,7 +45,7 @@ pub async fn cordon_and_drain(
     };
     let drained = tokio::select! {
         biased;
-        exit = signals.next() => Err(exit),
+        caught = signals.next() => Err(caught.exit()),
         drain = raise::drain_all(&orders) => Ok(drain),
     };
     let (report, exit) = match drained {

@@ -9,11 +9,19 @@ use std::ffi::OsString;
 
 /// Reads the command line. Help, version and mistakes are printed here; the error is how
 /// to exit then.
-pub fn parse(args: impl Iterator<Item = OsString>) -> Result<Cli, Exit> {
-    let args: Vec<OsString> = args.collect();
-    let error = match Cli::try_parse_from(&args) {
+pub fn parse(args: &[OsString]) -> Result<Cli, Exit> {
+    let error = match Cli::try_parse_from(args) {
         Ok(cli) => return Ok(cli),
         Err(error) => error,
+    };
+    // What stands behind -- is CMD's.
+    let end = args.iter().position(|arg| arg == "--");
+    let args = &args[..end.unwrap_or(args.len())];
+    let command = command_word(args);
+    let is_run = command == "run";
+    let usage = match is_run {
+        true => Exit::Usage.of_run(),
+        false => Exit::Usage,
     };
     match error.kind() {
         ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => {
@@ -28,17 +36,16 @@ pub fn parse(args: impl Iterator<Item = OsString>) -> Result<Cli, Exit> {
         }
         ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
             Stream::Stderr.line(error.render().to_string().trim_end());
-            Err(Exit::Usage)
+            Err(usage)
         }
         _ => {
-            let command = command_word(&args);
             let failure = explain(&error.render().to_string(), &command);
-            if wants_json(&args) {
+            if wants_json(args) && !is_run {
                 Stream::Stdout.line(&failure.to_json(&command));
             }
             let paint = Paint::choose(clap::ColorChoice::Auto, Stream::Stderr);
             Stream::Stderr.line(&failure.to_text(paint));
-            Err(Exit::Usage)
+            Err(usage)
         }
     }
 }
@@ -55,6 +62,7 @@ fn explain(rendered: &str, command: &str) -> Failure {
         .find_map(|line| line.trim().strip_prefix("tip: "));
     let help = match command {
         "" => "see pgcordon --help".to_owned(),
+        "run" => "CMD stands behind --; see pgcordon run --help".to_owned(),
         _ => format!("see pgcordon {command} --help"),
     };
     let message = message.join(" ");

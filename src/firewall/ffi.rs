@@ -243,13 +243,15 @@ pub fn rule_text(message: &[u8]) -> Option<String> {
     String::from_utf8(text).ok()
 }
 
-/// Bounds every wait on a netlink socket and makes room for large messages.
+/// Bounds every wait on a netlink socket, makes room for large messages, and keeps it from
+/// programs that are started (libmnl does not).
 ///
 /// # Errors
 /// What the kernel says of the socket options.
 pub fn configure(socket: &mnl::Socket, wait: Duration, room: usize) -> io::Result<()> {
     // SAFETY: the descriptor is open as long as the socket is borrowed.
     let descriptor = unsafe { BorrowedFd::borrow_raw(socket.as_raw_fd()) };
+    rustix::io::fcntl_setfd(descriptor, rustix::io::FdFlags::CLOEXEC)?;
     let wait = TimeVal::milliseconds(i64::try_from(wait.as_millis()).unwrap_or(i64::MAX));
     setsockopt(&descriptor, sockopt::ReceiveTimeout, &wait)?;
     setsockopt(&descriptor, sockopt::SendTimeout, &wait)?;

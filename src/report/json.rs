@@ -1,6 +1,6 @@
 //! The JSON of DESIGN.md section 3. Fields may be added, never renamed.
 
-use super::{Failure, Outcome, Report};
+use super::{CommandRun, Failure, Outcome, Report};
 use crate::cordon::{
     Backends, Connection, Counter, DrainReport, Fate, Knock, Peer, Phase, Ramp, Sockets,
     SqlOutcome, Verdict, Window,
@@ -24,6 +24,8 @@ struct ReportView<'a> {
     connections: Option<Vec<ConnectionView<'a>>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     ramp: Option<RampView>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cmd: Option<CommandView<'a>>,
     timing: TimingView,
     warnings: &'a [String],
 }
@@ -88,6 +90,17 @@ struct ConnectionView<'a> {
 }
 
 #[derive(Serialize)]
+struct CommandView<'a> {
+    program: &'a str,
+    pid: i32,
+    status: u8,
+    signal: Option<i32>,
+    started_at: String,
+    ended_at: String,
+    in_time: bool,
+}
+
+#[derive(Serialize)]
 struct TimingView {
     blocked_ms: Option<f64>,
     drained_ms: Option<f64>,
@@ -115,6 +128,7 @@ pub fn report(report: &Report) -> String {
         drain: report.drain.as_ref().map(drain),
         connections: connections.map(|all| all.iter().map(connection).collect()),
         ramp: report.ramp.map(ramp),
+        cmd: report.command_run.as_ref().map(command),
         timing: TimingView {
             blocked_ms: report.blocked_after.map(milliseconds),
             drained_ms: complete.map(|drain| milliseconds(drain.took)),
@@ -182,6 +196,18 @@ fn drain(drain: &DrainReport) -> DrainView<'_> {
         spared: drain.spared.iter().map(peer).collect(),
         stragglers: drain.stragglers.iter().map(peer).collect(),
         unproven: drain.unproven.as_deref(),
+    }
+}
+
+fn command(run: &CommandRun) -> CommandView<'_> {
+    CommandView {
+        program: &run.program,
+        pid: run.pid,
+        status: run.status,
+        signal: run.signal,
+        started_at: timestamp(run.started_at),
+        ended_at: timestamp(run.ended_at),
+        in_time: run.in_time,
     }
 }
 

@@ -1,13 +1,15 @@
 //! What a command has to say, as JSON or for a human.
 
+mod file;
 mod human;
 mod json;
 mod terminal;
 
+pub use file::ReportFile;
 pub use terminal::{Paint, Stream, printable};
 
 use crate::cordon::{Connection, DrainReport, Ramp, Window};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 /// The result of a command; the words of DESIGN.md section 3.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
@@ -57,8 +59,31 @@ pub struct Report {
     pub ramp: Option<Ramp>,
     /// From the start of `main` to the kernel's acknowledgement.
     pub blocked_after: Option<Duration>,
+    /// For run: CMD, if it was started.
+    pub command_run: Option<CommandRun>,
     /// What the user should know.
     pub warnings: Vec<String>,
+    /// How many of the warnings have been printed already.
+    pub warnings_told: usize,
+}
+
+/// CMD of `run`, after its end.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CommandRun {
+    /// CMD without its arguments, which may hold a password.
+    pub program: String,
+    /// Its process id.
+    pub pid: i32,
+    /// Its exit status as a shell shows it.
+    pub status: u8,
+    /// The signal that ended it.
+    pub signal: Option<i32>,
+    /// When it was started.
+    pub started_at: SystemTime,
+    /// When it ended.
+    pub ended_at: SystemTime,
+    /// Whether it ended before the window did.
+    pub in_time: bool,
 }
 
 impl Report {
@@ -74,8 +99,17 @@ impl Report {
             connections: None,
             ramp: None,
             blocked_after: None,
+            command_run: None,
             warnings: Vec::new(),
+            warnings_told: 0,
         }
+    }
+
+    /// The windows by port and id.
+    #[must_use]
+    pub fn own(&self) -> Vec<(u16, u64)> {
+        let windows = self.windows.iter();
+        windows.map(|w| (w.port, w.identity.id)).collect()
     }
 
     /// As one JSON object.

@@ -24,6 +24,18 @@ impl Stream {
         drop(written);
     }
 
+    /// Whether what is written there does not disturb another job of the terminal.
+    #[must_use]
+    pub fn is_foreground(self) -> bool {
+        let holder = match self {
+            Self::Stdout => rustix::termios::tcgetpgrp(io::stdout()),
+            Self::Stderr => rustix::termios::tcgetpgrp(io::stderr()),
+        };
+        // A terminal that is not this session's has no jobs of ours.
+        holder.is_ok_and(|holder| holder == rustix::process::getpgrp())
+            || holder == Err(rustix::io::Errno::NOTTY)
+    }
+
     /// Whether a person is looking.
     #[must_use]
     pub fn is_terminal(self) -> bool {

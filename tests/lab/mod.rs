@@ -43,6 +43,7 @@ mod space;
 mod standby;
 mod story;
 mod template;
+mod terminal;
 mod tool;
 mod wire;
 
@@ -61,6 +62,7 @@ pub use running::Running;
 pub use session::Session;
 pub use sockets::{Socket, TcpState};
 pub use story::{SOON, milliseconds, only_window, warns};
+pub use terminal::{CTRL_C, CTRL_Z, Step};
 pub use wire::{Failure, Rows};
 
 use network::Network;

@@ -1,0 +1,50 @@
+//! Flags of `run`.
+
+use super::Start;
+use clap::{Args, ValueEnum};
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+pub(super) const EXAMPLES: &str = "\
+CMD has the terminal and a process group of its own: Ctrl-C ends CMD, and the port is opened
+when it has ended. A pager or tee belongs inside: -- sh -c 'psql -f fix.sql | less'
+CMD finds PGCORDON_ENDS_AT, the window's end when CMD was started (UTC, RFC 3339), and
+PGCORDON_PORTS, the ports with commas between them, in its environment.
+
+Exit status: CMD's own, 128 + N after signal N, or
+  124  the window was over, or was lifted by someone, before CMD ended
+  125  pgcordon itself failed; CMD was not started, unless a message says otherwise
+  126  CMD cannot be executed        127  CMD was not found
+
+Examples:
+  pgcordon run --for 30m -- psql -f fix.sql
+  pgcordon run --for 30m --on-expiry kill --report /root/fix.json -- ./fix.sh --all
+  pgcordon run --for 10m --on-expiry extend --max 2h -- su postgres -c 'vacuumdb --full orders'";
+
+/// Flags of run.
+#[derive(Debug, Args)]
+pub struct Run {
+    /// The window.
+    #[command(flatten)]
+    pub start: Start,
+    /// What is done when the window ends before CMD
+    #[arg(long, value_enum, default_value = "warn", value_name = "WHAT")]
+    pub on_expiry: OnExpiry,
+    /// Write the JSON report to this file, since stdout belongs to CMD
+    #[arg(long, value_name = "FILE")]
+    pub report: Option<PathBuf>,
+    /// The command and its arguments
+    #[arg(last = true, required = true, value_name = "CMD")]
+    pub command: Vec<OsString>,
+}
+
+/// What is done when the window ends before CMD.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum OnExpiry {
+    /// Say so; CMD goes on with the port open
+    Warn,
+    /// Move the end on before it comes, by the length of --for each time, up to --max; then warn
+    Extend,
+    /// SIGTERM to CMD's process group, and SIGKILL 10 s later
+    Kill,
+}

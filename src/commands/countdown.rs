@@ -1,0 +1,133 @@
+//! The time that a window has left: a live line on a terminal, a plain line now and then
+//! elsewhere.
+
+use super::Context;
+use super::keep::Ends;
+use crate::cordon::show_duration;
+use crate::report::Stream;
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use std::convert::Infallible;
+use std::time::{Duration, SystemTime};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch;
+use tokio::time::{Instant, sleep, sleep_until};
+
+/// When a plain line says how much time is left.
+const MARKS: [Duration; 3] = [
+    Duration::from_secs(3600),
+    Duration::from_secs(600),
+    Duration::from_secs(60),
+];
+/// So that a timer shows the new second, not the old one.
+const JUST_AFTER: Duration = Duration::from_millis(1);
+
+/// Shows the time left until the end, for ever; the line vanishes when this is dropped.
+pub async fn show(context: &Context, ends: watch::Receiver<Ends>) -> Infallible {
+    if context.quiet {
+        return std::future::pending().await;
+    }
+    // One that cannot move its cursor (TERM=dumb) gets plain lines, too.
+    match ProgressDrawTarget::stderr().is_hidden() {
+        true => plain(context, ends).await,
+        false => live(ends).await,
+    }
+}
+
+/// A line that counts down.
+async fn live(ends: watch::Receiver<Ends>) -> Infallible {
+    let line = Line(ProgressBar::with_draw_target(
+        None,
+        ProgressDrawTarget::hidden(),
+    ));
+    if let Ok(style) = ProgressStyle::with_template("{msg}") {
+        line.0.set_style(style);
+    }
+    let mut hangup = signal(SignalKind::hangup()).ok();
+    let mut is_lost = false;
+    let mut is_shown = false;
+    loop {
+        let may_show = !is_lost && Stream::Stderr.is_foreground();
+        if may_show != is_shown {
+            line.0.set_draw_target(match may_show {
+                true => ProgressDrawTarget::stderr(),
+                false => ProgressDrawTarget::hidden(),
+            });
+            is_shown = may_show;
+        }
+        let (now, end) = (Instant::now(), *ends.borrow());
+        let (left, message) = match end.block.saturating_duration_since(now) {
+            Duration::ZERO => (
+                end.ramp.saturating_duration_since(now),
+                "of the ramp left; Ctrl-C lets everybody in",
+            ),
+            left => (left, "left; Ctrl-C opens the port"),
+        };
+        line.0
+            .set_message(format!("{} {message}", show_duration(left)));
+        let lost = async {
+            match &mut hangup {
+                Some(hangup) => hangup.recv().await,
+                None => std::future::pending().await,
+            }
+        };
+        let to_next_second = Duration::from_nanos(left.subsec_nanos().into()) + JUST_AFTER;
+        tokio::select! {
+            _ = lost => is_lost = true,
+            () = sleep(to_next_second) => {}
+        }
+    }
+}
+
+/// The line, gone when it is dropped.
+struct Line(ProgressBar);
+
+impl Drop for Line {
+    fn drop(&mut self) {
+        self.0.finish_and_clear();
+    }
+}
+
+/// A line when the end is moved, when little is left, and when the ramp begins.
+async fn plain(context: &Context, mut ends: watch::Receiver<Ends>) -> Infallible {
+    let mut end = *ends.borrow_and_update();
+    let mut marked = end.block.saturating_duration_since(Instant::now()) / 2;
+    let mut in_ramp = false;
+    loop {
+        let mark = MARKS.into_iter().find(|mark| *mark < marked);
+        let next = match mark.and_then(|mark| end.block.checked_sub(mark)) {
+            Some(at) => Some(at),
+            None if end.ramp > end.block && !in_ramp => Some(end.block),
+            None => None,
+        };
+        tokio::select! {
+            Ok(()) = ends.changed() => {
+                end = *ends.borrow_and_update();
+                let left = end.block.saturating_duration_since(Instant::now());
+                marked = left / 2;
+                if !left.is_zero() {
+                    context.progress(&format!("The end was moved: {} from now, {}.", show_duration(left), clock(left)));
+                }
+            }
+            () = sleep_until(next.unwrap_or(end.ramp)), if next.is_some() => {
+                let text = match mark {
+                    Some(mark) => {
+                        marked = mark;
+                        format!("{} left, until {}.", show_duration(mark), clock(mark))
+                    }
+                    None => {
+                        in_ramp = true;
+                        let left = end.ramp.saturating_duration_since(Instant::now());
+                        format!("The window is over; the ramp lasts {}, until {}.", show_duration(left), clock(left))
+                    }
+                };
+                context.progress(&text);
+            }
+        }
+    }
+}
+
+/// The time of day, in UTC.
+fn clock(from_now: Duration) -> String {
+    let time = humantime::format_rfc3339_seconds(SystemTime::now() + from_now);
+    time.to_string().replace('T', " ")
+}

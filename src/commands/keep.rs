@@ -1,0 +1,129 @@
+//! Waiting until windows are over.
+
+use crate::cordon::Window;
+use crate::firewall::{Detail, Firewall, FirewallError, Nftables};
+use std::time::{Duration, SystemTime};
+use tokio::sync::watch;
+use tokio::time::{Instant, sleep};
+
+/// Between two looks at a window.
+const SECOND: Duration = Duration::from_secs(1);
+/// A move of an end that is told; the kernel's own rounding is less.
+const MOVE: Duration = Duration::from_millis(500);
+/// How long before its time a window may be seen to be over without anyone's doing.
+const SLACK: Duration = Duration::from_millis(100);
+
+/// What is waited for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Until {
+    /// One of the ports is open, be it in its ramp.
+    OneIsOpen,
+    /// All windows and their ramps are over.
+    AllIsOver,
+}
+
+/// Why it has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Over {
+    /// It was time.
+    Expired,
+    /// Before its time.
+    Lifted,
+}
+
+/// When windows end, as far as is known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Ends {
+    /// When the block ends.
+    pub block: Instant,
+    /// When the ramp behind it ends; the same where there is none.
+    pub ramp: Instant,
+}
+
+impl Ends {
+    /// The ends of windows that were just read.
+    #[must_use]
+    pub fn of(windows: &[Window], until: Until) -> Self {
+        let left = |window: &Window| {
+            let left = window.ends_at.duration_since(SystemTime::now());
+            let ramp = window.whole_remaining().saturating_sub(window.remaining);
+            let left = left.unwrap_or_default();
+            (left, left + ramp)
+        };
+        Self::within(windows.iter().map(left), until)
+    }
+
+    /// From what is left of each window's block, and of all of it.
+    fn within(left: impl Iterator<Item = (Duration, Duration)>, until: Until) -> Self {
+        let now = Instant::now();
+        let (block, whole) = left
+            .reduce(|(block, whole), other| match until {
+                Until::OneIsOpen => (block.min(other.0), whole.min(other.1)),
+                Until::AllIsOver => (block.max(other.0), whole.max(other.1)),
+            })
+            .unwrap_or_default();
+        Self {
+            block: now + block,
+            ramp: now + whole,
+        }
+    }
+
+    fn last(self, until: Until) -> Instant {
+        match until {
+            Until::OneIsOpen => self.block,
+            Until::AllIsOver => self.ramp,
+        }
+    }
+}
+
+/// Waits until windows, named by port and id, are over, by their time or because someone
+/// lifts them. `ends` is told when that will be, again each time an end is moved.
+pub async fn until_over(own: &[(u16, u64)], until: Until, ends: &watch::Sender<Ends>) -> Over {
+    let mut firewall = Nftables::new();
+    loop {
+        let known = *ends.borrow();
+        let seen = own.iter().map(|window| match left(&mut firewall, *window) {
+            Ok(left) => left,
+            // The kernel will tell the next time, or the window ends when it was last said to.
+            Err(error) => {
+                tracing::warn!(%error, "the window could not be looked at");
+                let from_now = |end: Instant| end.saturating_duration_since(Instant::now());
+                (from_now(known.block), from_now(known.ramp))
+            }
+        });
+        let seen = Ends::within(seen, until);
+        let now = Instant::now();
+        if seen.last(until) <= now {
+            return match known.last(until) <= now + SLACK {
+                true => Over::Expired,
+                false => Over::Lifted,
+            };
+        }
+        let is_moved = |seen: Instant, known: Instant| seen > known + MOVE || known > seen + MOVE;
+        // The end of a block that is over is not moved by time's going on.
+        let block_is_moved = is_moved(seen.block, known.block.max(now));
+        if block_is_moved || is_moved(seen.ramp, known.ramp) {
+            ends.send_replace(seen);
+        }
+        let left = [seen.block, seen.ramp].map(|end| end.saturating_duration_since(now));
+        let next = left.into_iter().filter(|left| !left.is_zero()).min();
+        sleep(next.unwrap_or(SECOND).min(SECOND)).await;
+    }
+}
+
+/// How long a window still blocks, and how long it lasts with its ramp.
+fn left(
+    firewall: &mut Nftables,
+    (port, id): (u16, u64),
+) -> Result<(Duration, Duration), FirewallError> {
+    let standing = firewall.read(port, Detail::Block)?;
+    let window = standing.and_then(|standing| standing.window);
+    let own = window.filter(|window| window.identity.id == id);
+    Ok(own.map_or((Duration::ZERO, Duration::ZERO), |window| {
+        let block = match window.is_closed() {
+            true => window.remaining,
+            false => Duration::ZERO,
+        };
+        (block, window.whole_remaining())
+    }))
+}

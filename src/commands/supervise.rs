@@ -1,0 +1,200 @@
+//! CMD of `run` in its window: signals and stops on their way to it, and what is done when
+//! the window is over first.
+
+use super::keep::{Ends, Over, Until, until_over};
+use super::signals::Signals;
+use super::{CommandError, Context};
+use crate::cli::{OnExpiry, Run};
+use crate::cordon::{Window, WindowEnd, show_duration};
+use crate::job::{Change, End, Job};
+use crate::report::Report;
+use crate::window;
+use rustix::process::Signal;
+use std::pin::pin;
+use std::time::{Duration, SystemTime};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch;
+use tokio::time::{Instant, sleep, sleep_until};
+
+/// From SIGTERM to SIGKILL.
+const GRACE: Duration = Duration::from_secs(10);
+/// An end is moved on so long before it comes, or at half time of a short window.
+const MARGIN: Duration = Duration::from_secs(30);
+/// Between two attempts to move it.
+const AGAIN: Duration = Duration::from_secs(1);
+/// A move that is less is none.
+const LEAST: Duration = Duration::from_secs(1);
+/// Between two looks at what a killed CMD has left of its group; nothing announces it.
+const GLANCE: Duration = Duration::from_millis(50);
+
+/// How it came out.
+pub struct Ran {
+    /// How CMD ended.
+    pub end: End,
+    /// When the window was over, if it was before.
+    pub over: Option<SystemTime>,
+    /// When the first window ends, as far as is known.
+    pub window_end: Instant,
+    /// When what is left of CMD's group is killed.
+    pub kill_at: Option<Instant>,
+}
+
+/// Waits for CMD's end.
+///
+/// # Errors
+/// What the kernel says of the wait for it.
+pub async fn to_its_end(
+    context: &mut Context,
+    args: &Run,
+    report: &mut Report,
+    job: &mut Job,
+    signals: &mut Signals,
+) -> Result<Ran, CommandError> {
+    let own = report.own();
+    let mut continued = signal(SignalKind::from_raw(Signal::CONT.as_raw()));
+    let (ends, mut told) = watch::channel(Ends::of(&report.windows, Until::OneIsOpen));
+    let mut over = pin!(until_over(&own, Until::OneIsOpen, &ends));
+    let mut over_at = None;
+    let mut kill_at = None;
+    let mut extender = Extender::new(args, &report.windows);
+    loop {
+        let extend_at = extender
+            .as_ref()
+            .map(|extender| extender.at(told.borrow().block));
+        tokio::select! {
+            biased;
+            change = job.change() => match change.map_err(CommandError::Launch)? {
+                Change::Stopped(signal) => job.suspend(signal).await,
+                Change::Ended(end) => {
+                    let window_end = told.borrow().block;
+                    return Ok(Ran { end, over: over_at, window_end, kill_at });
+                }
+            },
+            caught = signals.next() => {
+                job.signal(caught.signal());
+                // One that is stopped would not hear it.
+                job.signal(Signal::CONT);
+            }
+            () = next(continued.as_mut().ok()) => job.resume(),
+            how = &mut over, if over_at.is_none() => {
+                over_at = Some(SystemTime::now());
+                let what = match how {
+                    Over::Expired => "the window is over",
+                    Over::Lifted => "the window was ended by someone else",
+                };
+                let then = match args.on_expiry {
+                    OnExpiry::Kill => "CMD is told to end (SIGTERM)",
+                    _ => "remote clients can connect while CMD goes on",
+                };
+                context.warn(report, format!("{what} before CMD: {then}"));
+                if args.on_expiry == OnExpiry::Kill {
+                    kill_at = Some(Instant::now() + GRACE);
+                    job.signal(Signal::TERM);
+                    job.signal(Signal::CONT);
+                }
+            }
+            () = at(extend_at), if over_at.is_none() => {
+                if let Some(mover) = &mut extender {
+                    match mover.extend(context, told.borrow().block) {
+                        Ok(Some(text)) => {
+                            context.warn(report, text);
+                            extender = None;
+                        }
+                        Ok(None) => {}
+                        Err(error) => {
+                            mover.not_before = Instant::now() + AGAIN;
+                            tracing::warn!(%error, "the end of the window could not be moved");
+                        }
+                    }
+                }
+            }
+            Ok(()) = told.changed() => {}
+            () = at(kill_at) => {
+                job.signal(Signal::KILL);
+                kill_at = None;
+            }
+        }
+    }
+}
+
+async fn at(time: Option<Instant>) {
+    match time {
+        Some(time) => sleep_until(time).await,
+        None => std::future::pending().await,
+    }
+}
+
+async fn next(signal: Option<&mut tokio::signal::unix::Signal>) {
+    match signal {
+        Some(signal) => drop(signal.recv().await),
+        None => std::future::pending().await,
+    }
+}
+
+/// Ends what a CMD that was told to end has left of its group, at the same time at which CMD
+/// itself would have been killed.
+pub async fn clear_group(job: &Job, kill_at: Instant) {
+    while job.has_others() {
+        if Instant::now() >= kill_at {
+            job.signal(Signal::KILL);
+            return;
+        }
+        sleep(GLANCE).await;
+    }
+}
+
+/// Moves the end of windows on.
+struct Extender {
+    ports: Vec<u16>,
+    started_at: SystemTime,
+    length: Duration,
+    most: Duration,
+    not_before: Instant,
+}
+
+impl Extender {
+    fn new(args: &Run, windows: &[Window]) -> Option<Self> {
+        let started_at = windows
+            .iter()
+            .map(|window| window.identity.started_at)
+            .min()?;
+        (args.on_expiry == OnExpiry::Extend).then(|| Self {
+            ports: windows.iter().map(|window| window.port).collect(),
+            started_at,
+            length: args.start.length,
+            most: args.start.max,
+            not_before: Instant::now(),
+        })
+    }
+
+    /// When to do it.
+    fn at(&self, end: Instant) -> Instant {
+        let margin = MARGIN.min(self.length / 2);
+        end.checked_sub(margin).unwrap_or(end).max(self.not_before)
+    }
+
+    /// Does it. A text says why it cannot be done again.
+    fn extend(
+        &mut self,
+        context: &mut Context,
+        end: Instant,
+    ) -> Result<Option<String>, CommandError> {
+        let left = end.saturating_duration_since(Instant::now());
+        let since_start = SystemTime::now().duration_since(self.started_at);
+        let room = self.most.saturating_sub(since_start.unwrap_or_default());
+        let wanted = left + self.length;
+        let target = wanted.min(room.saturating_sub(LEAST));
+        if target >= left + LEAST {
+            let to = WindowEnd::In(target);
+            window::extend(&mut context.firewall, &self.ports, to, false, self.most)?;
+            // The new end is told with the next look at the window.
+            self.not_before = Instant::now() + AGAIN * 2;
+        }
+        Ok((target < wanted).then(|| {
+            format!(
+                "the window cannot be extended again: {} is the most (--max)",
+                show_duration(self.most)
+            )
+        }))
+    }
+}

@@ -1,0 +1,94 @@
+//! Starting a job. CMD must not run before its group has the terminal: it would be stopped
+//! at its first read. What has to be done between fork and exec is done by pgcordon itself,
+//! started anew in the new process, which then becomes CMD. So nothing here needs `unsafe`.
+
+use super::terminal::Terminal;
+use super::{Job, find};
+use rustix::process::{Pid, Resource, Rlimit, getpgrp, getpid, getrlimit, setrlimit};
+use std::ffi::{OsStr, OsString};
+use std::io;
+use std::os::unix::process::CommandExt;
+use std::process::Command;
+use std::time::Instant;
+use tokio::signal::unix::{SignalKind, signal};
+
+/// The first argument of the new process.
+const HELPER: &str = "--become-job";
+/// The second one, where the job gets the terminal.
+const FOREGROUND: &str = "foreground";
+/// Where it does not.
+const BACKGROUND: &str = "background";
+
+/// A job to be started.
+#[derive(Debug)]
+pub struct Launch<'a> {
+    /// CMD and its arguments.
+    pub command: &'a [OsString],
+    /// What is added to its environment.
+    pub environment: Vec<(&'static str, String)>,
+    /// The soft limit of open files that pgcordon was started with; `None` is no limit.
+    pub open_files: Option<u64>,
+}
+
+impl Launch<'_> {
+    /// Starts the job, in the foreground if pgcordon is there.
+    ///
+    /// # Errors
+    /// What the kernel says of the new process, or of the signals.
+    pub fn start(self) -> io::Result<Job> {
+        // First of all: the end of a short command must not be missed.
+        let children = signal(SignalKind::child())?;
+        let terminal = Terminal::open();
+        let is_foreground = terminal.as_ref().is_some_and(|t| t.belongs_to(getpgrp()));
+        let place = if is_foreground {
+            FOREGROUND
+        } else {
+            BACKGROUND
+        };
+        // The file that runs now, even if an upgrade has replaced it.
+        let child = Command::new("/proc/self/exe")
+            .arg0("pgcordon")
+            .args([HELPER, place])
+            .arg(self.open_files.map_or_else(String::new, |n| n.to_string()))
+            .args(self.command)
+            .envs(self.environment)
+            .process_group(0)
+            .spawn()?;
+        Ok(Job {
+            pid: Pid::from_child(&child),
+            terminal,
+            children,
+            continued: Instant::now(),
+        })
+    }
+}
+
+/// The new process: if the command line says that this is one, becomes CMD. Returns the exit
+/// status where that cannot be, and `None` where the command line is another one.
+#[must_use]
+pub fn helper(args: &[OsString]) -> Option<u8> {
+    let [_, flag, place, open_files, command, args @ ..] = args else {
+        return None;
+    };
+    if flag != HELPER {
+        return None;
+    }
+    if place == FOREGROUND {
+        if let Some(terminal) = Terminal::open() {
+            terminal.give_to(getpid());
+        }
+    }
+    restore_open_files(open_files);
+    // Resets the signal mask and SIGPIPE; every handler is gone with the old program.
+    let error = Command::new(command).args(args).exec();
+    let name = command.to_string_lossy();
+    crate::report::Stream::Stderr.line(&format!("pgcordon: cannot run {name}: {error}"));
+    Some(if find::is_missing(&error) { 127 } else { 126 })
+}
+
+/// pgcordon raises its own limit, and programs that use select(2) must not inherit that.
+fn restore_open_files(soft: &OsStr) {
+    let before = getrlimit(Resource::Nofile);
+    let current = soft.to_str().and_then(|soft| soft.parse().ok());
+    let _ = setrlimit(Resource::Nofile, Rlimit { current, ..before });
+}
