@@ -20,7 +20,7 @@ use terminal::Terminal;
 /// A job that stops sooner than this after it was continued is continued again only after
 /// [`PAUSE`]: one that reads a terminal which nobody gives it would keep us busy.
 const SOON: Duration = Duration::from_millis(100);
-/// See [`SOON`].
+/// See [`SOON`]; also between two looks at the terminal.
 const PAUSE: Duration = Duration::from_secs(1);
 
 /// CMD, started in a process group of its own. Its process stays a zombie until pgcordon
@@ -37,8 +37,24 @@ pub struct Job {
 pub enum Change {
     /// A signal has stopped it.
     Stopped(i32),
+    /// The shell has put pgcordon into the foreground.
+    InForeground,
     /// It has ended.
     Ended(End),
+}
+
+/// Waits until the shell puts pgcordon from the background into the foreground. A shell
+/// sends no signal for that where the job is running, so it has to be looked at.
+async fn in_foreground(terminal: Option<&Terminal>, job: Pid) {
+    let Some(terminal) = terminal.filter(|terminal| !terminal.belongs_to(job)) else {
+        return std::future::pending().await;
+    };
+    loop {
+        tokio::time::sleep(PAUSE).await;
+        if terminal.belongs_to(getpgrp()) {
+            return;
+        }
+    }
 }
 
 /// How a job ended.
@@ -68,7 +84,7 @@ impl Job {
         self.pid.as_raw_nonzero().get()
     }
 
-    /// Waits until it stops or ends.
+    /// Waits until it stops or ends, or is to have the terminal.
     ///
     /// # Errors
     /// What the kernel says of the wait.
@@ -77,7 +93,12 @@ impl Job {
             if let Some(change) = self.look()? {
                 return Ok(change);
             }
-            self.children.recv().await;
+            tokio::select! {
+                _ = self.children.recv() => {}
+                () = in_foreground(self.terminal.as_ref(), self.pid) => {
+                    return Ok(Change::InForeground);
+                }
+            }
         }
     }
 
@@ -130,6 +151,11 @@ impl Job {
         }
         if self.continued.elapsed() < SOON {
             tokio::time::sleep(PAUSE).await;
+        }
+        if terminal.belongs_to(getpgrp()) {
+            // A stop for lack of the terminal, which the shell has given to us meanwhile.
+            self.resume();
+            return;
         }
         terminal.take_back(self.pid);
         // The caller's group, as the terminal would have stopped it: a script that waits for

@@ -12,6 +12,9 @@ const CLOSED: &str = "nft list set inet pgcordon_5432 window | grep -q expires";
 const STOPPED: &str = "ps -C pgcordon -o stat= | grep -q T && ps -C sleep -o stat= | grep -q T";
 const GOES_ON: &str = "ps -C pgcordon -o stat= | grep -qv T && ps -C sleep -o stat= | grep -qv T";
 
+/// The command is there and has the terminal.
+const AT_WORK: &str = "ps -C sleep -o pgid=,tpgid= | (read a b; [ $a = $b ])";
+
 /// A command line at the prompt.
 fn run(flags: &str, script: &str) -> String {
     format!("$pgcordon run --for 5m --no-drain --quiet {flags} -- sh -c '{script}'\n")
@@ -36,7 +39,8 @@ fn ctrl_c_reaches_the_command_and_then_the_port_is_opened() {
 #[test]
 fn a_command_that_outlives_ctrl_c_keeps_the_port_closed() {
     let lab = Lab::bare(0);
-    let script = r#"trap "echo no''ted" INT; echo be''gan; read line; exit $line"#;
+    let script =
+        r#"trap "echo no''ted" INT; echo be''gan; until read line; do :; done; exit $line"#;
     lab.server.at_a_shell(&[
         Read("ready> "),
         Type(&run("", script)),
@@ -65,8 +69,7 @@ fn the_command_has_the_terminal_from_its_first_instruction_on() {
             Read("mine"),
             Read("ready> "),
             // The shell has it back.
-            Type("cat /proc/$$/stat | (read a b c d pgrp e f tpgid g; [ $pgrp = $tpgid ] || echo back)\n"),
-            Read("ready> "),
+            Until("ps -C bash -o pgid=,tpgid=,args= | grep noediting | (read a b c; [ $a = $b ])"),
         ]);
     }
 }
@@ -86,13 +89,15 @@ fn ctrl_z_stops_both_and_fg_continues_both() {
         Until(CLOSED),
         Type("fg\n"),
         Until(GOES_ON),
+        Until(AT_WORK),
         Type(CTRL_Z),
         Read("Stopped"),
         Until(STOPPED),
         Type("bg\n"),
         Until(GOES_ON),
+        Until(&format!("! {{ {AT_WORK}; }}")),
         Type("fg\n"),
-        Read("run --for"),
+        Until(AT_WORK),
         Type(CTRL_C),
         Read("ready> "),
         Type("echo status=$?\n"),
@@ -141,6 +146,7 @@ fn a_script_around_it_stops_with_it() {
         Until(STOPPED),
         Type("fg\n"),
         Until(GOES_ON),
+        Until(AT_WORK),
         Type(CTRL_C),
         Read("after-130"),
         Read("ready> "),

@@ -65,6 +65,7 @@ pub async fn to_its_end(
             biased;
             change = job.change() => match change.map_err(CommandError::Launch)? {
                 Change::Stopped(signal) => job.suspend(signal).await,
+                Change::InForeground => job.resume(),
                 Change::Ended(end) => {
                     let window_end = told.borrow().block;
                     return Ok(Ran { end, over: over_at, window_end, kill_at });
