@@ -23,6 +23,7 @@ need_packages() {
     local wanted=(
         gcc libc6-dev pkg-config libnftnl-dev libmnl-dev # to build
         nftables iproute2 util-linux procps python3      # to play with
+        systemd busybox                                  # their logs
         postgresql-15 "$@"
     )
     local package missing=()

@@ -15,10 +15,12 @@
 //! | [`firewall`] | the cordon in nftables and back |
 //! | [`job`] | the command that `run` runs, as a job of the terminal |
 //! | [`report`] | what a command has to say, for a human or as JSON |
+//! | [`audit`] | the record of who did what, in the system's logs |
 //! | [`cordon`] | what a cordon and a drain's result are: pure data |
 //! | [`privilege`] | capabilities, and acting as another user for one system call |
 //! | [`lock`] | one lock for each network namespace and port |
 
+pub mod audit;
 pub mod cli;
 pub mod clients;
 pub mod commands;

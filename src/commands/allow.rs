@@ -1,7 +1,7 @@
 //! `pgcordon allow`: let an address in during a window, or take it off the pass list.
 
 use super::signals::block_on;
-use super::{CommandError, Context, Exit, raise, request, select};
+use super::{CommandError, Context, Exit, raise, record, request, select};
 use crate::cli::{Allow, Pace, Postgres};
 use crate::cordon::PassList;
 use crate::drain::Order;
@@ -20,6 +20,9 @@ pub fn run(context: &mut Context, args: &Allow) -> Result<(Report, Exit), Comman
     let mut orders = Vec::new();
     let ports = select::ports(firewall, &args.which)?;
     for outcome in window::allow(firewall, &ports, &networks, args.remove)? {
+        if outcome.changed {
+            record::allowed(&outcome.window, &networks, args.remove);
+        }
         if outcome.changed && args.remove && outcome.window.farewell_lasts() {
             report.warnings.push(format!(
                 "connections to port {} that exist go on, since the window was raised with --no-drain; cut them with pgcordon drain",
@@ -36,6 +39,7 @@ pub fn run(context: &mut Context, args: &Allow) -> Result<(Report, Exit), Comman
         raise::add(&mut report, outcome);
     }
     let drain = block_on(async { Ok(raise::drain_all(&orders).await) })?;
+    record::drained(&orders, drain.as_ref());
     let report = raise::read_again(context, report, drain.as_ref());
     Ok(raise::conclude(report, drain))
 }

@@ -1,6 +1,6 @@
 //! `pgcordon extend`: move the end of a window.
 
-use super::{CommandError, Context, Exit, raise, select};
+use super::{CommandError, Context, Exit, raise, record, select};
 use crate::cli::Extend;
 use crate::cordon::{WindowEnd, show_duration};
 use crate::report::{Outcome, Report};
@@ -33,6 +33,9 @@ pub fn run(context: &mut Context, args: &Extend) -> Result<(Report, Exit), Comma
                 outcome.window.port,
                 show_duration(outcome.window.remaining)
             ));
+        }
+        if outcome.changed {
+            record::extended(&outcome.window, "");
         }
         raise::add(&mut report, outcome);
     }

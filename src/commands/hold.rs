@@ -1,9 +1,9 @@
 //! `pgcordon hold`: cordon and drain in the foreground; Ctrl-C lifts.
 
-use super::keep::{Ends, Until, until_over};
+use super::keep::{Ends, Over, Until, until_over};
 use super::raise::Plan;
 use super::signals::{Signals, block_on};
-use super::{CommandError, Context, Exit, countdown, start};
+use super::{CommandError, Context, Exit, countdown, record, start};
 use crate::cli::Start;
 use crate::report::{Outcome, Report};
 use crate::window;
@@ -40,14 +40,15 @@ async fn hold(
     }
     context.tell(&mut report);
     let (ends, told) = watch::channel(Ends::of(&report.windows, Until::AllIsOver));
-    tokio::select! {
+    let over = tokio::select! {
         caught = signals.next() => {
-            window::lift_own(&mut context.firewall, &own)?;
+            let lifted = window::lift_own(&mut context.firewall, &own)?;
+            record::lifted(&lifted, "interrupted by a signal");
             return Err(CommandError::Interrupted(caught.exit()));
         }
-        _ = until_over(&own, Until::AllIsOver, &ends) => {}
+        over = until_over(&own, Until::AllIsOver, &ends) => over,
         never = countdown::show(context, told) => match never {},
-    }
+    };
     // What is left are empty tables, unless someone has begun a new window meanwhile.
     let ports: Vec<u16> = own.iter().map(|(port, _)| *port).collect();
     window::sweep(&mut context.firewall, &ports)?;
@@ -55,6 +56,9 @@ async fn hold(
     for window in &mut report.windows {
         window.remaining = Duration::ZERO;
         window.ends_at = SystemTime::now();
+        if over == Over::Expired {
+            record::ended(window);
+        }
     }
     Ok((report, Exit::Done))
 }

@@ -1,6 +1,6 @@
 //! `pgcordon lift`: end the window now, at once or with its ramp.
 
-use super::{CommandError, Context, Exit, raise, select};
+use super::{CommandError, Context, Exit, raise, record, select};
 use crate::cli::Lift;
 use crate::report::{Outcome, Report};
 use crate::window::{self, RampWish};
@@ -17,11 +17,17 @@ pub fn run(context: &mut Context, args: &Lift) -> Result<(Report, Exit), Command
     };
     let mut report = Report::new("lift", Outcome::NotCordoned);
     match args.ramp {
-        None => report.windows = window::lift(firewall, &ports)?,
+        None => {
+            report.windows = window::lift(firewall, &ports)?;
+            record::lifted(&report.windows, "");
+        }
         Some(length) => {
             let per_second = args.ramp_rate;
             let wish = RampWish { length, per_second };
             for outcome in window::lift_to_ramp(firewall, &ports, wish)? {
+                if outcome.changed {
+                    record::lifted(std::slice::from_ref(&outcome.window), "");
+                }
                 raise::add(&mut report, outcome);
             }
         }

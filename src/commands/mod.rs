@@ -12,6 +12,7 @@ mod lift;
 mod listeners;
 mod plan;
 mod raise;
+mod record;
 mod request;
 mod run;
 mod select;

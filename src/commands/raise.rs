@@ -1,7 +1,7 @@
 //! What `start`, `hold` and `run` have in common: cordon, then drain.
 
 use super::listeners::{self, Listeners};
-use super::{CommandError, Context, Exit, request};
+use super::{CommandError, Context, Exit, record, request};
 use crate::cli::{Pace, Postgres, Start};
 use crate::clients::{Locality, Sockets};
 use crate::cordon::{Cordon, DrainReport, Ramp, Staying, Window, show_duration, show_rate};
@@ -200,6 +200,7 @@ fn show_ramp(ramp: Ramp) -> String {
 /// Adds what became of a window to a report.
 pub fn add(report: &mut Report, outcome: window::Outcome) {
     if !outcome.mended.is_empty() {
+        record::healed(&outcome.window, &outcome.mended);
         report.warnings.push(format!(
             "the cordon on port {} was damaged and is put back: {}",
             outcome.window.port,

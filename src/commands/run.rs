@@ -1,9 +1,10 @@
 //! `pgcordon run`: cordon, drain, run CMD, and lift when it has ended.
 
+use super::keep::Over;
 use super::raise::Plan;
 use super::signals::{Signals, block_on};
 use super::supervise::{self, Ran};
-use super::{CommandError, Context, Exit, start};
+use super::{CommandError, Context, Exit, record, start};
 use crate::cli::Run;
 use crate::cordon::Window;
 use crate::job::{self, End, Launch};
@@ -63,6 +64,9 @@ fn in_window(context: &mut Context, args: &Run) -> Result<(Report, Exit), Comman
         context.tell(&mut report);
         let ran = run_command(context, args, &mut report, &mut signals).await;
         let lifted = window::lift_own_to_ramp(&mut context.firewall, &own);
+        if let Ok(lifted) = &lifted {
+            record::lifted(lifted, &why_lifted(&report));
+        }
         if let (Ok(Some(_)), Some(run), Err(_)) = (&ran, &report.command_run, &lifted) {
             tracing::warn!("CMD has ended with status {}", run.status);
         }
@@ -71,11 +75,25 @@ fn in_window(context: &mut Context, args: &Run) -> Result<(Report, Exit), Comman
     })
 }
 
+/// What the record says.
+fn why_lifted(report: &Report) -> String {
+    match &report.command_run {
+        Some(run) => format!("{} has ended with status {}", run.program, run.status),
+        None => "CMD could not be run".to_owned(),
+    }
+}
+
 /// The report after CMD's end, and the exit status.
 fn conclude(mut report: Report, ran: Option<Ran>, lifted: Vec<Window>) -> (Report, Exit) {
     report.outcome = Outcome::Lifted;
-    let over_at = ran.as_ref().and_then(|ran| ran.over);
-    let over_at = over_at.unwrap_or_else(SystemTime::now);
+    let over = ran.as_ref().and_then(|ran| ran.over);
+    let (over_at, how) = over.unwrap_or_else(|| {
+        let was_due = ran
+            .as_ref()
+            .is_none_or(|ran| Instant::now() >= ran.window_end);
+        let how = if was_due { Over::Expired } else { Over::Lifted };
+        (SystemTime::now(), how)
+    });
     let was_lifted_by_us = lifted.len() == report.windows.len();
     for window in &mut report.windows {
         match lifted.iter().find(|lifted| lifted.port == window.port) {
@@ -89,6 +107,9 @@ fn conclude(mut report: Report, ran: Option<Ran>, lifted: Vec<Window>) -> (Repor
             None => {
                 window.remaining = Duration::ZERO;
                 window.ends_at = over_at;
+                if how == Over::Expired {
+                    record::ended(window);
+                }
             }
         }
     }
@@ -97,7 +118,7 @@ fn conclude(mut report: Report, ran: Option<Ran>, lifted: Vec<Window>) -> (Repor
     };
     // A window that someone has lifted just now may not have been noticed. One whose time
     // came after CMD's end was there until then.
-    let was_lifted_by_another = !was_lifted_by_us && Instant::now() < ran.window_end;
+    let was_lifted_by_another = !was_lifted_by_us && how == Over::Lifted;
     let in_time = ran.over.is_none() && !was_lifted_by_another;
     if let Some(run) = &mut report.command_run {
         run.in_time = in_time;

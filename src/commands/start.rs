@@ -2,7 +2,7 @@
 
 use super::raise::{self, Plan};
 use super::signals::{Signals, block_on};
-use super::{CommandError, Context, Exit};
+use super::{CommandError, Context, Exit, record};
 use crate::cli::Start;
 use crate::drain::Order;
 use crate::report::Report;
@@ -33,6 +33,7 @@ pub async fn cordon_and_drain(
 ) -> Result<(Report, Exit), CommandError> {
     let report = raise::raise(context, command, plan)?;
     let fresh = raised_here(plan, &report);
+    record::started(command, &report, &plan.cordons);
     let own: Vec<(u16, u64)> = fresh
         .iter()
         .map(|number| &plan.cordons[*number])
@@ -49,9 +50,13 @@ pub async fn cordon_and_drain(
         drain = raise::drain_all(&orders) => Ok(drain),
     };
     let (report, exit) = match drained {
-        Ok(drain) => raise::conclude(raise::read_again(context, report, drain.as_ref()), drain),
+        Ok(drain) => {
+            record::drained(&orders, drain.as_ref());
+            raise::conclude(raise::read_again(context, report, drain.as_ref()), drain)
+        }
         Err(exit) => {
-            window::lift_own(&mut context.firewall, &own)?;
+            let lifted = window::lift_own(&mut context.firewall, &own)?;
+            record::lifted(&lifted, "interrupted by a signal");
             return Err(CommandError::Interrupted(exit));
         }
     };
@@ -60,11 +65,13 @@ pub async fn cordon_and_drain(
         .as_ref()
         .and_then(|drain| drain.refused.clone())
     {
-        window::lift_own(&mut context.firewall, &own)?;
+        let lifted = window::lift_own(&mut context.firewall, &own)?;
+        record::lifted(&lifted, "those to be spared could not be known");
         return Err(CommandError::Spare { why });
     }
     if args.strict && exit == Exit::Incomplete {
-        window::lift_own(&mut context.firewall, &own)?;
+        let lifted = window::lift_own(&mut context.firewall, &own)?;
+        record::lifted(&lifted, "the drain was incomplete (--strict)");
         let drain = report.drain.map(Box::new);
         return Err(CommandError::Strict { drain });
     }

@@ -3,7 +3,7 @@
 
 use super::keep::{Ends, Over, Until, until_over};
 use super::signals::Signals;
-use super::{CommandError, Context};
+use super::{CommandError, Context, record};
 use crate::cli::{OnExpiry, Run};
 use crate::cordon::{Window, WindowEnd, show_duration};
 use crate::job::{Change, End, Job};
@@ -31,8 +31,8 @@ const GLANCE: Duration = Duration::from_millis(50);
 pub struct Ran {
     /// How CMD ended.
     pub end: End,
-    /// When the window was over, if it was before.
-    pub over: Option<SystemTime>,
+    /// When and why the window was over, if it was before.
+    pub over: Option<(SystemTime, Over)>,
     /// When the first window ends, as far as is known.
     pub window_end: Instant,
     /// When what is left of CMD's group is killed.
@@ -78,7 +78,7 @@ pub async fn to_its_end(
             }
             () = next(continued.as_mut().ok()) => job.resume(),
             how = &mut over, if over_at.is_none() => {
-                over_at = Some(SystemTime::now());
+                over_at = Some((SystemTime::now(), how));
                 let what = match how {
                     Over::Expired => "the window is over",
                     Over::Lifted => "the window was ended by someone else",
@@ -187,7 +187,10 @@ impl Extender {
         let target = wanted.min(room.saturating_sub(LEAST));
         if target >= left + LEAST {
             let to = WindowEnd::In(target);
-            window::extend(&mut context.firewall, &self.ports, to, false, self.most)?;
+            let moved = window::extend(&mut context.firewall, &self.ports, to, false, self.most)?;
+            for outcome in moved.into_iter().filter(|outcome| outcome.changed) {
+                record::extended(&outcome.window, "CMD is running (--on-expiry extend)");
+            }
             // The new end is told with the next look at the window.
             self.not_before = Instant::now() + AGAIN * 2;
         }

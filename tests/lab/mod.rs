@@ -28,6 +28,7 @@ mod firewall;
 mod host;
 mod line;
 mod login;
+mod logs;
 mod network;
 mod outcome;
 mod pipe;

@@ -1,0 +1,196 @@
+//! The record of who did what to a window: in the journal with a field for each fact, else in
+//! the system log, and with `--verbose` on stderr.
+//!
+//! A record is made after the fact, never delays it and never fails it: a log that is
+//! missing, full or stopped is passed over. No descriptor stays open, and no runtime is
+//! needed, so that a guard with nothing left but its own files can use it.
+//!
+//! ```no_run
+//! # fn log(window: &pgcordon::cordon::Window) {
+//! use pgcordon::audit::{Action, Event};
+//! Event::new(Action::Heal).window(window).why("nft (pid 812) has flushed the ruleset").record();
+//! # }
+//! ```
+
+mod logs;
+mod who;
+
+use crate::cordon::{DrainReport, SqlOutcome, Window};
+use std::fmt::Write;
+use std::time::{Duration, SystemTime};
+
+/// What was done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Action {
+    /// A cordon was raised.
+    Start,
+    /// A damaged or missing one was put back.
+    Heal,
+    /// Its end was moved.
+    Extend,
+    /// It was ended before its time.
+    Lift,
+    /// Its time was over.
+    End,
+    /// Remote connections were ended.
+    Drain,
+    /// The pass list was changed.
+    Allow,
+}
+
+impl Action {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Start => "start",
+            Self::Heal => "heal",
+            Self::Extend => "extend",
+            Self::Lift => "lift",
+            Self::End => "end",
+            Self::Drain => "drain",
+            Self::Allow => "allow",
+        }
+    }
+}
+
+/// One record: names and values, in the order in which they are read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[must_use = "it is nowhere until it is recorded"]
+pub struct Event {
+    action: Action,
+    fields: Vec<(&'static str, String)>,
+}
+
+impl Event {
+    /// A record that says nothing more yet.
+    pub fn new(action: Action) -> Self {
+        Self {
+            action,
+            fields: Vec::new(),
+        }
+    }
+
+    /// Adds a fact; one that is empty is left out. Names are lower case and of the words of
+    /// the JSON where it has them.
+    pub fn with(mut self, name: &'static str, value: impl ToString) -> Self {
+        let value = value.to_string();
+        if !value.is_empty() {
+            self.fields.push((name, value));
+        }
+        self
+    }
+
+    /// The same where it is known.
+    pub fn with_some(self, name: &'static str, value: Option<impl ToString>) -> Self {
+        match value {
+            Some(value) => self.with(name, value),
+            None => self,
+        }
+    }
+
+    /// Why it was done, or what has caused it.
+    pub fn why(self, why: impl ToString) -> Self {
+        self.with("why", why)
+    }
+
+    /// The window it is about.
+    pub fn window(self, window: &Window) -> Self {
+        let identity = &window.identity;
+        let length = window.ends_at.duration_since(identity.started_at);
+        let reason = window.reason.as_ref().map(|reason| reason.as_str());
+        self.with("port", window.port)
+            .with("window", format!("{:016x}", identity.id))
+            .with("started_at", timestamp(identity.started_at))
+            .with("ends_at", timestamp(window.ends_at))
+            .with("for_s", seconds(length.unwrap_or_default()))
+            .with("remaining_s", seconds(window.remaining))
+            .with("by", &identity.by)
+            .with("by_uid", identity.by_uid)
+            .with_some("reason", reason)
+            .with_some("ramp_s", window.ramp.map(|ramp| seconds(ramp.length)))
+            .with_some("ramp_per_s", window.ramp.map(|ramp| ramp.per_second))
+            .with("healed", identity.healed)
+            .with("packets", window.blocked.packets)
+            .with("bytes", window.blocked.bytes)
+            .with("knocks", window.knocks.len())
+    }
+
+    /// What a drain has done.
+    pub fn drain(self, drain: &DrainReport) -> Self {
+        let sql = match &drain.sql {
+            SqlOutcome::Used => "ok",
+            SqlOutcome::NotUsed(why) => why,
+        };
+        let stragglers = drain.stragglers.iter().filter_map(|peer| peer.pid);
+        let stragglers: Vec<String> = stragglers.map(|pid| pid.to_string()).collect();
+        self.with("complete", drain.is_complete())
+            .with("backends_found", drain.backends.found)
+            .with("backends_ended", drain.backends.ended)
+            .with("backends_left", drain.backends.left)
+            .with("sockets_found", drain.sockets.found)
+            .with("sockets_destroyed", drain.sockets.destroyed)
+            .with("sockets_closing", drain.sockets.closing)
+            .with("sockets_left", drain.sockets.left)
+            .with("signalled", drain.signalled)
+            .with("stragglers", stragglers.join(","))
+            .with("took_s", seconds(drain.took))
+            .with("sql", sql)
+            .with_some("unproven", drain.unproven.as_deref())
+    }
+
+    /// Puts it on record, with who did it.
+    pub fn record(mut self) {
+        self.fields.extend(who::fields());
+        let line = self.line();
+        tell(self.action, &line);
+        logs::send(self.action, &line, &self.fields);
+    }
+
+    /// All of it in one line of text, as `name=value` (logfmt).
+    fn line(&self) -> String {
+        let mut line = self.action.as_str().to_owned();
+        for (name, value) in &self.fields {
+            let is_plain = |c: char| c.is_ascii_graphic() && !matches!(c, '"' | '=' | '\\');
+            let _ = match value.chars().all(is_plain) {
+                true => write!(line, " {name}={value}"),
+                // Escapes what could upset a terminal or begin a line of its own.
+                false => write!(line, " {name}={value:?}"),
+            };
+        }
+        line
+    }
+}
+
+/// Hands a line to whoever listens to this thread: stderr, or the journal for a moment.
+fn tell(action: Action, line: &str) {
+    match action {
+        // Somebody has opened a port that was to be closed.
+        Action::Heal => tracing::warn!("{line}"),
+        _ => tracing::info!("{line}"),
+    }
+}
+
+/// RFC 3339 in UTC with milliseconds.
+fn timestamp(time: SystemTime) -> String {
+    humantime::format_rfc3339_millis(time).to_string()
+}
+
+fn seconds(duration: Duration) -> String {
+    format!("{:.3}", duration.as_secs_f64())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_record_is_one_line_that_nobody_can_forge() {
+        let event = Event::new(Action::Lift)
+            .with("port", 5432)
+            .with("empty", "")
+            .why("said \"go\"\nlift port=1 \u{202e}");
+        assert_eq!(
+            event.line(),
+            "lift port=5432 why=\"said \\\"go\\\"\\nlift port=1 \\u{202e}\""
+        );
+    }
+}
