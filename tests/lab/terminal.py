@@ -21,7 +21,7 @@ LIMIT_S = 20
 steps = json.loads(sys.argv[1])
 pid, terminal = pty.fork()
 if pid == 0:
-    os.environ.update(TERM="dumb", PS1="ready> ", HISTFILE="")
+    os.environ.update(TERM="xterm", PS1="ready> ", HISTFILE="")
     os.execvp(sys.argv[2], sys.argv[2:])
 
 seen = ""
