@@ -101,7 +101,11 @@ impl Event {
             .with("window", format!("{:016x}", identity.id))
             .with("started_at", timestamp(identity.started_at))
             .with("ends_at", timestamp(window.ends_at))
-            .with("for_s", seconds(length.unwrap_or_default()))
+            // The kernel's rounding makes finer parts differ from what was asked for.
+            .with(
+                "for_s",
+                format!("{:.1}", length.unwrap_or_default().as_secs_f64()),
+            )
             .with("remaining_s", seconds(window.remaining))
             .with("by", &identity.by)
             .with("by_uid", identity.by_uid)

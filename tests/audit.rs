@@ -229,7 +229,7 @@ fn without_a_journal_the_system_log_has_it_in_one_line() {
     journald.signal(Signal::SIGKILL);
     while journald.is_running() {}
     server.cordon("start --for 9m --no-drain");
-    server.messages("for_s=540");
+    server.messages("for_s=540.0");
 }
 
 #[test]

@@ -232,6 +232,22 @@ fn the_report_is_the_object_of_the_contract_and_the_commands_status() {
 }
 
 #[test]
+fn a_ramp_begins_when_the_command_has_ended() {
+    let lab = Lab::bare(1);
+    let server = &lab.server;
+    let outcome = run(server, "--for 5m --ramp 1m --report /run/report", "exit 2");
+    outcome.assert_status(2).assert_stderr_has("in a ramp");
+    let own = only_window(&report(server));
+    assert_eq!(own["phase"], "ramp", "{own}");
+    let left = own["remaining_s"].as_f64().unwrap();
+    assert!((left - 60.0).abs() < 5.0, "{own}");
+    assert_eq!(server.window()["id"], own["id"]);
+    server.assert_every_element_ends(5432);
+    let reach = lab.clients[0].reach(server.at_v4(5432), PATIENCE);
+    assert_eq!(reach, lab::Reach::Refused, "it is let in");
+}
+
+#[test]
 fn a_report_that_cannot_be_written_is_told_before_anything_is_touched() {
     let lab = Lab::bare(0);
     let server = &lab.server;

@@ -7,6 +7,7 @@ use super::supervise::{self, Ran};
 use super::{CommandError, Context, Exit, record, start};
 use crate::cli::Run;
 use crate::cordon::Window;
+use crate::firewall::{Detail, Firewall};
 use crate::job::{self, End, Launch};
 use crate::report::{CommandRun, Outcome, Report, ReportFile};
 use crate::window;
@@ -71,7 +72,9 @@ fn in_window(context: &mut Context, args: &Run) -> Result<(Report, Exit), Comman
             tracing::warn!("CMD has ended with status {}", run.status);
         }
         let (ran, lifted) = (ran?, lifted?);
-        Ok(conclude(report, ran, lifted))
+        let (mut report, exit) = conclude(report, ran, lifted);
+        show_ramps(context, &mut report);
+        Ok((report, exit))
     })
 }
 
@@ -126,6 +129,19 @@ fn conclude(mut report: Report, ran: Option<Ran>, lifted: Vec<Window>) -> (Repor
     match in_time {
         true => (report, Exit::Command(ran.end.status())),
         false => (report, Exit::WindowOver),
+    }
+}
+
+/// Windows that were ended into their ramp are shown so.
+fn show_ramps(context: &mut Context, report: &mut Report) {
+    for window in report.windows.iter_mut().filter(|w| w.ramp.is_some()) {
+        let standing = context.firewall.read(window.port, Detail::Block);
+        let now = standing.ok().flatten().and_then(|standing| standing.window);
+        if let Some(now) = now.filter(|now| now.identity.id == window.identity.id) {
+            (window.phase, window.remaining) = (now.phase, now.remaining);
+            window.ends_at = now.ends_at;
+            report.outcome = Outcome::Ramping;
+        }
     }
 }
 
