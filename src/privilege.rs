@@ -6,6 +6,7 @@ use rustix::{
     io,
     process::{Gid, Uid},
 };
+use std::sync::OnceLock;
 
 /// The value of `/proc/self/loginuid` where no login is behind the process
 /// (`AUDIT_UID_UNSET`, proc_pid_loginuid(5)).
@@ -107,9 +108,15 @@ impl Drop for EffectiveIds {
 /// `SUDO_UID`, else the real user; the name and the uid. A uid without a name in the user
 /// database is its own name.
 ///
-/// For the record only: `SUDO_UID` is what the caller's environment says.
+/// For the record only: `SUDO_UID` is what the caller's environment says. It is found out once:
+/// a user database that is slow to answer (LDAP) must not delay a drain.
 #[must_use]
 pub fn author() -> (String, u32) {
+    static AUTHOR: OnceLock<(String, u32)> = OnceLock::new();
+    AUTHOR.get_or_init(find_author).clone()
+}
+
+fn find_author() -> (String, u32) {
     let login = std::fs::read_to_string("/proc/self/loginuid").ok();
     let sudo = std::env::var("SUDO_UID").ok();
     let uid = author_uid(

@@ -2,7 +2,6 @@
 
 use crate::privilege;
 use std::fs;
-use std::sync::OnceLock;
 
 /// As much of a command line is kept.
 const LONGEST: usize = 200;
@@ -13,11 +12,9 @@ const HANDS_ON: [&str; 6] = ["sudo", "su", "doas", "runuser", "setpriv", "pkexec
 
 /// The login's user, the user now, the terminal, and the command that called.
 pub fn fields() -> Vec<(&'static str, String)> {
-    // The user database may be slow to answer; the login stays the same.
-    static AUTHOR: OnceLock<(String, u32)> = OnceLock::new();
-    let (name, uid) = AUTHOR.get_or_init(privilege::author);
+    let (name, uid) = privilege::author();
     let mut fields = vec![
-        ("user", name.clone()),
+        ("user", name),
         ("user_uid", uid.to_string()),
         ("uid", rustix::process::getuid().as_raw().to_string()),
     ];

@@ -28,13 +28,19 @@ pub struct Run {
     #[command(flatten)]
     pub start: Start,
     /// What is done when the window ends before CMD
-    #[arg(long, value_enum, default_value = "warn", value_name = "WHAT")]
+    #[arg(
+        long,
+        value_enum,
+        default_value = "warn",
+        value_name = "WHAT",
+        help_heading = None
+    )]
     pub on_expiry: OnExpiry,
     /// Write the JSON report to this file, since stdout belongs to CMD
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", help_heading = None)]
     pub report: Option<PathBuf>,
     /// The command and its arguments
-    #[arg(last = true, required = true, value_name = "CMD")]
+    #[arg(last = true, required = true, value_name = "CMD", help_heading = None)]
     pub command: Vec<OsString>,
 }
 

@@ -1,6 +1,6 @@
 //! `pgcordon allow`: let an address in during a window, or take it off the pass list.
 
-use super::signals::block_on;
+use super::signals::{block_on, outlive_terminal};
 use super::{CommandError, Context, Exit, raise, record, request, select};
 use crate::cli::{Allow, Pace, Postgres};
 use crate::cordon::PassList;
@@ -38,7 +38,10 @@ pub fn run(context: &mut Context, args: &Allow) -> Result<(Report, Exit), Comman
         }
         raise::add(&mut report, outcome);
     }
-    let drain = block_on(async { Ok(raise::drain_all(&orders).await) })?;
+    let drain = block_on(async {
+        outlive_terminal()?;
+        Ok(raise::drain_all(&orders).await)
+    })?;
     record::drained(&orders, drain.as_ref());
     let report = raise::read_again(context, report, drain.as_ref());
     Ok(raise::conclude(report, drain))

@@ -1,6 +1,6 @@
 //! `pgcordon drain`: drain again under a window in force.
 
-use super::signals::block_on;
+use super::signals::{block_on, outlive_terminal};
 use super::{CommandError, Context, Exit, raise, record, select};
 use crate::cli::Drain;
 use crate::report::{Outcome, Report};
@@ -23,7 +23,10 @@ pub fn run(context: &mut Context, args: &Drain) -> Result<(Report, Exit), Comman
         )?);
         raise::add(&mut report, outcome);
     }
-    let drain = block_on(async { Ok(raise::drain_all(&orders).await) })?;
+    let drain = block_on(async {
+        outlive_terminal()?;
+        Ok(raise::drain_all(&orders).await)
+    })?;
     record::drained(&orders, drain.as_ref());
     report.changed |= drain.as_ref().is_some_and(|drain| {
         drain.backends.ended > 0 || drain.sockets.destroyed > 0 || drain.signalled > 0

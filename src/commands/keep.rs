@@ -111,6 +111,14 @@ pub async fn until_over(own: &[(u16, u64)], until: Until, ends: &watch::Sender<E
     }
 }
 
+/// Whether one of these windows is over, as far as the kernel tells.
+#[must_use]
+pub fn one_is_over(own: &[(u16, u64)]) -> bool {
+    let mut firewall = Nftables::new();
+    let mut own = own.iter();
+    own.any(|window| left(&mut firewall, *window).is_ok_and(|(block, _)| block.is_zero()))
+}
+
 /// How long a window still blocks, and how long it lasts with its ramp.
 fn left(
     firewall: &mut Nftables,

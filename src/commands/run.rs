@@ -4,7 +4,7 @@ use super::keep::Over;
 use super::raise::Plan;
 use super::signals::{Signals, block_on};
 use super::supervise::{self, Ran};
-use super::{CommandError, Context, Exit, record, start};
+use super::{CommandError, Context, Exit, keep, record, start};
 use crate::cli::Run;
 use crate::cordon::Window;
 use crate::firewall::{Detail, Firewall};
@@ -152,13 +152,13 @@ async fn run_command(
     report: &mut Report,
     signals: &mut Signals,
 ) -> Result<Option<Ran>, CommandError> {
-    let first_end = report.windows.iter().map(|window| window.ends_at).min();
-    let first_end = first_end.unwrap_or(SystemTime::UNIX_EPOCH);
-    if first_end <= SystemTime::now() {
+    if keep::one_is_over(&report.own()) {
         let text = "the window was over before CMD could be started; it was not";
         report.warnings.push(text.to_owned());
         return Ok(None);
     }
+    let first_end = report.windows.iter().map(|window| window.ends_at).min();
+    let first_end = first_end.unwrap_or_else(SystemTime::now);
     let ports: Vec<String> = report.windows.iter().map(|w| w.port.to_string()).collect();
     let ends_at = humantime::format_rfc3339_millis(first_end).to_string();
     let launch = Launch {

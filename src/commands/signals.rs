@@ -51,14 +51,12 @@ impl Caught {
 
 impl Signals {
     /// From now on SIGINT and SIGTERM do not end the process by themselves. Nor does SIGHUP,
-    /// which is not told either: a lost terminal is nobody's wish to open a port, or to leave
-    /// a drain half done.
+    /// which is not told either.
     ///
     /// # Errors
     /// What the kernel says of the handlers.
     pub fn watch() -> Result<Self, CommandError> {
-        // The handler stays after its listener is gone.
-        drop(watch(Caught::Hangup)?);
+        outlive_terminal()?;
         Self::of(&[Caught::Interrupt, Caught::Terminate])
     }
 
@@ -99,6 +97,16 @@ impl Signals {
         });
         futures_util::future::select_all(waits).await.0
     }
+}
+
+/// From now on SIGHUP does nothing: a lost terminal is nobody's wish to open a port, or to
+/// leave a drain half done.
+///
+/// # Errors
+/// What the kernel says of the handler.
+pub fn outlive_terminal() -> Result<(), CommandError> {
+    // The handler stays after its listener is gone.
+    watch(Caught::Hangup).map(drop)
 }
 
 fn watch(caught: Caught) -> Result<Signal, CommandError> {

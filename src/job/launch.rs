@@ -4,6 +4,7 @@
 
 use super::terminal::Terminal;
 use super::{Job, find};
+use crate::report::{Stream, printable};
 use rustix::process::{Pid, Resource, Rlimit, getpgrp, getpid, getrlimit, setrlimit};
 use std::ffi::{OsStr, OsString};
 use std::io;
@@ -81,8 +82,8 @@ pub fn helper(args: &[OsString]) -> Option<u8> {
     restore_open_files(open_files);
     // Resets the signal mask and SIGPIPE; every handler is gone with the old program.
     let error = Command::new(command).args(args).exec();
-    let name = command.to_string_lossy();
-    crate::report::Stream::Stderr.line(&format!("pgcordon: cannot run {name}: {error}"));
+    let name = printable(&command.to_string_lossy());
+    Stream::Stderr.line(&format!("pgcordon: cannot run {name}: {error}"));
     Some(if find::is_missing(&error) { 127 } else { 126 })
 }
 
