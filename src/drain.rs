@@ -24,13 +24,12 @@ pub use survey::{Survey, SurveyError, connected, survey};
 use crate::clients::{self, Process, Socket, Sockets};
 use crate::cordon::{Backends, DrainReport, PassList, Peer, SqlOutcome, Staying};
 use crate::firewall::Firewall;
-use crate::postgres::Target;
+use crate::postgres::Access;
 use crate::window;
 use server::{Questions, Server};
 use std::collections::{HashMap, HashSet};
 use std::io;
-use std::net::{IpAddr, SocketAddr};
-use std::path::PathBuf;
+use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 use watch::Watch;
 
@@ -78,37 +77,6 @@ pub struct Order {
     pub foreign_listener: Option<String>,
     /// How PostgreSQL is reached.
     pub access: Access,
-}
-
-/// How PostgreSQL is reached.
-#[derive(Debug, Clone, Default)]
-pub struct Access {
-    /// Directory of the Unix socket.
-    pub socket_dir: Option<PathBuf>,
-    /// Role.
-    pub user: Option<String>,
-    /// Database.
-    pub database: Option<String>,
-    /// An address of this host, instead of the Unix socket.
-    pub host: Option<IpAddr>,
-    /// Password file.
-    pub passfile: Option<PathBuf>,
-}
-
-impl Access {
-    /// The session's target.
-    #[must_use]
-    pub fn target(&self, postmaster: i32, port: u16) -> Target {
-        Target {
-            postmaster,
-            port,
-            socket_dir: self.socket_dir.clone(),
-            user: self.user.clone(),
-            database: self.database.clone(),
-            host: self.host,
-            passfile: self.passfile.clone(),
-        }
-    }
 }
 
 /// Why a drain could not go on.

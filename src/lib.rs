@@ -27,6 +27,7 @@ pub mod commands;
 pub mod cordon;
 pub mod drain;
 pub mod firewall;
+pub mod guard;
 pub mod job;
 pub mod lock;
 pub mod postgres;

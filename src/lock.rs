@@ -1,6 +1,10 @@
 //! One lock for each network namespace and port, so that two calls never change the same
 //! cordon at once. It is held while the kernel is changed, not while a drain goes on.
 
+mod guard;
+
+pub use guard::{GuardLock, NAME as GUARD_NAME, guarded_ports, guardian, may_be_guarded_unlocked};
+
 use nix::errno::Errno;
 use nix::fcntl::{Flock, FlockArg};
 use std::fs::{DirBuilder, File, OpenOptions};
@@ -58,15 +62,12 @@ pub enum LockError {
 /// # Errors
 /// After five seconds of waiting, who holds the lock.
 pub fn ports(ports: &[u16]) -> Result<Vec<PortLock>, LockError> {
-    let directory = Path::new(DIRECTORY);
-    prepare(directory)?;
-    let namespace = network_namespace().map_err(LockError::Directory)?;
     let mut sorted = ports.to_vec();
     sorted.sort_unstable();
     sorted.dedup();
     sorted
         .into_iter()
-        .map(|port| lock(&directory.join(format!("{namespace}-{port}.lock")), port))
+        .map(|port| lock(&path_of(port, "lock")?, port))
         .collect()
 }
 
@@ -92,20 +93,52 @@ fn prepare(directory: &Path) -> Result<(), LockError> {
     }
 }
 
-fn lock(path: &Path, port: u16) -> Result<PortLock, LockError> {
-    let open = |source| LockError::Open {
-        path: path.to_owned(),
-        source,
-    };
-    let mut file = OpenOptions::new()
+/// Opens a file of the directory, which is made if it is not there.
+fn open(path: &Path) -> Result<File, LockError> {
+    let open = OpenOptions::new()
         .read(true)
         .write(true)
         .create(true)
         .truncate(false)
         .mode(0o600)
         .custom_flags(nix::libc::O_NOFOLLOW)
-        .open(path)
-        .map_err(open)?;
+        .open(path);
+    open.map_err(|source| LockError::Open {
+        path: path.to_owned(),
+        source,
+    })
+}
+
+/// Locks a port if nobody else has it.
+///
+/// # Errors
+/// No lock can be had here at all.
+pub fn try_port(port: u16) -> Result<Option<PortLock>, LockError> {
+    let path = path_of(port, "lock")?;
+    match Flock::lock(open(&path)?, FlockArg::LockExclusiveNonblock) {
+        Ok(locked) => Ok(Some(PortLock(locked))),
+        Err((_, Errno::EWOULDBLOCK | Errno::EINTR)) => Ok(None),
+        Err((_, error)) => Err(LockError::Open {
+            path,
+            source: error.into(),
+        }),
+    }
+}
+
+/// The file of a port in this network namespace.
+fn path_of(port: u16, kind: &str) -> Result<PathBuf, LockError> {
+    let directory = Path::new(DIRECTORY);
+    prepare(directory)?;
+    let namespace = network_namespace().map_err(LockError::Directory)?;
+    Ok(directory.join(format!("{namespace}-{port}.{kind}")))
+}
+
+fn lock(path: &Path, port: u16) -> Result<PortLock, LockError> {
+    let failed = |source| LockError::Open {
+        path: path.to_owned(),
+        source,
+    };
+    let mut file = open(path)?;
     let deadline = Instant::now() + PATIENCE;
     loop {
         match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
@@ -126,7 +159,7 @@ fn lock(path: &Path, port: u16) -> Result<PortLock, LockError> {
                 std::thread::sleep(PAUSE);
             }
             Err((held, Errno::EINTR)) => file = held,
-            Err((_, error)) => return Err(open(error.into())),
+            Err((_, error)) => return Err(failed(error.into())),
         }
     }
 }

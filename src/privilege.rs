@@ -24,6 +24,47 @@ pub fn missing(needed: &[Capability]) -> Vec<Capability> {
         .collect()
 }
 
+/// What a guard may need when it drains: to reach PostgreSQL's socket as its owner, to look at
+/// its processes, and to signal them.
+const FOR_A_DRAIN: [Capability; 6] = [
+    Capability::CAP_NET_ADMIN,
+    Capability::CAP_KILL,
+    Capability::CAP_SETUID,
+    Capability::CAP_SETGID,
+    Capability::CAP_SYS_PTRACE,
+    Capability::CAP_DAC_READ_SEARCH,
+];
+
+/// Gives up every right but what a guard needs: `CAP_NET_ADMIN` is effective, what a drain
+/// needs stays permitted, nothing can be gained by running a program.
+///
+/// # Errors
+/// The kernel does not let the sets be changed.
+pub fn settle_as_guard() -> Result<(), caps::errors::CapsError> {
+    // Without CAP_SETPCAP the bounding set stays; with no_new_privs it gives nothing.
+    if let Err(error) = caps::clear(None, CapSet::Bounding) {
+        tracing::debug!(%error, "the bounding set stays as it is");
+    }
+    if let Err(error) = rustix::thread::set_no_new_privs(true) {
+        tracing::debug!(%error, "no_new_privs could not be set");
+    }
+    let held = caps::read(None, CapSet::Permitted)?;
+    let keep = FOR_A_DRAIN.into_iter().filter(|right| held.contains(right));
+    let effective = [Capability::CAP_NET_ADMIN].into_iter();
+    caps::clear(None, CapSet::Inheritable)?;
+    caps::set(None, CapSet::Effective, &effective.collect())?;
+    caps::set(None, CapSet::Permitted, &keep.collect())
+}
+
+/// Makes every permitted right of the calling thread effective.
+///
+/// # Errors
+/// The kernel does not let the set be changed.
+pub fn use_all() -> Result<(), caps::errors::CapsError> {
+    let permitted = caps::read(None, CapSet::Permitted)?;
+    caps::set(None, CapSet::Effective, &permitted)
+}
+
 /// Acts as another user for as long as this value lives: effective user and group id and
 /// the supplementary groups of the **calling thread alone**. glibc's (and so nix's)
 /// functions of these names change every thread of the process; the system calls used

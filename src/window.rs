@@ -8,6 +8,7 @@ mod whole;
 pub use error::WindowError;
 pub use flows::{allow_standbys, end_farewell, linger, renew_farewell, spare};
 pub use lift::{RampWish, lift, lift_own, lift_own_to_ramp, lift_to_ramp, sweep};
+pub use whole::LONG;
 
 use crate::cordon::{Cordon, PassList, Window, WindowEnd};
 use crate::firewall::{Change, Detail, Firewall, FirewallError, Standing};
@@ -277,10 +278,10 @@ fn in_force(firewall: &mut impl Firewall, port: u16) -> Result<Outcome, WindowEr
     match firewall.read(port, Detail::Whole)? {
         Some(standing) if standing.closed().is_some() => whole::mend(firewall, standing),
         Some(standing) if standing.window.is_some() => Err(WindowError::Ramp { port }),
-        Some(_) => {
+        Some(_) if firewall.guard(port).is_none() => {
             firewall.remove(&[port])?;
             Err(WindowError::None { port })
         }
-        None => Err(WindowError::None { port }),
+        _ => Err(WindowError::None { port }),
     }
 }

@@ -19,6 +19,7 @@ pub fn run(context: &mut Context, args: &Allow) -> Result<(Report, Exit), Comman
     let mut report = Report::new("allow", Outcome::Allowed);
     let mut orders = Vec::new();
     let ports = select::ports(firewall, &args.which)?;
+    select::settle(firewall, &ports)?;
     for outcome in window::allow(firewall, &ports, &networks, args.remove)? {
         if outcome.changed {
             record::allowed(&outcome.window, &networks, args.remove);
@@ -40,7 +41,7 @@ pub fn run(context: &mut Context, args: &Allow) -> Result<(Report, Exit), Comman
     }
     let drain = block_on(async {
         outlive_terminal()?;
-        Ok(raise::drain_all(&orders).await)
+        Ok(raise::drain_all(firewall, &orders).await)
     })?;
     record::drained(&orders, drain.as_ref());
     let report = raise::read_again(context, report, drain.as_ref());

@@ -15,6 +15,7 @@ pub fn run(context: &mut Context, args: &Drain) -> Result<(Report, Exit), Comman
     let mut report = Report::new("drain", Outcome::Drained);
     let mut orders = Vec::new();
     let ports = select::ports(firewall, &args.which)?;
+    select::settle(firewall, &ports)?;
     for outcome in window::whole(firewall, &ports)? {
         orders.push(raise::order_under(
             &outcome.window,
@@ -25,7 +26,7 @@ pub fn run(context: &mut Context, args: &Drain) -> Result<(Report, Exit), Comman
     }
     let drain = block_on(async {
         outlive_terminal()?;
-        Ok(raise::drain_all(&orders).await)
+        Ok(raise::drain_all(firewall, &orders).await)
     })?;
     record::drained(&orders, drain.as_ref());
     report.changed |= drain.as_ref().is_some_and(|drain| {

@@ -274,6 +274,10 @@ impl CommandError {
                 "owned",
                 "see who holds it with: nft list tables; it goes when that process ends",
             ),
+            FirewallError::Guard { .. } => (
+                "guard",
+                "end that process by hand (kill -9), then: nft delete table inet pgcordon_PORT",
+            ),
             FirewallError::Missing { .. } => ("race", "see pgcordon status, and try again"),
             FirewallError::Refused { .. } => (
                 "kernel",

@@ -25,6 +25,7 @@ pub fn run(context: &mut Context, args: &Extend) -> Result<(Report, Exit), Comma
         }
         other => other?,
     };
+    select::settle(firewall, &ports)?;
     let mut report = Report::new("extend", Outcome::Extended);
     for outcome in window::extend(firewall, &ports, end, args.shorten, args.max)? {
         if !outcome.changed {

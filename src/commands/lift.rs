@@ -23,6 +23,7 @@ pub fn run(context: &mut Context, args: &Lift) -> Result<(Report, Exit), Command
         }
         Some(length) => {
             let per_second = args.ramp_rate;
+            select::settle(firewall, &ports)?;
             let wish = RampWish { length, per_second };
             for outcome in window::lift_to_ramp(firewall, &ports, wish)? {
                 if outcome.changed {

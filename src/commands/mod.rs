@@ -6,6 +6,7 @@ mod drain;
 mod error;
 mod exit;
 mod extend;
+mod guard;
 mod hold;
 mod keep;
 mod lift;
@@ -26,7 +27,7 @@ pub use error::CommandError;
 pub use exit::Exit;
 
 use crate::cli::{Cli, Command, Output};
-use crate::firewall::Nftables;
+use crate::guard::{self as guards, Guarded};
 use crate::job;
 use crate::report::{Paint, Report, Stream};
 use std::ffi::OsString;
@@ -38,7 +39,7 @@ pub struct Context {
     /// When `main` began.
     pub began: Instant,
     /// The kernel's firewall.
-    pub firewall: Nftables,
+    pub firewall: Guarded,
     /// Whether nothing but warnings and errors is to be said.
     pub quiet: bool,
     /// Whether the result is to be JSON on stdout.
@@ -85,6 +86,9 @@ impl Context {
 pub fn main() -> ExitCode {
     let began = Instant::now();
     let args: Vec<OsString> = std::env::args_os().collect();
+    if args.first().is_some_and(|program| program == guards::NAME) {
+        return guard::main(args.into_iter().nth(1)).into();
+    }
     if let Some(status) = job::helper(&args) {
         return status.into();
     }
@@ -97,7 +101,7 @@ pub fn main() -> ExitCode {
     let name = cli.command.name();
     let mut context = Context {
         began,
-        firewall: Nftables::new(),
+        firewall: Guarded::new(),
         quiet: cli.global.quiet,
         json: cli.global.output == Output::Json,
         open_files,

@@ -5,8 +5,10 @@ use super::{CommandError, Context, Exit, record, request};
 use crate::cli::{Pace, Postgres, Start};
 use crate::clients::{Locality, Sockets};
 use crate::cordon::{Cordon, DrainReport, Ramp, Staying, Window, show_duration, show_rate};
-use crate::drain::{self, Access, Judge, Order};
-use crate::firewall::{Detail, Firewall, Nftables, Standing};
+use crate::drain::{self, Judge, Order};
+use crate::firewall::{Detail, Firewall, Standing};
+use crate::guard::{Guarded, Heal};
+use crate::postgres::Access;
 use crate::privilege;
 use crate::report::{Outcome, Report};
 use crate::window;
@@ -47,7 +49,13 @@ impl Plan {
                 replication: args.allow_replication,
                 cut_standbys: args.cut_standbys,
             },
-            ..order(cordon, listeners, farewell, &args.pace, &args.postgres)
+            ..order(
+                cordon,
+                listeners,
+                farewell,
+                &args.pace,
+                access(&args.postgres),
+            )
         }
     }
 }
@@ -58,7 +66,7 @@ fn order(
     listeners: &Listeners,
     farewell: Duration,
     pace: &Pace,
-    postgres: &Postgres,
+    access: Access,
 ) -> Order {
     Order {
         port: cordon.port,
@@ -75,8 +83,28 @@ fn order(
         timeout: pace.drain_timeout.min(cordon.length),
         servers: listeners.servers.clone(),
         foreign_listener: listeners.foreign.clone(),
-        access: access(postgres),
+        access,
     }
+}
+
+/// What is to be drained when a guard has put a cordon back: who got in gets no farewell.
+///
+/// # Errors
+/// A missing privilege.
+pub fn order_after_heal(heal: &Heal) -> Result<Order, CommandError> {
+    let cordon = &heal.cordon;
+    let listeners = listeners::of(cordon.port, true)?;
+    let pace = Pace::default();
+    Ok(Order {
+        spared: cordon.spared.clone(),
+        ..order(
+            cordon,
+            &listeners,
+            Duration::ZERO,
+            &pace,
+            heal.access.clone(),
+        )
+    })
 }
 
 /// What is to be drained again under a window in force.
@@ -121,7 +149,7 @@ fn check_host(postgres: &Postgres) -> Result<(), CommandError> {
     }
 }
 
-fn access(postgres: &Postgres) -> Access {
+pub fn access(postgres: &Postgres) -> Access {
     Access {
         socket_dir: postgres.socket_dir.clone(),
         user: postgres.user.clone(),
@@ -151,6 +179,7 @@ pub fn raise(
     let exclusive = command != "start";
     let raised = window::raise(&mut context.firewall, &plan.cordons, exclusive)?;
     let mut report = Report::new(command, Outcome::AlreadyCordoned);
+    report.warnings = context.firewall.await_guards();
     report.blocked_after = Some(raised.acknowledged.duration_since(context.began));
     for (outcome, cordon) in raised.outcomes.into_iter().zip(&plan.cordons) {
         if outcome.changed && outcome.mended.is_empty() {
@@ -165,6 +194,9 @@ pub fn raise(
         }
         report.warnings.extend(other_ramp(&outcome.window, cordon));
         add(&mut report, outcome);
+    }
+    for window in &mut report.windows {
+        window.identity.guard = context.firewall.guard(window.port);
     }
     for listeners in &plan.listeners {
         report.warnings.extend(listeners.warning.clone());
@@ -228,9 +260,9 @@ fn has_remote(cordon: &Cordon) -> Result<bool, CommandError> {
 }
 
 /// Drains ports at the same time.
-pub async fn drain_all(orders: &[Order]) -> Option<DrainReport> {
+pub async fn drain_all(firewall: &Guarded, orders: &[Order]) -> Option<DrainReport> {
     let drains = orders.iter().map(async |order| {
-        let mut firewall = Nftables::new();
+        let mut firewall = firewall.clone();
         drain::drain(&mut firewall, order).await
     });
     join_all(drains).await.into_iter().reduce(DrainReport::and)

@@ -2,8 +2,10 @@
 
 use super::CommandError;
 use crate::cli::Which;
-use crate::firewall::{Detail, Firewall, Standing};
+use crate::cordon::Window;
+use crate::firewall::{Detail, Firewall, FirewallError, Standing};
 use crate::window::WindowError;
+use std::time::{Duration, Instant};
 
 /// The ports that `extend`, `drain` and `allow` act on: those that are named, all that are
 /// blocked, or the only one.
@@ -11,7 +13,10 @@ use crate::window::WindowError;
 /// # Errors
 /// Several windows and none named; no window (for `--all` and without a port).
 pub fn ports(firewall: &mut impl Firewall, which: &Which) -> Result<Vec<u16>, CommandError> {
-    choose(firewall, which, |standing| standing.closed().is_some())
+    choose(firewall, which, |seen| match seen.window() {
+        Some(window) => window.is_closed(),
+        None => seen.is_guarded,
+    })
 }
 
 /// The ports that `lift` acts on: as [`ports`], and those in a ramp too.
@@ -19,7 +24,9 @@ pub fn ports(firewall: &mut impl Firewall, which: &Which) -> Result<Vec<u16>, Co
 /// # Errors
 /// As [`ports`].
 pub fn with_ramps(firewall: &mut impl Firewall, which: &Which) -> Result<Vec<u16>, CommandError> {
-    choose(firewall, which, |standing| standing.window.is_some())
+    choose(firewall, which, |seen| {
+        seen.window().is_some() || seen.is_guarded
+    })
 }
 
 /// The ports whose tables are left over from windows that are over, and their ramps.
@@ -27,15 +34,16 @@ pub fn with_ramps(firewall: &mut impl Firewall, which: &Which) -> Result<Vec<u16
 /// # Errors
 /// The firewall cannot be read.
 pub fn leftovers(firewall: &mut impl Firewall) -> Result<Vec<u16>, CommandError> {
-    let standings = standings(firewall)?;
-    let over = standings.iter().filter(|s| s.window.is_none());
-    Ok(over.map(|standing| standing.port).collect())
+    let seen = look(firewall)?;
+    let over = |seen: &&Seen| seen.standing.is_some() && seen.window().is_none();
+    let over = seen.iter().filter(over).filter(|seen| !seen.is_guarded);
+    Ok(over.map(|seen| seen.port).collect())
 }
 
 fn choose(
     firewall: &mut impl Firewall,
     which: &Which,
-    counts: impl Fn(&Standing) -> bool,
+    counts: impl Fn(&Seen) -> bool,
 ) -> Result<Vec<u16>, CommandError> {
     if !which.ports.is_empty() {
         let mut ports = which.ports.clone();
@@ -43,12 +51,12 @@ fn choose(
         ports.dedup();
         return Ok(ports);
     }
-    let standings = standings(firewall)?;
-    let found = standings.iter().filter(|standing| counts(standing));
-    let ports: Vec<u16> = found.map(|standing| standing.port).collect();
+    let seen = look(firewall)?;
+    let found = seen.iter().filter(|seen| counts(seen));
+    let ports: Vec<u16> = found.map(|seen| seen.port).collect();
     match ports.as_slice() {
-        [] => match standings.iter().find(|s| s.window.is_some()) {
-            Some(Standing { port, .. }) => Err(WindowError::Ramp { port: *port }.into()),
+        [] => match seen.iter().find(|seen| seen.window().is_some()) {
+            Some(Seen { port, .. }) => Err(WindowError::Ramp { port: *port }.into()),
             None => Err(CommandError::NoWindow { ports }),
         },
         [_, _, ..] if !which.all => Err(CommandError::WhichWindow { ports }),
@@ -56,11 +64,68 @@ fn choose(
     }
 }
 
-/// What stands on each port that has a table.
-fn standings(firewall: &mut impl Firewall) -> Result<Vec<Standing>, CommandError> {
-    let mut standings = Vec::new();
-    for port in firewall.ports()? {
-        standings.extend(firewall.read(port, Detail::Block)?);
+/// One port at one look.
+struct Seen {
+    port: u16,
+    standing: Option<Standing>,
+    /// What is away just now comes back.
+    is_guarded: bool,
+}
+
+impl Seen {
+    fn window(&self) -> Option<&Window> {
+        self.standing.as_ref()?.window.as_ref()
     }
-    Ok(standings)
+}
+
+/// What stands on each port that has a table, or a guard that is about to put one back.
+fn look(firewall: &mut impl Firewall) -> Result<Vec<Seen>, CommandError> {
+    let mut seen = Vec::new();
+    for port in firewall.ports()? {
+        seen.push(Seen {
+            port,
+            standing: firewall.read(port, Detail::Block)?,
+            is_guarded: firewall.guard(port).is_some(),
+        });
+    }
+    Ok(seen)
+}
+
+/// How long a guard may take to put a cordon back.
+const HEALED_WITHIN: Duration = Duration::from_secs(1);
+/// Between two looks at it.
+const PAUSE: Duration = Duration::from_millis(5);
+
+/// What stands on a port. Where a flush has just taken it away and a guard is about to put it
+/// back, this waits for it.
+///
+/// # Errors
+/// The firewall cannot be read.
+pub fn settled(
+    firewall: &mut impl Firewall,
+    port: u16,
+    detail: Detail,
+) -> Result<Option<Standing>, FirewallError> {
+    let deadline = Instant::now() + HEALED_WITHIN;
+    loop {
+        let standing = firewall.read(port, detail)?;
+        let is_whole = standing
+            .as_ref()
+            .is_some_and(|s| s.window.is_some() && s.faults.is_empty());
+        if is_whole || firewall.guard(port).is_none() || Instant::now() >= deadline {
+            return Ok(standing);
+        }
+        std::thread::sleep(PAUSE);
+    }
+}
+
+/// Waits until no cordon of these ports is being put back by its guard.
+///
+/// # Errors
+/// The firewall cannot be read.
+pub fn settle(firewall: &mut impl Firewall, ports: &[u16]) -> Result<(), FirewallError> {
+    for port in ports {
+        settled(firewall, *port, Detail::Block)?;
+    }
+    Ok(())
 }

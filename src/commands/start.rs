@@ -31,6 +31,9 @@ pub async fn cordon_and_drain(
     plan: &mut Plan,
     signals: &mut Signals,
 ) -> Result<(Report, Exit), CommandError> {
+    if !args.no_guard {
+        context.firewall.leave_guards(raise::access(&args.postgres));
+    }
     let report = raise::raise(context, command, plan)?;
     let fresh = raised_here(plan, &report);
     record::started(command, &report, &plan.cordons);
@@ -44,10 +47,11 @@ pub async fn cordon_and_drain(
         true => Vec::new(),
         false => fresh.iter().map(order).collect(),
     };
+    let firewall = context.firewall.clone();
     let drained = tokio::select! {
         biased;
         caught = signals.next() => Err(caught.exit()),
-        drain = raise::drain_all(&orders) => Ok(drain),
+        drain = raise::drain_all(&firewall, &orders) => Ok(drain),
     };
     let (report, exit) = match drained {
         Ok(drain) => {

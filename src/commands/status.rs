@@ -1,6 +1,6 @@
 //! `pgcordon status`: windows, time left, knocks, and who is connected. It reads only.
 
-use super::{CommandError, Context, Exit};
+use super::{CommandError, Context, Exit, select};
 use crate::cli::Status;
 use crate::cordon::Window;
 use crate::drain;
@@ -17,7 +17,7 @@ pub fn run(context: &mut Context, args: &Status) -> Result<(Report, Exit), Comma
         if !args.ports.is_empty() && !args.ports.contains(&port) {
             continue;
         }
-        let Some(standing) = context.firewall.read(port, Detail::Whole)? else {
+        let Some(standing) = select::settled(&mut context.firewall, port, Detail::Whole)? else {
             continue;
         };
         let Some(window) = standing.window else {

@@ -9,7 +9,7 @@ use std::time::{Duration, SystemTime};
 const LONGEST_AUTHOR: usize = 32;
 
 /// Who raised a window and when, with what its guard has done since.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Identity {
     /// Chosen at random when the window is raised; tells one window from the next.
     pub id: u64,

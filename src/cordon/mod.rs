@@ -32,7 +32,7 @@ pub const DEFAULT_DRAIN_TIMEOUT: Duration = Duration::from_secs(10);
 pub const DEFAULT_MAX_WINDOW: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// Everything that the firewall has to know in order to raise a cordon on one port.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Cordon {
     /// The TCP port that is cordoned.
     pub port: u16,

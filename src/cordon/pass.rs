@@ -8,7 +8,8 @@ pub const MOST_NETWORKS: usize = 100_000;
 
 /// Networks of both families, sorted, without overlaps and with neighbours merged:
 /// an interval set in the kernel refuses overlapping elements.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(try_from = "Vec<IpNet>", into = "Vec<IpNet>")]
 pub struct PassList {
     v4: Vec<Ipv4Net>,
     v6: Vec<Ipv6Net>,
@@ -165,6 +166,20 @@ impl PassList {
             .into_iter()
             .flat_map(|(first, last)| ipnet::Ipv6Subnets::new(first, last, 0).map(IpNet::V6));
         Self::new(v4.chain(v6))
+    }
+}
+
+impl TryFrom<Vec<IpNet>> for PassList {
+    type Error = PassError;
+
+    fn try_from(networks: Vec<IpNet>) -> Result<Self, Self::Error> {
+        Self::new(networks)
+    }
+}
+
+impl From<PassList> for Vec<IpNet> {
+    fn from(list: PassList) -> Self {
+        list.networks().collect()
     }
 }
 

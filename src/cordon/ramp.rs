@@ -13,7 +13,7 @@ pub const LONGEST_RAMP: Duration = Duration::from_secs(24 * 60 * 60);
 const HIGHEST_RATE: u32 = 1_000_000;
 
 /// How a port is given back: slowly.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Ramp {
     /// How long it lasts, from the end of the window on.
     pub length: Duration,

@@ -1,6 +1,6 @@
 //! A window as it was read back from the kernel.
 
-use super::{Identity, PassList, Ramp, Reason, Verdict};
+use super::{Cordon, Identity, PassList, Ramp, Reason, Verdict};
 use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, SystemTime};
 
@@ -59,6 +59,24 @@ impl Window {
         !self.farewell.is_zero() && self.farewell + Duration::from_millis(20) >= self.remaining
     }
 
+    /// The cordon that would stand as this window does now, with the time that is left.
+    #[must_use]
+    pub fn as_cordon(&self) -> Cordon {
+        Cordon {
+            port: self.port,
+            identity: self.identity.clone(),
+            phase: self.phase,
+            length: self.remaining,
+            ramp: self.ramp,
+            farewell: self.farewell,
+            verdict: self.verdict,
+            pass: self.pass.clone(),
+            spared: self.spared.clone(),
+            closing: self.closing.clone(),
+            reason: self.reason.clone(),
+        }
+    }
+
     /// The addresses that pass although no user has named them: those of standbys.
     pub fn standbys(&self) -> impl Iterator<Item = IpAddr> + '_ {
         let marks = self.spared.iter().filter(|flow| flow.port() == 0);
@@ -75,7 +93,7 @@ pub(super) fn whole(phase: Phase, remaining: Duration, ramp: Option<Ramp>) -> Du
 }
 
 /// A connection whose close is under way and let through.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct ClosingFlow {
     /// The client's address and port.
     pub client: SocketAddr,
@@ -102,7 +120,7 @@ pub struct Knock {
 }
 
 /// What a window is doing just now.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Phase {
     /// Remote packets are blocked.

@@ -19,6 +19,8 @@ pub mod table {
     pub const FLAGS: u16 = 2;
     /// `NFT_TABLE_F_DORMANT`: the table is there and does nothing.
     pub const DORMANT: u32 = 1;
+    /// `NFT_TABLE_F_OWNER`: the table belongs to a netlink socket (Linux 5.12).
+    pub const OWNER: u32 = 2;
 }
 
 /// `NFTA_CHAIN_*` and `NFTA_HOOK_*`.

@@ -4,6 +4,7 @@
 mod attributes;
 mod damage;
 mod element;
+mod events;
 mod expression;
 pub mod ffi;
 mod meaning;
@@ -12,8 +13,11 @@ mod nftables;
 mod readback;
 mod ruleset;
 mod transaction;
+mod twin;
 
+pub use events::{Event, Events};
 pub use nftables::Nftables;
+pub use twin::Twin;
 
 use crate::cordon::{ClosingFlow, Cordon, Identity, PassList, Ramp, Window};
 use std::io;
@@ -51,6 +55,21 @@ pub trait Firewall {
     /// # Errors
     /// Then they are there as before, except after [`FirewallError::NoAnswer`].
     fn remove(&mut self, ports: &[u16]) -> Result<(), FirewallError>;
+
+    /// The process that guards this port's cordon, while it is alive; a firewall without guards
+    /// has none.
+    fn guard(&mut self, _port: u16) -> Option<u32> {
+        None
+    }
+
+    /// Ends the guard that would put this port's cordon back, whatever stands there; for a
+    /// firewall without guards there is nothing to do.
+    ///
+    /// # Errors
+    /// When the guard cannot be ended.
+    fn dismiss(&mut self, _port: u16) -> Result<(), FirewallError> {
+        Ok(())
+    }
 }
 
 /// How much of a table is read.
@@ -64,7 +83,7 @@ pub enum Detail {
 }
 
 /// A change of a cordon that is in force.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub enum Change {
     /// The block lasts for `remaining` from now on.
     End {
@@ -169,6 +188,16 @@ pub enum FirewallError {
     /// nftables could not be read.
     #[error("cannot read nftables: {0}")]
     Read(#[source] io::Error),
+    /// A guard would put back what is taken away.
+    #[error("the guard of port {port}, process {pid}, cannot be ended: {source}")]
+    Guard {
+        /// The port.
+        port: u16,
+        /// The guard.
+        pid: u32,
+        /// The kernel's word.
+        source: io::Error,
+    },
     /// What was read back is not what was written.
     #[error("port {port} was read back and is not what was written: {}", faults.join("; "))]
     Differs {

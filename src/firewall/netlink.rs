@@ -90,12 +90,27 @@ impl Link {
     pub fn open(bus: mnl::Bus) -> io::Result<Self> {
         let socket = mnl::Socket::new(bus)?;
         ffi::configure(&socket, WAIT, ROOM)?;
-        Ok(Self {
+        Ok(Self::of(socket))
+    }
+
+    /// Opens a socket that hears the multicast groups of this mask.
+    ///
+    /// # Errors
+    /// What the kernel says of the socket.
+    pub fn listen(bus: mnl::Bus, groups: u32) -> io::Result<Self> {
+        let socket = mnl::Socket::open(bus)?;
+        ffi::configure(&socket, WAIT, ROOM)?;
+        socket.bind(groups, 0)?;
+        Ok(Self::of(socket))
+    }
+
+    fn of(socket: mnl::Socket) -> Self {
+        Self {
             socket,
             // A little more than a datagram, so that an aligned start can be chosen.
             buffer: vec![0; DATAGRAM + size_of::<u32>()],
             sequence: 0,
-        })
+        }
     }
 
     /// The socket itself.
@@ -191,7 +206,10 @@ impl Link {
     }
 
     /// Reads one datagram.
-    fn receive(&mut self, deadline: Instant) -> io::Result<Vec<Message>> {
+    ///
+    /// # Errors
+    /// `TimedOut` at the deadline, else what the kernel says of the socket.
+    pub fn receive(&mut self, deadline: Instant) -> io::Result<Vec<Message>> {
         let timed_out = || io::Error::new(io::ErrorKind::TimedOut, "the kernel did not answer");
         let aligned = self.buffer.as_ptr().align_offset(size_of::<u32>());
         loop {

@@ -11,7 +11,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 /// nftables of the network namespace of the thread that calls.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Copy, Default)]
 pub struct Nftables;
 
 impl Nftables {
@@ -55,11 +55,11 @@ impl Firewall for Nftables {
                 transaction.add_elements(&table, "farewell", &[farewell]);
             }
             if cordon.ramp.is_some() {
-                let ramp = named(cordon.port, &cordon.identity, cordon.whole_length());
+                let ramp = named(cordon.port, Some(&cordon.identity), cordon.whole_length());
                 transaction.add_elements(&table, "ramp", &[ramp]);
             }
             if cordon.phase == Phase::Closed {
-                let (window, armed) = block(cordon.port, &cordon.identity, cordon.length);
+                let (window, armed) = block(cordon.port, Some(&cordon.identity), cordon.length);
                 transaction.add_elements(&table, "armed", &[armed]);
                 transaction.add_elements(&table, "window", &[window]);
             }
@@ -98,7 +98,7 @@ fn write_change(transaction: &mut Transaction, port: u16, change: &Change) {
         } => {
             if let Some(ramp) = ramp {
                 let whole = remaining.saturating_add(ramp.length);
-                transaction.replace_elements(&table, "ramp", &[named(port, identity, whole)]);
+                transaction.replace_elements(&table, "ramp", &[named(port, Some(identity), whole)]);
             }
             if *farewell {
                 let farewell = Element::port(port, *remaining);
@@ -110,7 +110,7 @@ fn write_change(transaction: &mut Transaction, port: u16, change: &Change) {
                 add_flows(transaction, &table, &spared_elements(spared, *remaining));
                 add_flows(transaction, &table, &closing_elements(closing));
             }
-            let (window, armed) = block(port, identity, *remaining);
+            let (window, armed) = block(port, Some(identity), *remaining);
             transaction.replace_elements(&table, "armed", &[armed]);
             transaction.replace_elements(&table, "window", &[window]);
         }
@@ -140,16 +140,20 @@ fn write_change(transaction: &mut Transaction, port: u16, change: &Change) {
 }
 
 /// The two elements that are the block: the port, and the family of fragments.
-fn block(port: u16, identity: &Identity, length: Duration) -> (Element, Element) {
+pub(super) fn block(
+    port: u16,
+    identity: Option<&Identity>,
+    length: Duration,
+) -> (Element, Element) {
     let armed = Element::timed(&[libc::NFPROTO_IPV6 as u8], length);
     (named(port, identity, length), armed)
 }
 
 /// The port as an element that tells whose window it is: also the ramp's, so that this is
 /// known when the window's element is gone.
-fn named(port: u16, identity: &Identity, length: Duration) -> Element {
+fn named(port: u16, identity: Option<&Identity>, length: Duration) -> Element {
     let mut element = Element::port(port, length);
-    element.comment = Some(identity.to_string());
+    element.comment = identity.map(Identity::to_string);
     element
 }
 

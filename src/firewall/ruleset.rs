@@ -151,7 +151,7 @@ pub fn ramp_length(comment: &str) -> Option<Duration> {
     Some(Duration::from_millis(milliseconds.parse().ok()?))
 }
 
-fn sets(cordon: &Cordon) -> Vec<SetSpec> {
+pub(super) fn sets(cordon: &Cordon) -> Vec<SetSpec> {
     let length = cordon.length;
     let farewell = cordon.farewell.max(Duration::from_millis(1));
     let timed = |name, key, timeout| SetSpec {
@@ -189,7 +189,7 @@ fn sets(cordon: &Cordon) -> Vec<SetSpec> {
     ]
 }
 
-fn chains() -> Vec<ChainSpec> {
+pub(super) fn chains() -> Vec<ChainSpec> {
     let inner = |name| ChainSpec { name, hook: None };
     let base = |name, hook, priority| ChainSpec {
         name,
@@ -206,7 +206,7 @@ fn chains() -> Vec<ChainSpec> {
 }
 
 /// Joins the parts of a rule.
-fn all(parts: impl IntoIterator<Item = Vec<Expr>>) -> Vec<Expr> {
+pub(super) fn all(parts: impl IntoIterator<Item = Vec<Expr>>) -> Vec<Expr> {
     parts.into_iter().flatten().collect()
 }
 
@@ -343,23 +343,6 @@ fn rules(cordon: &Cordon) -> Vec<RuleSpec> {
     );
 
     rule(
-        "shards",
-        "meta l4proto != tcp return",
-        vec![is::not_tcp(), is::ret()],
-    );
-    rule(
-        "shards",
-        "tcp dport != 0 return",
-        vec![is::port_readable(), is::ret()],
-    );
-    rule(
-        "shards",
-        "fib daddr type != local return",
-        vec![is::destination_not_local(), is::ret()],
-    );
-    rule("shards", "counter drop", vec![is::counter(), is::drop()]);
-
-    rule(
         "gate",
         &format!("tcp dport {port} goto outer"),
         vec![is::to_port(port), is::goto(c"outer")],
@@ -384,6 +367,7 @@ fn rules(cordon: &Cordon) -> Vec<RuleSpec> {
         ],
     );
 
+    rules.extend(shards());
     for rule in &mut rules {
         if rule.chain == "cordon" && rule.syntax == "counter drop" {
             rule.comment = cordon.reason.as_ref().map(ToString::to_string);
@@ -393,4 +377,26 @@ fn rules(cordon: &Cordon) -> Vec<RuleSpec> {
         }
     }
     rules
+}
+
+/// The rules for an IPv6 fragment in which no port can be seen.
+pub(super) fn shards() -> Vec<RuleSpec> {
+    let rule = |syntax: &str, parts: Vec<Vec<Expr>>| RuleSpec {
+        chain: "shards",
+        syntax: syntax.to_owned(),
+        expressions: all(parts),
+        comment: None,
+    };
+    vec![
+        rule("meta l4proto != tcp return", vec![is::not_tcp(), is::ret()]),
+        rule(
+            "tcp dport != 0 return",
+            vec![is::port_readable(), is::ret()],
+        ),
+        rule(
+            "fib daddr type != local return",
+            vec![is::destination_not_local(), is::ret()],
+        ),
+        rule("counter drop", vec![is::counter(), is::drop()]),
+    ]
 }

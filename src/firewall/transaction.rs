@@ -1,6 +1,7 @@
 //! One nftables transaction: every step is named, all are sent as one message, and each
 //! answer of the kernel is told by its step.
 
+use super::attributes as attr;
 use super::element::{Element, add_messages, flush_message, milliseconds};
 use super::ffi::{self, Flagged, Plain};
 use super::netlink::{self, Link};
@@ -99,6 +100,25 @@ impl Transaction {
         });
     }
 
+    /// Creates a table that belongs to the socket this is sent on: nobody else can change or
+    /// remove it, and it goes with the socket (`NFT_TABLE_F_OWNER`, Linux 5.12).
+    pub fn create_owned_table(&mut self, name: &str) {
+        let mut payload = Vec::new();
+        attr::put_name(&mut payload, attr::table::NAME, name);
+        attr::put(
+            &mut payload,
+            attr::table::FLAGS,
+            &attr::table::OWNER.to_be_bytes(),
+        );
+        let message = Plain {
+            kind: libc::NFT_MSG_NEWTABLE as u16,
+            family: libc::NFPROTO_INET as u16,
+            flags: (libc::NLM_F_CREATE | libc::NLM_F_EXCL) as u16,
+            payload,
+        };
+        self.add_plain(format!("table inet {name} with the owner flag"), &message);
+    }
+
     /// Creates a table with its sets, chains and rules; refused if it exists.
     pub fn create(&mut self, ruleset: &Ruleset) {
         let table = table(&ruleset.table);
@@ -108,6 +128,12 @@ impl Transaction {
             MsgType::Add,
             libc::NLM_F_CREATE | libc::NLM_F_EXCL,
         );
+        self.fill(ruleset);
+    }
+
+    /// Creates the sets, chains and rules of a table.
+    pub fn fill(&mut self, ruleset: &Ruleset) {
+        let table = table(&ruleset.table);
         for (number, spec) in (1..).zip(&ruleset.sets) {
             self.create_set(&table, number, spec);
         }
@@ -179,6 +205,17 @@ impl Transaction {
         if self.steps.is_empty() {
             return Ok(());
         }
+        // A socket of its own: no late answer to an earlier transaction can be taken for ours.
+        let mut link = Link::open(mnl::Bus::Netfilter).map_err(FirewallError::Open)?;
+        self.commit_on(&mut link)
+    }
+
+    /// The same on a socket that is open already: a table with the owner flag belongs to the
+    /// socket that has made it.
+    ///
+    /// # Errors
+    /// As [`Transaction::commit`].
+    pub fn commit_on(self, link: &mut Link) -> Result<(), FirewallError> {
         let batch = self.batch.finalize();
         let range = batch.sequence_numbers();
         // From Linux 6.10 on nftnl numbers the batch's own first and last message too.
@@ -186,9 +223,6 @@ impl Transaction {
         let first = range.start + u32::from(numbers_its_ends);
         let pages: Vec<IoSlice<'_>> = batch.iter().map(IoSlice::new).collect();
         let bytes: usize = pages.iter().map(|page| page.len()).sum();
-
-        // A socket of its own: no late answer to an earlier transaction can be taken for ours.
-        let mut link = Link::open(mnl::Bus::Netfilter).map_err(FirewallError::Open)?;
         link.make_room(bytes).map_err(FirewallError::Open)?;
         // All pages in one message: the kernel refuses a batch that is cut.
         sendmsg::<()>(
@@ -199,7 +233,7 @@ impl Transaction {
             None,
         )
         .map_err(|error| FirewallError::Send(error.into()))?;
-        await_answers(&mut link, &self.steps, first)
+        await_answers(link, &self.steps, first)
     }
 }
 

@@ -6,6 +6,7 @@
 //! side: a server that is stopped yields [`SessionError::NotAnswering`] or
 //! [`StatementError::NotAnswering`].
 
+mod access;
 mod connect;
 mod error;
 mod options;
@@ -15,6 +16,7 @@ mod session;
 mod socket;
 mod statements;
 
+pub use access::Access;
 pub use error::{SessionError, StatementError};
 pub use session::Session;
 pub use statements::{Row, Standby};

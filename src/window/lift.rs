@@ -34,7 +34,10 @@ pub fn lift_own(
 /// # Errors
 /// As [`lift`].
 pub fn sweep(firewall: &mut impl Firewall, ports: &[u16]) -> Result<(), WindowError> {
-    remove_if(firewall, ports, |_, window| window.is_none()).map(drop)
+    // A guard whose window is not over is about to put it back, and removes the table later.
+    let unguarded = |port: &u16| firewall.guard(*port).is_none();
+    let ports: Vec<u16> = ports.iter().copied().filter(unguarded).collect();
+    remove_if(firewall, &ports, |_, window| window.is_none()).map(drop)
 }
 
 /// What is asked of a ramp; what is not said is as the window was raised with.
@@ -132,7 +135,9 @@ pub fn lift_own_to_ramp(
                 }
             }
             Some(None) => over.push(*port),
-            _ => {}
+            Some(Some(_)) => {}
+            // Its guard is about to put it back.
+            None => firewall.dismiss(*port)?,
         }
     }
     begin(firewall, &cordons)?;
@@ -150,7 +155,7 @@ fn in_ramp(window: Window, ramp: Ramp, length: Duration) -> Cordon {
         farewell: Duration::ZERO,
         spared: Vec::new(),
         closing: Vec::new(),
-        ..whole::cordon_of(window)
+        ..whole::cordon_of(&window)
     }
 }
 
@@ -173,7 +178,13 @@ fn remove_if(
     let _locks = lock_if_possible(ports)?;
     let (mut lifted, mut tables) = (Vec::new(), Vec::new());
     for port in ports {
-        let standing = firewall.read(*port, Detail::Block)?;
+        let mut standing = firewall.read(*port, Detail::Block)?;
+        let window = standing.as_ref().and_then(|s| s.window.as_ref());
+        if is_meant(*port, window) && firewall.guard(*port).is_some() {
+            // Whatever it has just done, from here on nobody puts the cordon back.
+            firewall.dismiss(*port)?;
+            standing = firewall.read(*port, Detail::Block)?;
+        }
         if let Some(standing) = standing.filter(|s| is_meant(*port, s.window.as_ref())) {
             tables.push(*port);
             lifted.extend(standing.window);

@@ -13,7 +13,7 @@ const ROUNDING: Duration = Duration::from_millis(20);
 
 /// The longest pass list that is compared with what was written: to list a long one takes
 /// the kernel as long as to load it. The kernel has acknowledged it all the same.
-const LONG: usize = 4096;
+pub const LONG: usize = 4096;
 
 /// Reads a cordon back and compares it with what was asked for.
 ///
@@ -86,7 +86,7 @@ pub fn mend(firewall: &mut impl Firewall, standing: Standing) -> Result<Outcome,
             mended: Vec::new(),
         });
     }
-    let mut cordon = cordon_of(window);
+    let mut cordon = cordon_of(&window);
     cordon.identity.healed = cordon.identity.healed.saturating_add(1);
     firewall.raise(std::slice::from_ref(&cordon), &[port])?;
     Ok(Outcome {
@@ -96,22 +96,13 @@ pub fn mend(firewall: &mut impl Firewall, standing: Standing) -> Result<Outcome,
 }
 
 /// The cordon that a window in force is, with the time that is left; without a new farewell.
-pub fn cordon_of(window: Window) -> Cordon {
+pub fn cordon_of(window: &Window) -> Cordon {
     let farewell = match window.farewell_lasts() {
         true => window.remaining,
         false => Duration::ZERO,
     };
     Cordon {
-        port: window.port,
-        identity: window.identity,
-        phase: window.phase,
-        length: window.remaining,
-        ramp: window.ramp,
         farewell,
-        verdict: window.verdict,
-        pass: window.pass,
-        spared: window.spared,
-        closing: window.closing,
-        reason: window.reason,
+        ..window.as_cordon()
     }
 }

@@ -1,0 +1,75 @@
+//! The guard's own entry: `start`, `hold` and `run` leave it behind. It is no command.
+
+use super::signals::block_on;
+use super::{Exit, raise};
+use crate::drain;
+use crate::firewall::ffi;
+use crate::guard::{self, Guarded, Heal};
+use crate::privilege;
+use crate::report::Stream;
+use nix::unistd::dup2_stdin;
+use std::ffi::OsString;
+use std::fs::File;
+use std::io;
+use std::os::fd::AsFd;
+use std::os::unix::net::UnixStream;
+
+/// Becomes the guard of a port.
+pub fn main(port: Option<OsString>) -> Exit {
+    ffi::close_inherited();
+    match stand(port) {
+        Ok(()) => Exit::Done,
+        Err(error) => {
+            Stream::Stderr.line(&format!("error: {error}"));
+            Exit::Failed
+        }
+    }
+}
+
+fn stand(port: Option<OsString>) -> Result<(), guard::StandError> {
+    let port = port.and_then(|port| port.to_str()?.parse().ok());
+    let port = port.ok_or(guard::StandError::ByHand)?;
+    let channel = take_channel().map_err(|_| guard::StandError::ByHand)?;
+    detach();
+    if let Err(error) = privilege::settle_as_guard() {
+        tracing::warn!(%error, "the guard keeps all its rights");
+    }
+    guard::stand(port, channel, drain_after_heal)
+}
+
+/// The socket that is this process's standard input; nothing takes its place.
+fn take_channel() -> io::Result<UnixStream> {
+    let channel = UnixStream::from(io::stdin().as_fd().try_clone_to_owned()?);
+    channel.peer_addr()?; // Fails where it is no such socket.
+    dup2_stdin(File::open("/dev/null")?)?;
+    Ok(channel)
+}
+
+/// A session of its own, and a name of its own: whoever has started it may go.
+fn detach() {
+    // The leader of a process group cannot; then it has a session of its own already.
+    if let Err(error) = rustix::process::setsid() {
+        tracing::debug!(%error, "the guard stays in its session");
+    }
+    let name = std::ffi::CString::new(guard::NAME).unwrap_or_default();
+    if let Err(error) = rustix::thread::set_name(&name) {
+        tracing::debug!(%error, "the guard has no name");
+    }
+}
+
+/// Ends the connections that got in while a cordon was away.
+fn drain_after_heal(heal: Heal, firewall: &mut Guarded) {
+    if let Err(error) = privilege::use_all() {
+        tracing::warn!(%error, "the guard drains with fewer rights");
+    }
+    let drained = raise::order_after_heal(&heal)
+        .and_then(|order| block_on(async { Ok(drain::drain(firewall, &order).await) }));
+    match drained {
+        Ok(report) => tracing::info!(
+            found = report.backends.found + report.sockets.found,
+            complete = report.is_complete(),
+            "drained who had got in"
+        ),
+        Err(error) => tracing::warn!(%error, "who had got in could not be drained"),
+    }
+}

@@ -1,0 +1,99 @@
+//! The guard: one small process for each window, which keeps the cordon whole until its end
+//! (DESIGN.md section 7).
+//!
+//! Whoever changes a cordon brings its guard: [`Guarded`] is the firewall as commands see it.
+//! It starts a guard before a cordon is raised, so that the guard's pid can stand in the
+//! window's comment; tells it what is to stand; and ends an old guard before anything is
+//! changed. So a wanted change is never healed away, not even by a guard that was stopped and
+//! goes on later: it is not there any more. A guard that was told nothing ends with the
+//! process that has started it.
+//!
+//! The guard itself ([`stand`]) waits for what the kernel tells of nftables, for what it is
+//! told, and for the end of its window. When its table is not what it should be, it puts it
+//! back with the time that is left, and lets whoever got in meanwhile be drained.
+
+mod guarded;
+mod handle;
+mod heal;
+mod message;
+mod stand;
+mod wanted;
+
+pub use guarded::Guarded;
+pub use heal::Heal;
+pub use stand::{StandError, stand};
+
+use crate::firewall::FirewallError;
+use crate::lock;
+use rustix::event::{PollFd, PollFlags, poll};
+use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
+use rustix::time::Timespec;
+use std::io;
+use std::os::fd::OwnedFd;
+use std::time::Duration;
+
+/// The name of a guard's process.
+pub const NAME: &str = lock::GUARD_NAME;
+
+/// How long the end of a killed guard may take; it is held up only inside the kernel.
+const KILLED_WITHIN: Duration = Duration::from_secs(5);
+
+/// A descriptor that becomes readable when the guard of a port ends; `None` if there is none.
+///
+/// `named` is the pid that the window's comment names.
+///
+/// # Errors
+/// What the kernel says of the process.
+pub fn watch(port: u16, named: Option<u32>) -> io::Result<Option<OwnedFd>> {
+    let Some(pid) = lock::guardian(port, named) else {
+        return Ok(None);
+    };
+    let Some(process) = i32::try_from(pid).ok().and_then(Pid::from_raw) else {
+        return Ok(None);
+    };
+    let pidfd = match pidfd_open(process, PidfdFlags::empty()) {
+        Ok(pidfd) => pidfd,
+        Err(rustix::io::Errno::SRCH) => return Ok(None),
+        Err(error) => return Err(error.into()),
+    };
+    // The pid may have become another process's before it was opened, not after.
+    let still = lock::guardian(port, named) == Some(pid);
+    Ok(still.then_some(pidfd))
+}
+
+/// Ends the guard of a port, stopped or not. It needs no time to clean up: its locks and its
+/// twin go with it.
+///
+/// # Errors
+/// It cannot be killed.
+fn end(port: u16, named: Option<u32>) -> Result<(), FirewallError> {
+    let pid = lock::guardian(port, named).unwrap_or_default();
+    let failed = |source: io::Error| FirewallError::Guard { port, pid, source };
+    let Some(pidfd) = watch(port, named).map_err(failed)? else {
+        return Ok(());
+    };
+    match pidfd_send_signal(&pidfd, Signal::KILL) {
+        Ok(()) | Err(rustix::io::Errno::SRCH) => {}
+        Err(error) => return Err(failed(error.into())),
+    }
+    if wait_until_readable(&pidfd, KILLED_WITHIN).map_err(failed)? {
+        return Ok(());
+    }
+    Err(failed(io::ErrorKind::TimedOut.into()))
+}
+
+/// Waits until a descriptor is readable, or the time is up.
+fn wait_until_readable(descriptor: &OwnedFd, most: Duration) -> io::Result<bool> {
+    let timeout = Timespec {
+        tv_sec: most.as_secs() as i64,
+        tv_nsec: i64::from(most.subsec_nanos()),
+    };
+    let mut set = [PollFd::new(descriptor, PollFlags::IN)];
+    loop {
+        match poll(&mut set, Some(&timeout)) {
+            Ok(ready) => return Ok(ready > 0),
+            Err(rustix::io::Errno::INTR) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+}

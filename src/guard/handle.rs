@@ -1,0 +1,125 @@
+//! A guard that this process has started.
+
+use super::NAME;
+use super::message::{Message, Teller};
+use super::wanted::{Moment, Wanted};
+use crate::cordon::Cordon;
+use crate::firewall::Change;
+use crate::postgres::Access;
+use std::io;
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixStream;
+use std::os::unix::process::CommandExt;
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+/// How long a new guard may take until it stands guard.
+const READY_WITHIN: Duration = Duration::from_secs(3);
+
+/// Whoever has to be told what is to stand on a port.
+pub struct Handle {
+    /// The process, if it was started here.
+    child: Option<Child>,
+    teller: Teller,
+    access: Access,
+    wanted: Option<Wanted>,
+}
+
+impl Handle {
+    /// Starts a guard for a port. It does nothing until it is told what to guard, and ends if
+    /// this process does before that.
+    ///
+    /// # Errors
+    /// What the kernel says of the process or its socket.
+    pub fn start(port: u16) -> io::Result<Self> {
+        let (ours, theirs) = UnixStream::pair()?;
+        // The very program that runs, even if its file was replaced meanwhile.
+        let child = Command::new("/proc/self/exe")
+            .arg0(NAME)
+            .arg(port.to_string())
+            .env_clear()
+            .current_dir("/")
+            .stdin(Stdio::from(OwnedFd::from(theirs)))
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()?;
+        Ok(Self {
+            child: Some(child),
+            teller: Teller::new(ours)?,
+            access: Access::default(),
+            wanted: None,
+        })
+    }
+
+    /// The guard that this process itself is, for what it does beside its guard duty.
+    ///
+    /// # Errors
+    /// What the kernel says of the socket.
+    pub fn inside(stream: UnixStream) -> io::Result<Self> {
+        Ok(Self {
+            child: None,
+            teller: Teller::new(stream)?,
+            access: Access::default(),
+            wanted: None,
+        })
+    }
+
+    /// Its pid; `None` for this process itself.
+    #[must_use]
+    pub fn pid(&self) -> Option<u32> {
+        self.child.as_ref().map(Child::id)
+    }
+
+    /// Tells it what to guard from `at` on.
+    ///
+    /// # Errors
+    /// It is gone, or does not listen.
+    pub fn take(&mut self, at: Moment, cordon: Cordon, access: Access) -> io::Result<()> {
+        self.access = access;
+        self.again(at, cordon)
+    }
+
+    /// Tells it what to guard instead, from `at` on.
+    ///
+    /// # Errors
+    /// It is gone, or does not listen.
+    pub fn again(&mut self, at: Moment, cordon: Cordon) -> io::Result<()> {
+        self.wanted = Some(Wanted::new(cordon.clone(), at));
+        let (cordon, access) = (Box::new(cordon), Box::new(self.access.clone()));
+        self.teller.tell(at, Message::Take { cordon, access })
+    }
+
+    /// Tells it of a change that is about to be made.
+    ///
+    /// # Errors
+    /// It is gone, or does not listen.
+    pub fn change(&mut self, at: Moment, change: &Change) -> io::Result<()> {
+        if let Some(wanted) = &mut self.wanted {
+            wanted.change(at, change);
+        }
+        self.teller.tell(at, Message::Change(change.clone()))
+    }
+
+    /// What it was told last.
+    #[must_use]
+    pub fn wanted(&self) -> Option<&Wanted> {
+        self.wanted.as_ref()
+    }
+
+    /// Waits until it stands guard.
+    ///
+    /// # Errors
+    /// Why it does not.
+    pub fn wait(&mut self) -> io::Result<()> {
+        self.teller.wait_for_word(READY_WITHIN)
+    }
+
+    /// Ends it.
+    pub fn kill(mut self) {
+        if let Some(child) = &mut self.child {
+            // It may have ended by itself.
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+    }
+}

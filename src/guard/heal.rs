@@ -1,0 +1,197 @@
+//! Putting a cordon back, and having whoever got in meanwhile drained.
+
+use super::message::Listener;
+use super::stand::Guard;
+use super::wanted::Moment;
+use super::{Guarded, NAME};
+use crate::cordon::{Cordon, Phase};
+use crate::firewall::{Detail, Event, Firewall, FirewallError};
+use crate::lock::{self, PortLock};
+use crate::postgres::Access;
+use crate::window::LONG;
+use std::os::unix::net::UnixStream;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+/// How long a guard waits for a lock that somebody holds. Whoever changes the cordon has told
+/// it before, so that it may go on without.
+const LOCK_PATIENCE: Duration = Duration::from_secs(5);
+/// Between two looks at a lock that is taken.
+const LOCK_PAUSE: Duration = Duration::from_millis(5);
+/// How often a cordon is put back before the guard takes a breath: someone may take it away
+/// as often.
+const ATTEMPTS: usize = 20;
+/// After that, or after the kernel has refused: when it is tried again.
+const AGAIN: Duration = Duration::from_millis(100);
+/// Somebody may have got in while a cordon was away.
+#[derive(Debug, Clone)]
+pub struct Heal {
+    /// The cordon that stands again.
+    pub cordon: Cordon,
+    /// How PostgreSQL is reached.
+    pub access: Access,
+}
+
+/// A drain that is going on.
+pub struct Draining {
+    thread: JoinHandle<()>,
+    /// Whether another one has to follow.
+    again: bool,
+}
+
+impl<D> Guard<D>
+where
+    D: Fn(Heal, &mut Guarded) + Send + Sync + 'static,
+{
+    /// Looks whether what stands is what is to stand, and puts it back.
+    pub fn check(&mut self, event: &Event) {
+        self.again = None;
+        let _port = self.lock();
+        self.hear();
+        let mut has_healed = false;
+        for _ in 0..ATTEMPTS {
+            let now = Moment::now();
+            let cordon = self.wanted.at(now);
+            if self.wanted.left(now).is_zero() {
+                break;
+            }
+            // A long list takes the kernel seconds to show.
+            let detail = match cordon.pass.len() > LONG && !event.touched_pass {
+                true => Detail::Block,
+                false => Detail::Whole,
+            };
+            let standing = match self.nftables.read(self.port, detail) {
+                Ok(standing) => standing,
+                Err(error) => {
+                    tracing::warn!(%error, "the guard cannot read nftables");
+                    break;
+                }
+            };
+            let faults = self.wanted.faults(standing.as_ref(), Moment::now());
+            if faults.is_empty() {
+                if has_healed {
+                    self.drain();
+                }
+                return;
+            }
+            let leftovers = standing.map(|standing| standing.port);
+            match self.put_back(leftovers.as_slice()) {
+                Ok(()) => {
+                    has_healed = true;
+                    let program = event.program.as_deref().unwrap_or("another program");
+                    tracing::warn!(
+                        port = self.port,
+                        program,
+                        faults = faults.join("; "),
+                        "the cordon was damaged and is put back"
+                    );
+                }
+                // Somebody is at it at the same time.
+                Err(FirewallError::Exists | FirewallError::Missing { .. }) => {}
+                Err(error) => {
+                    tracing::warn!(%error, "the cordon could not be put back");
+                    break;
+                }
+            }
+        }
+        self.try_again();
+        if has_healed {
+            self.drain();
+        }
+    }
+
+    fn try_again(&mut self) {
+        self.again = Some(Instant::now() + AGAIN);
+    }
+
+    /// Raises the cordon with the time that is left.
+    fn put_back(&mut self, leftovers: &[u16]) -> Result<(), FirewallError> {
+        let mut healed = self.wanted.clone();
+        healed.healed();
+        let cordon = healed.at(Moment::now());
+        self.nftables
+            .raise(std::slice::from_ref(&cordon), leftovers)?;
+        self.wanted = healed;
+        Ok(())
+    }
+
+    /// The port's lock. Whoever holds it may be telling something just now.
+    fn lock(&mut self) -> Option<PortLock> {
+        let deadline = Instant::now() + LOCK_PATIENCE;
+        loop {
+            match lock::try_port(self.port) {
+                Ok(Some(lock)) => return Some(lock),
+                Ok(None) if Instant::now() < deadline => {}
+                Ok(None) => {
+                    tracing::warn!(
+                        "the port's lock is held for too long; the guard goes on without"
+                    );
+                    return None;
+                }
+                Err(error) => {
+                    tracing::debug!(%error, "the guard goes on without a lock");
+                    return None;
+                }
+            }
+            std::thread::sleep(LOCK_PAUSE);
+            self.hear();
+        }
+    }
+
+    /// Ends the connections that got in, unless existing ones go on anyway. One drain at a
+    /// time: what happens during one is met by the next.
+    fn drain(&mut self) {
+        let cordon = self.wanted.at(Moment::now());
+        let lasts = !cordon.farewell.is_zero() && cordon.farewell >= cordon.length;
+        if lasts || cordon.phase == Phase::Ramp {
+            return;
+        }
+        if let Some(draining) = &mut self.draining {
+            draining.again = true;
+            return;
+        }
+        let started = UnixStream::pair().and_then(|(ours, theirs)| {
+            let inside = Listener::new(ours)?;
+            let (drain, port) = (Arc::clone(&self.drain), self.port);
+            let heal = Heal {
+                cordon,
+                access: self.access.clone(),
+            };
+            let work = move || match Guarded::within(port, theirs) {
+                Ok(mut firewall) => drain(heal, &mut firewall),
+                Err(error) => tracing::warn!(%error, "the guard cannot drain"),
+            };
+            let thread = std::thread::Builder::new()
+                .name(NAME.to_owned())
+                .spawn(work)?;
+            Ok((inside, thread))
+        });
+        match started {
+            Ok((inside, thread)) => {
+                self.inside = Some(inside);
+                self.draining = Some(Draining {
+                    thread,
+                    again: false,
+                });
+            }
+            Err(error) => tracing::warn!(%error, "the guard cannot drain"),
+        }
+    }
+
+    /// The drain's end of the channel closes when it is over.
+    pub fn end_drain(&mut self) {
+        if !self.inside.as_ref().is_some_and(Listener::has_ended) {
+            return;
+        }
+        self.inside = None;
+        if let Some(draining) = self.draining.take() {
+            if draining.thread.join().is_err() {
+                tracing::warn!("the guard's drain has failed");
+            }
+            if draining.again {
+                self.drain();
+            }
+        }
+    }
+}

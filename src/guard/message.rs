@@ -1,0 +1,162 @@
+//! What a guard is told, and how: one JSON object a line, over a socket that is the guard's
+//! standard input.
+//!
+//! Whoever changes the kernel tells the guard first, under the port's lock. The guard acts
+//! under that lock too, and listens before it does: so it knows of every change that it sees.
+
+use super::wanted::Moment;
+use crate::cordon::Cordon;
+use crate::firewall::Change;
+use crate::postgres::Access;
+use serde::{Deserialize, Serialize};
+use std::io::{self, Read, Write};
+use std::os::fd::{AsFd, BorrowedFd};
+use std::os::unix::net::UnixStream;
+use std::time::Duration;
+
+/// How long a guard may take to listen; one that is stopped is not waited for.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+/// What a guard is told.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub enum Message {
+    /// Guard this cordon.
+    Take {
+        /// As it stands at the time of the letter.
+        cordon: Box<Cordon>,
+        /// How PostgreSQL is reached when a heal drains.
+        access: Box<Access>,
+    },
+    /// The cordon is being changed.
+    Change(Change),
+}
+
+/// A message and when it was sent: all its durations count from then on.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Letter {
+    /// When.
+    pub sent_at: Moment,
+    /// What.
+    pub message: Message,
+}
+
+/// Tells a guard.
+#[derive(Debug)]
+pub struct Teller(UnixStream);
+
+impl Teller {
+    /// The sending end of a socket.
+    ///
+    /// # Errors
+    /// What the kernel says of the socket.
+    pub fn new(stream: UnixStream) -> io::Result<Self> {
+        stream.set_write_timeout(Some(PATIENCE))?;
+        Ok(Self(stream))
+    }
+
+    /// Tells the guard something that is true from `at` on.
+    ///
+    /// # Errors
+    /// The guard is gone, or does not listen.
+    pub fn tell(&mut self, at: Moment, message: Message) -> io::Result<()> {
+        let sent_at = at;
+        let mut line = serde_json::to_vec(&Letter { sent_at, message })?;
+        line.push(b'\n');
+        self.0.write_all(&line)
+    }
+
+    /// Waits for the guard's word that it stands guard.
+    ///
+    /// # Errors
+    /// The guard's own words, or that it is gone, or does not answer in time.
+    pub fn wait_for_word(&mut self, most: Duration) -> io::Result<()> {
+        self.0.set_read_timeout(Some(most))?;
+        let mut word = Vec::new();
+        let mut byte = [0];
+        loop {
+            match self.0.read(&mut byte) {
+                Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
+                Ok(_) if byte == *b"\n" => break,
+                Ok(_) => word.extend(byte),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    return Err(io::ErrorKind::TimedOut.into());
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        match word.as_slice() {
+            READY => Ok(()),
+            words => Err(io::Error::other(
+                String::from_utf8_lossy(words).into_owned(),
+            )),
+        }
+    }
+}
+
+/// A guard's word that it stands guard.
+pub const READY: &[u8] = b"guarding";
+
+/// Hears what is told.
+#[derive(Debug)]
+pub struct Listener {
+    stream: UnixStream,
+    unread: Vec<u8>,
+    ended: bool,
+}
+
+impl Listener {
+    /// The receiving end of a socket.
+    ///
+    /// # Errors
+    /// What the kernel says of the socket.
+    pub fn new(stream: UnixStream) -> io::Result<Self> {
+        stream.set_nonblocking(true)?;
+        Ok(Self {
+            stream,
+            unread: Vec::new(),
+            ended: false,
+        })
+    }
+
+    /// Whether nobody is left who could say anything.
+    #[must_use]
+    pub fn has_ended(&self) -> bool {
+        self.ended
+    }
+
+    /// Everything that was told by now, without waiting.
+    pub fn hear(&mut self) -> Vec<Letter> {
+        let mut piece = [0; 4096];
+        while !self.ended {
+            match self.stream.read(&mut piece) {
+                Ok(0) => self.ended = true,
+                Ok(count) => self.unread.extend_from_slice(&piece[..count]),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
+                Err(_) => self.ended = true,
+            }
+        }
+        let whole = self.unread.iter().rposition(|byte| *byte == b'\n');
+        let Some(last) = whole else {
+            return Vec::new();
+        };
+        let lines: Vec<u8> = self.unread.drain(..=last).collect();
+        let lines = lines.split(|byte| *byte == b'\n');
+        // What is not a letter was not written by us; there is nobody to tell it.
+        lines
+            .filter_map(|line| serde_json::from_slice(line).ok())
+            .collect()
+    }
+
+    /// Says a word to whoever tells; that nobody hears it does not matter.
+    pub fn say(&mut self, word: &[u8]) {
+        let _ = self.stream.write_all(&[word, b"\n"].concat());
+    }
+}
+
+impl AsFd for Listener {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.stream.as_fd()
+    }
+}

@@ -1,0 +1,243 @@
+//! What is to stand on a port: the cordon as it was last told, at any later time, and where
+//! what stands differs from it. Pure data.
+
+use crate::cordon::{ClosingFlow, Cordon, Phase, Window};
+use crate::firewall::{Change, Standing};
+use rustix::time::{ClockId, clock_gettime};
+use serde::{Deserialize, Serialize};
+use std::collections::HashSet;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+/// What the kernel's rounding and the time between two looks may make of a duration.
+const SLACK: Duration = Duration::from_millis(250);
+
+/// A time of the clock that nobody sets (`CLOCK_MONOTONIC`), which every process of a host
+/// shares; since that clock began.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Moment(Duration);
+
+impl Moment {
+    /// Now.
+    #[must_use]
+    pub fn now() -> Self {
+        let now = clock_gettime(ClockId::Monotonic);
+        Self(Duration::new(
+            now.tv_sec.unsigned_abs(),
+            u32::try_from(now.tv_nsec).unwrap_or_default(),
+        ))
+    }
+
+    /// So much earlier.
+    fn before(self, time: Duration) -> Self {
+        Self(self.0.saturating_sub(time))
+    }
+
+    /// So much later.
+    fn after(self, time: Duration) -> Self {
+        Self(self.0.saturating_add(time))
+    }
+
+    /// For how long it has been since `earlier`.
+    #[must_use]
+    pub fn since(self, earlier: Self) -> Duration {
+        self.0.saturating_sub(earlier.0)
+    }
+}
+
+/// The cordon as it was to stand at one moment.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Wanted {
+    cordon: Cordon,
+    as_of: Moment,
+}
+
+impl Wanted {
+    /// A cordon that stands since `as_of`.
+    #[must_use]
+    pub fn new(cordon: Cordon, as_of: Moment) -> Self {
+        Self { cordon, as_of }
+    }
+
+    /// The cordon with the times that are left at a later moment; a length of zero is
+    /// over.
+    #[must_use]
+    pub fn at(&self, now: Moment) -> Cordon {
+        let gone = now.since(self.as_of);
+        let mut cordon = self.cordon.clone();
+        if cordon.phase == Phase::Closed && cordon.ramp.is_some() && gone >= cordon.length {
+            return Cordon {
+                phase: Phase::Ramp,
+                length: self.left(now),
+                farewell: Duration::ZERO,
+                spared: Vec::new(),
+                closing: Vec::new(),
+                ..cordon
+            };
+        }
+        cordon.length = cordon.length.saturating_sub(gone);
+        cordon.farewell = cordon.farewell.saturating_sub(gone);
+        for flow in &mut cordon.closing {
+            flow.remaining = flow.remaining.saturating_sub(gone);
+        }
+        cordon.closing.retain(|flow| !flow.remaining.is_zero());
+        cordon
+    }
+
+    /// How long it is from `now` until all of it is over, the window and its ramp.
+    #[must_use]
+    pub fn left(&self, now: Moment) -> Duration {
+        let whole = self.cordon.whole_length();
+        whole.saturating_sub(now.since(self.as_of))
+    }
+
+    /// Notes that the cordon was put back.
+    pub fn healed(&mut self) {
+        let healed = &mut self.cordon.identity.healed;
+        *healed = healed.saturating_add(1);
+    }
+
+    /// Takes a change over that is made at `at`.
+    pub fn change(&mut self, at: Moment, change: &Change) {
+        let mut cordon = self.at(at);
+        match change.clone() {
+            Change::End {
+                identity,
+                remaining,
+                ramp,
+                farewell,
+                spared,
+                closing,
+            } => {
+                cordon.identity = identity;
+                cordon.length = remaining;
+                cordon.ramp = ramp;
+                if farewell {
+                    cordon.farewell = remaining;
+                }
+                cordon.spared = spared;
+                cordon.closing = closing;
+            }
+            Change::Flows {
+                spared, closing, ..
+            } => {
+                for flow in spared {
+                    if !cordon.spared.contains(&flow) {
+                        cordon.spared.push(flow);
+                    }
+                }
+                add_closing(&mut cordon.closing, closing);
+            }
+            Change::Pass(pass) => cordon.pass = pass,
+            Change::Farewell(length) => cordon.farewell = length,
+            Change::FarewellOver { closing, linger } => {
+                cordon.farewell = Duration::ZERO;
+                let closing = closing.into_iter().map(|client| ClosingFlow {
+                    client,
+                    remaining: linger,
+                });
+                add_closing(&mut cordon.closing, closing.collect());
+            }
+        }
+        *self = Self::new(cordon, at);
+    }
+
+    /// Where what stands is not what is to stand, in words; empty if it is. Knocks are
+    /// nobody's business, and a pass list is compared only if it was read.
+    #[must_use]
+    pub fn faults(&self, standing: Option<&Standing>, now: Moment) -> Vec<String> {
+        let Some(standing) = standing else {
+            return vec!["the table is gone".to_owned()];
+        };
+        let Some(window) = &standing.window else {
+            return vec!["the port's element is gone".to_owned()];
+        };
+        let wanted = self.at(now);
+        let mut faults = standing.faults.clone();
+        check(
+            &mut faults,
+            window.identity.id == wanted.identity.id,
+            "another window is there",
+        );
+        let is_now = window.phase == wanted.phase;
+        // When the window ends, the kernel's clock and ours are some milliseconds apart.
+        let is_about_now = || {
+            let near = [now.before(SLACK), now.after(SLACK)];
+            near.iter().any(|time| self.at(*time).phase == window.phase)
+        };
+        let ends_alike = window.remaining.abs_diff(wanted.length) <= SLACK;
+        check(
+            &mut faults,
+            if is_now { ends_alike } else { is_about_now() },
+            "it ends at another time",
+        );
+        check(
+            &mut faults,
+            window.ramp == wanted.ramp,
+            "the ramp is changed",
+        );
+        check(
+            &mut faults,
+            !window.pass_was_read || window.pass == wanted.pass,
+            "the pass list is changed",
+        );
+        check(
+            &mut faults,
+            window.verdict == wanted.verdict,
+            "the verdict is changed",
+        );
+        check(
+            &mut faults,
+            window.reason == wanted.reason,
+            "the reason is changed",
+        );
+        if wanted.phase == Phase::Ramp {
+            return faults; // Existing connections pass.
+        }
+        check(
+            &mut faults,
+            window.farewell <= wanted.farewell + SLACK,
+            "existing connections are let through",
+        );
+        check(
+            &mut faults,
+            same_flows(&window.spared, &wanted.spared),
+            "the spared flows are changed",
+        );
+        check(
+            &mut faults,
+            only_wanted_closing(window, &wanted),
+            "a flow is let through",
+        );
+        faults
+    }
+}
+
+fn check(faults: &mut Vec<String>, holds: bool, fault: &str) {
+    if !holds {
+        faults.push(fault.to_owned());
+    }
+}
+
+/// Adds flows, each once, with the longer time.
+fn add_closing(flows: &mut Vec<ClosingFlow>, more: Vec<ClosingFlow>) {
+    for new in more {
+        match flows.iter_mut().find(|flow| flow.client == new.client) {
+            Some(flow) => flow.remaining = flow.remaining.max(new.remaining),
+            None => flows.push(new),
+        }
+    }
+}
+
+fn same_flows(one: &[SocketAddr], other: &[SocketAddr]) -> bool {
+    let set = |flows: &[SocketAddr]| flows.iter().copied().collect::<HashSet<_>>();
+    set(one) == set(other)
+}
+
+/// Closes that are over are not missed; one that nobody asked for lets somebody through.
+fn only_wanted_closing(window: &Window, wanted: &Cordon) -> bool {
+    window.closing.iter().all(|flow| {
+        let mut asked = wanted.closing.iter();
+        asked.any(|asked| asked.client == flow.client && flow.remaining <= asked.remaining + SLACK)
+    })
+}

@@ -1,0 +1,121 @@
+//! The guard's liveness: a lock that a guard holds as long as it lives, on a file that names
+//! it. Whoever looks asks the kernel for the lock and leaves it alone.
+
+use super::{DIRECTORY, LockError, network_namespace, open, path_of};
+use nix::errno::Errno;
+use nix::fcntl::{FcntlArg, fcntl};
+use nix::libc;
+use std::fs::File;
+use std::io::{self, Read, Seek, Write};
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+/// What `/proc/PID/comm` says of a guard.
+pub const NAME: &str = "pgcordon-guard";
+
+/// A guard's own lock; gone when it is dropped, or with the process.
+#[derive(Debug)]
+pub struct GuardLock(#[expect(dead_code, reason = "held, not used")] File);
+
+impl GuardLock {
+    /// Makes this process the guard of a port.
+    ///
+    /// # Errors
+    /// Another guard is alive, or no lock can be had here.
+    pub fn take(port: u16) -> Result<Self, LockError> {
+        let path = path_of(port, "guard")?;
+        let mut file = open(&path)?;
+        let failed = |source| LockError::Open {
+            path: path.clone(),
+            source,
+        };
+        match fcntl(&file, FcntlArg::F_OFD_SETLK(&whole_file())) {
+            Ok(_) => {}
+            Err(Errno::EAGAIN | Errno::EACCES) => {
+                let holder = match read_pid(&mut file) {
+                    Some(pid) => format!("the guard {pid}"),
+                    None => "another guard".to_owned(),
+                };
+                return Err(LockError::Taken { port, holder });
+            }
+            Err(error) => return Err(failed(error.into())),
+        }
+        let write = |file: &mut File| -> io::Result<()> {
+            file.set_len(0)?;
+            file.rewind()?;
+            write!(file, "{}", std::process::id())
+        };
+        write(&mut file).map_err(failed)?;
+        Ok(Self(file))
+    }
+}
+
+/// An exclusive lock from the first byte to the last.
+fn whole_file() -> libc::flock {
+    libc::flock {
+        l_type: libc::F_WRLCK as i16,
+        l_whence: libc::SEEK_SET as i16,
+        l_start: 0,
+        l_len: 0,
+        l_pid: 0,
+    }
+}
+
+/// The process that guards a port of this network namespace, while it is alive. It is looked
+/// up by its lock, else (where there can be no lock) by the pid that its window names.
+#[must_use]
+pub fn guardian(port: u16, named: Option<u32>) -> Option<u32> {
+    let namespace = network_namespace().ok()?;
+    let pid = match File::open(path_of_guard(port)?) {
+        Ok(mut file) => {
+            let mut lock = whole_file();
+            fcntl(&file, FcntlArg::F_OFD_GETLK(&mut lock)).ok()?;
+            let is_held = lock.l_type != libc::F_UNLCK as i16;
+            is_held.then(|| read_pid(&mut file)).flatten()
+        }
+        Err(_) => named,
+    };
+    pid.filter(|pid| is_guard(*pid, namespace))
+}
+
+/// Whether a port's guard may live without a lock, since there is no file for one.
+#[must_use]
+pub fn may_be_guarded_unlocked(port: u16) -> bool {
+    path_of_guard(port).is_none_or(|path| !path.exists())
+}
+
+fn path_of_guard(port: u16) -> Option<PathBuf> {
+    let namespace = network_namespace().ok()?;
+    Some(Path::new(DIRECTORY).join(format!("{namespace}-{port}.guard")))
+}
+
+/// The ports of this network namespace that had a guard; it may be gone.
+#[must_use]
+pub fn guarded_ports() -> Vec<u16> {
+    let (Ok(namespace), Ok(files)) = (network_namespace(), std::fs::read_dir(DIRECTORY)) else {
+        return Vec::new();
+    };
+    let start = format!("{namespace}-");
+    let port = |name: std::ffi::OsString| -> Option<u16> {
+        let middle = name.to_str()?.strip_prefix(&start)?;
+        middle.strip_suffix(".guard")?.parse().ok()
+    };
+    let names = files.flatten().map(|file| file.file_name());
+    names.filter_map(port).collect()
+}
+
+/// Whether a process is a guard of this network namespace: a pid may belong to another
+/// process by now, or to another PID namespace.
+fn is_guard(pid: u32, namespace: u64) -> bool {
+    let name = std::fs::read_to_string(format!("/proc/{pid}/comm"));
+    let network = std::fs::metadata(format!("/proc/{pid}/ns/net"));
+    name.is_ok_and(|name| name.trim_end() == NAME)
+        && network.is_ok_and(|network| network.ino() == namespace)
+}
+
+fn read_pid(file: &mut File) -> Option<u32> {
+    let mut text = String::new();
+    file.rewind().ok()?;
+    file.take(16).read_to_string(&mut text).ok()?;
+    text.trim().parse().ok()
+}
