@@ -226,3 +226,39 @@ fn a_guard_is_not_started_by_hand() {
         .assert_status(1)
         .assert_stderr_has("started by pgcordon start");
 }
+
+#[test]
+fn the_guard_keeps_the_ramp_too_and_removes_the_table_after_it() {
+    let lab = Lab::bare(1);
+    let (server, client) = (&lab.server, &lab.clients[0]);
+    server.cordon("start --for 1s --ramp 4s --ramp-rate 20/s");
+    let pid = guard(server);
+    let deadline = Instant::now() + SOON;
+    while server.window()["phase"] != "ramp" {
+        assert!(Instant::now() < deadline, "{}", server.window());
+    }
+    server.nft("flush ruleset");
+    let healed = server.window();
+    assert_eq!(healed["phase"], "ramp", "{healed}");
+    assert_eq!(healed["healed"], 1, "{healed}");
+    assert_eq!(
+        healed["ramp"],
+        serde_json::json!({"for_s": 4.0, "per_s": 20})
+    );
+    assert_eq!(client.reach(server.at_v4(5432), SOON), Reach::Refused);
+    server.wait_gone(pid, SOON * 2);
+    assert_eq!(server.ruleset(), "");
+}
+
+#[test]
+fn a_window_that_is_lifted_into_its_ramp_has_a_guard_until_the_end() {
+    let lab = Lab::bare(1);
+    let server = &lab.server;
+    server.cordon("start --for 10m --no-drain");
+    server.cordon("lift --ramp 2s");
+    let pid = guard(server);
+    assert_eq!(server.window()["phase"], "ramp");
+    lab.clients[0].reach(server.at_v4(5432), SOON);
+    server.wait_gone(pid, SOON * 2);
+    assert_eq!(server.ruleset(), "");
+}
