@@ -12,6 +12,7 @@
 //! told, and for the end of its window. When its table is not what it should be, it puts it
 //! back with the time that is left, and lets whoever got in meanwhile be drained.
 
+mod detach;
 mod guarded;
 mod handle;
 mod heal;
@@ -19,7 +20,9 @@ mod message;
 mod stand;
 mod wanted;
 
+pub use detach::detach;
 pub use guarded::Guarded;
+pub use handle::OUTSIDE;
 pub use heal::Heal;
 pub use stand::{StandError, stand};
 

@@ -64,7 +64,7 @@ fn a_guard_is_detached_and_has_no_rights_but_one() {
     assert!(!started.contains(&format!("session is {own}")), "{started}");
     assert_eq!(
         words[2..],
-        ["?", "pgcordon-guard", "pgcordon-guard", "5432"]
+        ["?", "pgcordon-guard", "pgcordon-guard", "5432", "outside"]
     );
 
     let open = server.shell(&format!("readlink /proc/{pid}/fd/* /proc/{pid}/cwd"));

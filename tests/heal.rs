@@ -205,7 +205,6 @@ fn flood(client: &Host, to: SocketAddr, length: Duration) -> u64 {
     let (port, seconds) = (to.port().to_string(), length.as_secs_f64().to_string());
     let outcome = client.python("flood.py", &[&source, &target, &port, &seconds]);
     let report = outcome.assert_status(0).json();
-    println!("{report}");
     assert!(report["sent"].as_u64().unwrap() > 1000, "{report}");
     report["answered"].as_u64().unwrap()
 }
@@ -225,9 +224,9 @@ fn not_one_syn_gets_through_while_the_ruleset_is_flushed_in_a_loop() {
         .try_cordon("start --for 10m --any-listener")
         .assert_status(3);
     let answered = std::thread::scope(|scope| {
-        let flushing = scope.spawn(|| drop(server.shell(FLUSHES).assert_status(0)));
+        let flushing = scope.spawn(|| server.shell(FLUSHES));
         let answered = flood(client, server.at_v4(5432), Duration::from_secs(5));
-        flushing.join().unwrap();
+        flushing.join().unwrap().assert_status(0);
         answered
     });
     assert_eq!(answered, 0, "SYNs were answered in spite of the twin");
@@ -252,9 +251,9 @@ fn without_a_twin_the_port_is_closed_at_the_end_of_a_loop_of_flushes() {
         .try_cordon("start --for 10m --any-listener")
         .assert_status(3);
     let answered = std::thread::scope(|scope| {
-        let flushing = scope.spawn(|| drop(server.shell(FLUSHES).assert_status(0)));
+        let flushing = scope.spawn(|| server.shell(FLUSHES));
         let answered = flood(client, server.at_v4(5432), Duration::from_secs(5));
-        flushing.join().unwrap();
+        flushing.join().unwrap().assert_status(0);
         answered
     });
     println!("without the twin {answered} SYNs were answered in 5 s of flushes");

@@ -14,10 +14,11 @@ use std::io;
 use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
 
-/// Becomes the guard of a port.
-pub fn main(port: Option<OsString>) -> Exit {
+/// Becomes the guard of a port: the first word. The second one tells whether it leaves the
+/// systemd service that it was started in.
+pub fn main(mut words: impl Iterator<Item = OsString>) -> Exit {
     ffi::close_inherited();
-    match stand(port) {
+    match stand(words.next(), words.next()) {
         Ok(()) => Exit::Done,
         Err(error) => {
             Stream::Stderr.line(&format!("error: {error}"));
@@ -26,11 +27,11 @@ pub fn main(port: Option<OsString>) -> Exit {
     }
 }
 
-fn stand(port: Option<OsString>) -> Result<(), guard::StandError> {
+fn stand(port: Option<OsString>, place: Option<OsString>) -> Result<(), guard::StandError> {
     let port = port.and_then(|port| port.to_str()?.parse().ok());
     let port = port.ok_or(guard::StandError::ByHand)?;
     let channel = take_channel().map_err(|_| guard::StandError::ByHand)?;
-    detach();
+    guard::detach(place.is_some_and(|place| place == guard::OUTSIDE));
     if let Err(error) = privilege::settle_as_guard() {
         tracing::warn!(%error, "the guard keeps all its rights");
     }
@@ -43,18 +44,6 @@ fn take_channel() -> io::Result<UnixStream> {
     channel.peer_addr()?; // Fails where it is no such socket.
     dup2_stdin(File::open("/dev/null")?)?;
     Ok(channel)
-}
-
-/// A session of its own, and a name of its own: whoever has started it may go.
-fn detach() {
-    // The leader of a process group cannot; then it has a session of its own already.
-    if let Err(error) = rustix::process::setsid() {
-        tracing::debug!(%error, "the guard stays in its session");
-    }
-    let name = std::ffi::CString::new(guard::NAME).unwrap_or_default();
-    if let Err(error) = rustix::thread::set_name(&name) {
-        tracing::debug!(%error, "the guard has no name");
-    }
 }
 
 /// Ends the connections that got in while a cordon was away.

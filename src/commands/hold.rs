@@ -16,6 +16,7 @@ use tokio::sync::watch;
 /// Then nothing of this call is in force.
 pub fn run(context: &mut Context, args: &Start) -> Result<(Report, Exit), CommandError> {
     let mut plan = Plan::new(args)?;
+    context.firewall.stay_in_service();
     block_on(async {
         let mut signals = Signals::watch()?;
         let (report, exit) =

@@ -87,7 +87,7 @@ pub fn main() -> ExitCode {
     let began = Instant::now();
     let args: Vec<OsString> = std::env::args_os().collect();
     if args.first().is_some_and(|program| program == guards::NAME) {
-        return guard::main(args.into_iter().nth(1)).into();
+        return guard::main(args.into_iter().skip(1)).into();
     }
     if let Some(status) = job::helper(&args) {
         return status.into();

@@ -26,6 +26,8 @@ pub struct Guarded {
 struct Guards {
     /// Whether fresh cordons get a guard, and how it reaches PostgreSQL.
     leave: Option<Access>,
+    /// Whether they end with the systemd service that this process is in.
+    inside: bool,
     /// Those that were started here, by port.
     own: BTreeMap<u16, Handle>,
     /// Why a cordon has none.
@@ -44,6 +46,12 @@ impl Guarded {
     /// so when it has to drain.
     pub fn leave_guards(&self, access: Access) {
         self.guards.borrow_mut().leave = Some(access);
+    }
+
+    /// Guards that are started here stay in the systemd service that this process is in: it
+    /// stays there itself.
+    pub fn stay_in_service(&self) {
+        self.guards.borrow_mut().inside = true;
     }
 
     /// The firewall within a guard: what is changed here is told to the guard itself.
@@ -155,7 +163,7 @@ impl Guards {
     /// Starts a guard. A host that cannot start one gets its cordon all the same: the
     /// kernel's timer bounds it.
     fn start(&mut self, port: u16) -> Option<Handle> {
-        match Handle::start(port) {
+        match Handle::start(port, !self.inside) {
             Ok(guard) => Some(guard),
             Err(error) => {
                 self.warn(port, &error);

@@ -16,6 +16,9 @@ use std::time::Duration;
 /// How long a new guard may take until it stands guard.
 const READY_WITHIN: Duration = Duration::from_secs(3);
 
+/// What a guard is told that leaves the systemd service it was started in.
+pub const OUTSIDE: &str = "outside";
+
 /// Whoever has to be told what is to stand on a port.
 pub struct Handle {
     /// The process, if it was started here.
@@ -27,16 +30,18 @@ pub struct Handle {
 
 impl Handle {
     /// Starts a guard for a port. It does nothing until it is told what to guard, and ends if
-    /// this process does before that.
+    /// this process does before that. With `outside` it leaves the systemd service that this
+    /// process is in.
     ///
     /// # Errors
     /// What the kernel says of the process or its socket.
-    pub fn start(port: u16) -> io::Result<Self> {
+    pub fn start(port: u16, outside: bool) -> io::Result<Self> {
         let (ours, theirs) = UnixStream::pair()?;
         // The very program that runs, even if its file was replaced meanwhile.
         let child = Command::new("/proc/self/exe")
             .arg0(NAME)
             .arg(port.to_string())
+            .args(outside.then_some(OUTSIDE))
             .env_clear()
             .current_dir("/")
             .stdin(Stdio::from(OwnedFd::from(theirs)))
