@@ -18,6 +18,7 @@ mod handle;
 mod heal;
 mod message;
 mod stand;
+mod take_over;
 mod wanted;
 
 pub use detach::detach;

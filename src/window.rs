@@ -74,9 +74,9 @@ pub fn raise(
         let raised = firewall
             .raise(&fresh, &leftovers)
             .map_err(WindowError::from)
-            .and_then(|()| {
-                acknowledged = Instant::now();
-                let verify = |cordon| whole::verify(firewall, cordon);
+            .and_then(|at| {
+                acknowledged = at;
+                let verify = |cordon| whole::verify(firewall, cordon, acknowledged);
                 fresh.iter().map(verify).collect::<Result<Vec<_>, _>>()
             });
         match raised {
@@ -165,7 +165,7 @@ pub fn extend(
     for outcome in &mut outcomes {
         let window = &outcome.window;
         let remaining = match end {
-            WindowEnd::By(more) => window.remaining.saturating_add(more),
+            WindowEnd::By(more) => window.remaining_now().saturating_add(more),
             WindowEnd::In(remaining) => remaining,
         };
         if remaining <= window.remaining && !shorten {

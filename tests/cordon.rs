@@ -156,7 +156,7 @@ fn two_ports_rise_in_one_transaction_and_are_lifted_apart() {
     let monitor = server.program("nft").args(["monitor"]).spawn();
     wait_until_monitored(server, &monitor);
 
-    server.cordon(&format!("{START} --port 5432 --port 5433"));
+    server.cordon(&format!("{START} --no-guard --port 5432 --port 5433"));
     client.assert_blocked(&[first, second]);
     server.nft("table ip after");
     monitor.wait_for_stdout("add table ip after", SOON);

@@ -59,7 +59,7 @@ fn connections_that_were_not_drained_go_on_in_a_longer_window_too() {
 #[test]
 fn an_open_gate_for_fragments_is_damage() {
     let lab = Lab::bare(0);
-    lab.server.cordon(START);
+    lab.server.cordon(&format!("{START} --no-guard"));
     lab.server
         .nft("delete element inet pgcordon_5432 armed { ipv6 }");
     let report = lab.server.cordon("status");
@@ -203,7 +203,7 @@ fn a_pass_list_is_a_regular_file_and_a_server_is_on_this_host() {
 #[test]
 fn a_chain_that_is_not_ours_is_damage() {
     let lab = Lab::bare(0);
-    lab.server.cordon(START);
+    lab.server.cordon(&format!("{START} --no-guard"));
     lab.server
         .nft("add chain inet pgcordon_5432 extra { type filter hook input priority -400; }");
     let report = lab.server.cordon("status");

@@ -179,7 +179,7 @@ pub fn raise(
     let exclusive = command != "start";
     let raised = window::raise(&mut context.firewall, &plan.cordons, exclusive)?;
     let mut report = Report::new(command, Outcome::AlreadyCordoned);
-    report.warnings = context.firewall.await_guards();
+    report.warnings = context.firewall.warnings();
     report.blocked_after = Some(raised.acknowledged.duration_since(context.began));
     for (outcome, cordon) in raised.outcomes.into_iter().zip(&plan.cordons) {
         if outcome.changed && outcome.mended.is_empty() {
@@ -194,9 +194,6 @@ pub fn raise(
         }
         report.warnings.extend(other_ramp(&outcome.window, cordon));
         add(&mut report, outcome);
-    }
-    for window in &mut report.windows {
-        window.identity.guard = context.firewall.guard(window.port);
     }
     for listeners in &plan.listeners {
         report.warnings.extend(listeners.warning.clone());

@@ -59,6 +59,12 @@ pub struct Cordon {
 }
 
 impl Cordon {
+    /// Whether existing connections go on to the end, as they do without a drain.
+    #[must_use]
+    pub fn farewell_lasts(&self) -> bool {
+        window::lasts(self.farewell, self.length)
+    }
+
     /// How long the block and the ramp last together, from the kernel's acknowledgement on.
     #[must_use]
     pub fn whole_length(&self) -> Duration {

@@ -53,10 +53,21 @@ impl Window {
         whole(self.phase, self.remaining, self.ramp)
     }
 
+    /// How long the phase lasts from this very moment on: a window with a long pass list has
+    /// taken a while to read.
+    #[must_use]
+    pub fn remaining_now(&self) -> Duration {
+        match self.ends_at.duration_since(SystemTime::now()) {
+            Ok(left) => left.min(self.remaining),
+            // It is over, or the clock was set meanwhile.
+            Err(_) => self.remaining,
+        }
+    }
+
     /// Whether existing connections go on to the end, as they do without a drain.
     #[must_use]
     pub fn farewell_lasts(&self) -> bool {
-        !self.farewell.is_zero() && self.farewell + Duration::from_millis(20) >= self.remaining
+        lasts(self.farewell, self.remaining)
     }
 
     /// The cordon that would stand as this window does now, with the time that is left.
@@ -82,6 +93,11 @@ impl Window {
         let marks = self.spared.iter().filter(|flow| flow.port() == 0);
         marks.map(SocketAddr::ip)
     }
+}
+
+/// Whether a farewell lasts to the end, but for what the kernel rounds.
+pub(super) fn lasts(farewell: Duration, remaining: Duration) -> bool {
+    !farewell.is_zero() && farewell + Duration::from_millis(20) >= remaining
 }
 
 /// How long a phase and what comes after it last together.

@@ -22,7 +22,7 @@ pub use twin::Twin;
 use crate::cordon::{ClosingFlow, Cordon, Identity, PassList, Ramp, Window};
 use std::io;
 use std::net::SocketAddr;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// The five verbs that orchestration needs of a firewall.
 pub trait Firewall {
@@ -38,11 +38,12 @@ pub trait Firewall {
     /// When the kernel cannot be asked.
     fn read(&mut self, port: u16, detail: Detail) -> Result<Option<Standing>, FirewallError>;
 
-    /// Raises cordons in one transaction; the tables of `leftovers` are removed in it.
+    /// Raises cordons in one transaction; the tables of `leftovers` are removed in it. Gives
+    /// the time of the kernel's acknowledgement.
     ///
     /// # Errors
     /// Then none of the cordons is in force, except after [`FirewallError::NoAnswer`].
-    fn raise(&mut self, cordons: &[Cordon], leftovers: &[u16]) -> Result<(), FirewallError>;
+    fn raise(&mut self, cordons: &[Cordon], leftovers: &[u16]) -> Result<Instant, FirewallError>;
 
     /// Changes the cordons of ports in one transaction.
     ///

@@ -8,7 +8,7 @@ use super::{Change, Detail, Firewall, FirewallError, Standing, readback};
 use crate::cordon::{ClosingFlow, Cordon, Identity, Phase};
 use nix::libc;
 use std::net::SocketAddr;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// nftables of the network namespace of the thread that calls.
 #[derive(Debug, Clone, Copy, Default)]
@@ -36,7 +36,7 @@ impl Firewall for Nftables {
         Ok(table.map(|table| table.standing(port)))
     }
 
-    fn raise(&mut self, cordons: &[Cordon], leftovers: &[u16]) -> Result<(), FirewallError> {
+    fn raise(&mut self, cordons: &[Cordon], leftovers: &[u16]) -> Result<Instant, FirewallError> {
         let mut transaction = Transaction::new();
         for port in leftovers {
             transaction.delete_table(*port);
@@ -64,7 +64,8 @@ impl Firewall for Nftables {
                 transaction.add_elements(&table, "window", &[window]);
             }
         }
-        transaction.commit()
+        transaction.commit()?;
+        Ok(Instant::now())
     }
 
     fn change(&mut self, changes: &[(u16, Change)]) -> Result<(), FirewallError> {

@@ -3,21 +3,23 @@
 
 use super::end;
 use super::handle::Handle;
-use super::wanted::Moment;
+use super::wanted::{Moment, Wanted};
 use crate::cordon::{Cordon, Window};
 use crate::firewall::{Change, Detail, Firewall, FirewallError, Nftables, Standing};
 use crate::lock;
 use crate::postgres::Access;
+use crate::window::LONG;
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::os::unix::net::UnixStream;
 use std::rc::Rc;
+use std::time::Instant;
 
 /// The kernel's firewall with its guards. Copies are the same one.
 #[derive(Clone, Default)]
 pub struct Guarded {
-    nftables: Nftables,
+    pub(super) nftables: Nftables,
     guards: Rc<RefCell<Guards>>,
 }
 
@@ -40,6 +42,16 @@ impl Guarded {
     #[must_use]
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// Whether this process has started the guard of a port.
+    pub(super) fn has_own(&self, port: u16) -> bool {
+        self.guards.borrow().own.contains_key(&port)
+    }
+
+    /// Starts a guard, which is told nothing yet.
+    pub(super) fn start_guard(&self, port: u16) -> Option<Handle> {
+        self.guards.borrow_mut().start(port)
     }
 
     /// From now on the cordons that are raised here get a guard, which reaches PostgreSQL
@@ -65,68 +77,27 @@ impl Guarded {
         Ok(guarded)
     }
 
-    /// Waits until the guards that were started here stand guard; why a cordon has none.
-    pub fn await_guards(&self) -> Vec<String> {
-        let mut guards = self.guards.borrow_mut();
-        let mut failed = Vec::new();
-        for (port, guard) in &mut guards.own {
-            if let Err(error) = guard.wait() {
-                failed.push((*port, error));
-            }
-        }
-        for (port, error) in failed {
-            guards.warn(port, &error);
-            if let Some(guard) = guards.own.remove(&port) {
-                guard.kill();
-            }
-        }
-        std::mem::take(&mut guards.warnings)
+    /// Why cordons have no guard, since this was asked last.
+    pub fn warnings(&self) -> Vec<String> {
+        std::mem::take(&mut self.guards.borrow_mut().warnings)
     }
 
     /// What a port's table is, with the guard that its comment names, alive or not.
-    fn named(&mut self, port: u16, detail: Detail) -> Result<Option<Window>, FirewallError> {
+    pub(super) fn named(
+        &mut self,
+        port: u16,
+        detail: Detail,
+    ) -> Result<Option<Window>, FirewallError> {
         let standing = self.nftables.read(port, detail)?;
         Ok(standing.and_then(|standing| standing.window))
     }
 
     /// Ends the guard of a port, whoever has started it.
-    fn end_guard(&mut self, port: u16, named: Option<u32>) -> Result<(), FirewallError> {
+    pub(super) fn end_guard(&mut self, port: u16, named: Option<u32>) -> Result<(), FirewallError> {
         let own = self.guards.borrow_mut().own.remove(&port);
         match own {
             Some(guard) => guard.kill(),
             None => end(port, named)?,
-        }
-        Ok(())
-    }
-
-    /// Puts a guard of our own in the place of one that somebody else has started; `changes`
-    /// then name it in the kernel, too.
-    fn take_over(
-        &mut self,
-        port: u16,
-        changes: &mut Vec<(u16, Change)>,
-    ) -> Result<(), FirewallError> {
-        if self.guards.borrow().own.contains_key(&port) {
-            return Ok(());
-        }
-        let Some(window) = self.named(port, Detail::Whole)? else {
-            return Ok(());
-        };
-        let Some(named) = window.identity.guard else {
-            return Ok(()); // It was raised with `--no-guard`.
-        };
-        let guard = self.guards.borrow_mut().start(port);
-        self.end_guard(port, Some(named))?;
-        let at = Moment::now();
-        let mut cordon = window.as_cordon();
-        cordon.identity.guard = guard.as_ref().and_then(Handle::pid);
-        name_guard(port, &window, &cordon, changes);
-        if let Some(mut guard) = guard {
-            let mut guards = self.guards.borrow_mut();
-            match guard.take(at, cordon, Access::default()) {
-                Ok(()) => drop(guards.own.insert(port, guard)),
-                Err(error) => guards.warn(port, &error),
-            }
         }
         Ok(())
     }
@@ -146,6 +117,18 @@ impl Guarded {
                 if let Some(guard) = guards.own.remove(port) {
                     guard.kill();
                 }
+            }
+        }
+    }
+
+    /// Tells the guards that nothing was changed.
+    fn tell_again(&mut self, before: Vec<(u16, Cordon)>) {
+        let at = Moment::now();
+        let mut guards = self.guards.borrow_mut();
+        for (port, cordon) in before {
+            if let Some(guard) = guards.own.get_mut(&port) {
+                let told = guard.again(at, cordon);
+                tracing::debug!(port, ?told, "the guard goes on with what was there");
             }
         }
     }
@@ -172,35 +155,33 @@ impl Guards {
         }
     }
 
+    /// Tells new guards what to guard, and waits until they do. All this is under the lock of
+    /// the ports: whoever gets it next finds the guards at their posts.
+    fn stand(&mut self, fresh: Vec<(Handle, Wanted)>, access: &Access) {
+        let at = Moment::now();
+        let mut told = Vec::new();
+        for (mut guard, wanted) in fresh {
+            let cordon = wanted.at(at);
+            let port = cordon.port;
+            let taken = guard.take(at, cordon, access.clone());
+            told.push((port, guard, taken));
+        }
+        for (port, mut guard, taken) in told {
+            match taken.and_then(|()| guard.wait()) {
+                Ok(()) => drop(self.own.insert(port, guard)),
+                Err(error) => {
+                    self.warn(port, &error);
+                    guard.kill();
+                }
+            }
+        }
+    }
+
     fn warn(&mut self, port: u16, error: &io::Error) {
         self.warnings.push(format!(
             "the cordon on port {port} has no guard ({error}): it ends in time, but whoever flushes the host's rules opens the port early"
         ));
     }
-}
-
-/// Names a cordon's guard in the window's comment, with the change that rewrites it anyway or
-/// with one more.
-fn name_guard(port: u16, window: &Window, cordon: &Cordon, changes: &mut Vec<(u16, Change)>) {
-    let guard = cordon.identity.guard;
-    for (of, change) in changes.iter_mut() {
-        if let Change::End { identity, .. } = change {
-            if *of == port {
-                identity.guard = guard;
-                return;
-            }
-        }
-    }
-    let again = Change::End {
-        identity: cordon.identity.clone(),
-        remaining: window.remaining,
-        ramp: window.ramp,
-        farewell: window.farewell_lasts(),
-        spared: window.spared.clone(),
-        closing: window.closing.clone(),
-    };
-    // Before the others: it writes the flows as they were.
-    changes.insert(0, (port, again));
 }
 
 impl Firewall for Guarded {
@@ -224,7 +205,7 @@ impl Firewall for Guarded {
         Ok(standing)
     }
 
-    fn raise(&mut self, cordons: &[Cordon], leftovers: &[u16]) -> Result<(), FirewallError> {
+    fn raise(&mut self, cordons: &[Cordon], leftovers: &[u16]) -> Result<Instant, FirewallError> {
         let mut cordons = cordons.to_vec();
         let mut fresh = Vec::new();
         for cordon in &mut cordons {
@@ -245,39 +226,45 @@ impl Firewall for Guarded {
             cordon.identity.guard = guard.as_ref().and_then(Handle::pid);
             fresh.extend(guard.map(|guard| (guard, cordon.clone())));
         }
-        self.nftables.raise(&cordons, leftovers)?;
-        let at = Moment::now();
+        let acknowledged = self.nftables.raise(&cordons, leftovers)?;
+        let mut wanted = Vec::new();
+        for (guard, mut cordon) in fresh {
+            let mut at = Moment::now();
+            if cordon.pass.len() > LONG {
+                // The kernel has taken its time with it: what it says is the window's end.
+                if let Some(window) = self.named(cordon.port, Detail::Block)? {
+                    (cordon.length, at) = (window.remaining, Moment::now());
+                }
+            }
+            wanted.push((guard, Wanted::new(cordon, at)));
+        }
         let mut guards = self.guards.borrow_mut();
         let access = guards.leave.clone().unwrap_or_default();
-        for (mut guard, cordon) in fresh {
-            let port = cordon.port;
-            match guard.take(at, cordon, access.clone()) {
-                Ok(()) => drop(guards.own.insert(port, guard)),
-                Err(error) => guards.warn(port, &error),
-            }
-        }
-        Ok(())
+        guards.stand(wanted, &access);
+        Ok(acknowledged)
     }
 
     fn change(&mut self, changes: &[(u16, Change)]) -> Result<(), FirewallError> {
         let mut changes = changes.to_vec();
         let ports: BTreeSet<u16> = changes.iter().map(|(port, _)| *port).collect();
+        let mut taken_over = Vec::new();
         for port in &ports {
-            self.take_over(*port, &mut changes)?;
+            taken_over.extend(self.take_over(*port)?);
+        }
+        for taken in &mut taken_over {
+            taken.name_in(&mut changes);
         }
         let before = self.known(&ports);
         self.tell(&changes);
         let changed = self.nftables.change(&changes);
         if changed.is_err() {
-            let at = Moment::now();
-            let mut guards = self.guards.borrow_mut();
-            for (port, cordon) in before {
-                if let Some(guard) = guards.own.get_mut(&port) {
-                    let told = guard.again(at, cordon);
-                    tracing::debug!(port, ?told, "the guard goes on with what was there");
-                }
-            }
+            self.tell_again(before);
         }
+        let made = if changed.is_ok() { &changes[..] } else { &[] };
+        let taken_over = taken_over.into_iter();
+        let fresh = taken_over.filter_map(|taken| taken.conclude(&mut self.nftables, made));
+        let fresh = fresh.collect();
+        self.guards.borrow_mut().stand(fresh, &Access::default());
         changed
     }
 

@@ -14,7 +14,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 /// How long a new guard may take until it stands guard.
-const READY_WITHIN: Duration = Duration::from_secs(3);
+const READY_WITHIN: Duration = Duration::from_secs(5);
 
 /// What a guard is told that leaves the systemd service it was started in.
 pub const OUTSIDE: &str = "outside";
@@ -116,7 +116,8 @@ impl Handle {
     /// # Errors
     /// Why it does not.
     pub fn wait(&mut self) -> io::Result<()> {
-        self.teller.wait_for_word(READY_WITHIN)
+        self.teller.wait_for_word(READY_WITHIN)?;
+        self.teller.tell(Moment::now(), Message::Heard)
     }
 
     /// Ends it.

@@ -24,6 +24,10 @@ const LOCK_PAUSE: Duration = Duration::from_millis(5);
 const ATTEMPTS: usize = 20;
 /// After that, or after the kernel has refused: when it is tried again.
 const AGAIN: Duration = Duration::from_millis(100);
+
+/// A transaction that takes longer is no matter of milliseconds any more.
+const PROMPT: Duration = Duration::from_millis(50);
+
 /// Somebody may have got in while a cordon was away.
 #[derive(Debug, Clone)]
 pub struct Heal {
@@ -31,6 +35,21 @@ pub struct Heal {
     pub cordon: Cordon,
     /// How PostgreSQL is reached.
     pub access: Access,
+}
+
+/// What stands, at one look.
+#[derive(Default)]
+struct Seen {
+    /// Where it is not what is to stand.
+    faults: Vec<String>,
+    /// The port, if a table of it is there.
+    leftovers: Option<u16>,
+}
+
+impl Seen {
+    fn is_whole(&self) -> bool {
+        self.faults.is_empty()
+    }
 }
 
 /// A drain that is going on.
@@ -47,45 +66,37 @@ where
     /// Looks whether what stands is what is to stand, and puts it back.
     pub fn check(&mut self, event: &Event) {
         self.again = None;
+        let is_long = self.wanted.at(Moment::now()).pass.len() > LONG;
+        // A long pass list takes the kernel seconds to show: it is looked at only if it was
+        // touched, and nobody waits for that.
+        if is_long
+            && event.touched_pass
+            && self.look(Detail::Whole).is_ok_and(|seen| seen.is_whole())
+        {
+            return;
+        }
         let _port = self.lock();
         self.hear();
+        let mut detail = match is_long && !event.touched_pass {
+            true => Detail::Block,
+            false => Detail::Whole,
+        };
         let mut has_healed = false;
         for _ in 0..ATTEMPTS {
-            let now = Moment::now();
-            let cordon = self.wanted.at(now);
-            if self.wanted.left(now).is_zero() {
-                break;
-            }
-            // A long list takes the kernel seconds to show.
-            let detail = match cordon.pass.len() > LONG && !event.touched_pass {
-                true => Detail::Block,
-                false => Detail::Whole,
-            };
-            let standing = match self.nftables.read(self.port, detail) {
-                Ok(standing) => standing,
-                Err(error) => {
-                    tracing::warn!(%error, "the guard cannot read nftables");
-                    break;
-                }
-            };
-            let faults = self.wanted.faults(standing.as_ref(), Moment::now());
-            if faults.is_empty() {
+            let Ok(seen) = self.look(detail) else { break };
+            if seen.is_whole() {
                 if has_healed {
                     self.drain();
                 }
                 return;
             }
-            let leftovers = standing.map(|standing| standing.port);
-            match self.put_back(leftovers.as_slice()) {
+            match self.put_back(seen.leftovers.as_slice()) {
                 Ok(()) => {
                     has_healed = true;
-                    let program = event.program.as_deref().unwrap_or("another program");
-                    tracing::warn!(
-                        port = self.port,
-                        program,
-                        faults = faults.join("; "),
-                        "the cordon was damaged and is put back"
-                    );
+                    if is_long {
+                        detail = Detail::Block;
+                    }
+                    self.tell(event, &seen.faults);
                 }
                 // Somebody is at it at the same time.
                 Err(FirewallError::Exists | FirewallError::Missing { .. }) => {}
@@ -95,24 +106,62 @@ where
                 }
             }
         }
-        self.try_again();
+        self.again = Some(Instant::now() + AGAIN);
         if has_healed {
             self.drain();
         }
     }
 
-    fn try_again(&mut self) {
-        self.again = Some(Instant::now() + AGAIN);
+    /// Whether the window is there that was to be guarded.
+    pub fn is_there(&mut self) -> bool {
+        let _port = self.lock();
+        self.hear();
+        let id = self.wanted.at(Moment::now()).identity.id;
+        let standing = self.nftables.read(self.port, Detail::Block).ok().flatten();
+        let window = standing.and_then(|standing| standing.window);
+        window.is_some_and(|window| window.identity.id == id)
+    }
+
+    /// Compares what stands with what is to stand.
+    fn look(&mut self, detail: Detail) -> Result<Seen, FirewallError> {
+        let began = Moment::now();
+        if self.wanted.left(began).is_zero() {
+            return Ok(Seen::default());
+        }
+        let standing = self.nftables.read(self.port, detail).inspect_err(|error| {
+            tracing::warn!(%error, "the guard cannot read nftables");
+        })?;
+        Ok(Seen {
+            faults: self.wanted.faults(standing.as_ref(), began),
+            leftovers: standing.map(|standing| standing.port),
+        })
+    }
+
+    /// Puts on record that the cordon was damaged, and by whom.
+    fn tell(&self, event: &Event, faults: &[String]) {
+        let program = event.program.as_deref().unwrap_or("another program");
+        tracing::warn!(
+            port = self.port,
+            program,
+            faults = faults.join("; "),
+            "the cordon was damaged and is put back"
+        );
     }
 
     /// Raises the cordon with the time that is left.
     fn put_back(&mut self, leftovers: &[u16]) -> Result<(), FirewallError> {
         let mut healed = self.wanted.clone();
         healed.healed();
-        let cordon = healed.at(Moment::now());
+        let began = Moment::now();
+        let cordon = healed.at(began);
         self.nftables
             .raise(std::slice::from_ref(&cordon), leftovers)?;
         self.wanted = healed;
+        if Moment::now().since(began) > PROMPT && cordon.phase == Phase::Closed {
+            // A long pass list has taken its time, by which the window must not be longer.
+            let ends = self.wanted.end(Moment::now());
+            self.nftables.change(&[(self.port, ends)])?;
+        }
         Ok(())
     }
 
@@ -143,8 +192,7 @@ where
     /// time: what happens during one is met by the next.
     fn drain(&mut self) {
         let cordon = self.wanted.at(Moment::now());
-        let lasts = !cordon.farewell.is_zero() && cordon.farewell >= cordon.length;
-        if lasts || cordon.phase == Phase::Ramp {
+        if cordon.farewell_lasts() || cordon.phase == Phase::Ramp {
             return;
         }
         if let Some(draining) = &mut self.draining {

@@ -29,6 +29,8 @@ pub enum Message {
     },
     /// The cordon is being changed.
     Change(Change),
+    /// The guard's word was heard: from now on it is on its own.
+    Heard,
 }
 
 /// A message and when it was sent: all its durations count from then on.

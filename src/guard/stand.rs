@@ -70,7 +70,8 @@ where
         events,
         channel,
         inside: None,
-        twin: raise_twin(&wanted.at(Moment::now())),
+        twin: None,
+        is_heard: false,
         wanted,
         access,
         nftables: Nftables::new(),
@@ -80,7 +81,14 @@ where
         _lock: lock,
     };
     guard.channel.say(READY);
-    // Something may have happened before it listened.
+    guard.twin = raise_twin(&guard.wanted.at(Moment::now()));
+    if !guard.wait_until_heard()? && !guard.is_there() {
+        // Whoever has raised the window is gone, and it may have been lifted since: it could
+        // not be known that there is a guard.
+        return Ok(());
+    }
+    // What was told until now is the raising of the cordon itself, or is seen at this look.
+    guard.read_events()?;
     guard.check(&Event::default());
     guard.watch()
 }
@@ -97,7 +105,7 @@ fn first_order(channel: &mut Listener) -> Result<Option<(Wanted, Access)>, Stand
                 (Message::Change(change), Some((wanted, _))) => {
                     wanted.change(letter.sent_at, &change);
                 }
-                (Message::Change(_), None) => {}
+                (Message::Change(_) | Message::Heard, _) => {}
             }
         }
         if order.is_some() || channel.has_ended() {
@@ -126,6 +134,8 @@ pub struct Guard<D> {
     /// This process's own drain.
     pub(super) inside: Option<Listener>,
     pub(super) twin: Option<Twin>,
+    /// Whether whoever has started it knows that it stands guard.
+    is_heard: bool,
     pub(super) wanted: Wanted,
     pub(super) access: Access,
     pub(super) nftables: Nftables,
@@ -140,6 +150,16 @@ impl<D> Guard<D>
 where
     D: Fn(Heal, &mut Guarded) + Send + Sync + 'static,
 {
+    /// Waits until its word was heard; false if whoever has started it is gone.
+    fn wait_until_heard(&mut self) -> Result<bool, StandError> {
+        while !self.is_heard && !self.channel.has_ended() {
+            let mut set = [PollFd::new(&self.channel, PollFlags::IN)];
+            wait(&mut set, None).map_err(StandError::Wait)?;
+            self.hear();
+        }
+        Ok(self.is_heard)
+    }
+
     /// Waits for what happens, until all is over.
     fn watch(&mut self) -> Result<(), StandError> {
         loop {
@@ -201,6 +221,7 @@ where
                     self.access = *access;
                 }
                 Message::Change(change) => self.wanted.change(sent_at, &change),
+                Message::Heard => self.is_heard = true,
             }
             let after = self.wanted.at(sent_at);
             self.change_twin(&before, &after);

@@ -12,6 +12,9 @@ use std::time::Duration;
 /// What the kernel's rounding and the time between two looks may make of a duration.
 const SLACK: Duration = Duration::from_millis(250);
 
+/// The same for a ramp, whose end nobody waits for to the second.
+const LOOSE: Duration = Duration::from_secs(5);
+
 /// A time of the clock that nobody sets (`CLOCK_MONOTONIC`), which every process of a host
 /// shares; since that clock began.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -91,6 +94,20 @@ impl Wanted {
         whole.saturating_sub(now.since(self.as_of))
     }
 
+    /// The change that writes what is left of a window that is closed, and whose it is.
+    #[must_use]
+    pub fn end(&self, now: Moment) -> Change {
+        let cordon = self.at(now);
+        Change::End {
+            farewell: cordon.farewell_lasts(),
+            identity: cordon.identity,
+            remaining: cordon.length,
+            ramp: cordon.ramp,
+            spared: cordon.spared,
+            closing: cordon.closing,
+        }
+    }
+
     /// Notes that the cordon was put back.
     pub fn healed(&mut self) {
         let healed = &mut self.cordon.identity.healed;
@@ -143,16 +160,18 @@ impl Wanted {
     }
 
     /// Where what stands is not what is to stand, in words; empty if it is. Knocks are
-    /// nobody's business, and a pass list is compared only if it was read.
+    /// nobody's business, and a pass list is compared only if it was read. `began` is when it
+    /// was begun to read what stands: with long lists that takes a while.
     #[must_use]
-    pub fn faults(&self, standing: Option<&Standing>, now: Moment) -> Vec<String> {
+    pub fn faults(&self, standing: Option<&Standing>, began: Moment) -> Vec<String> {
         let Some(standing) = standing else {
             return vec!["the table is gone".to_owned()];
         };
         let Some(window) = &standing.window else {
             return vec!["the port's element is gone".to_owned()];
         };
-        let wanted = self.at(now);
+        let now = Moment::now();
+        let wanted = self.at(began);
         let mut faults = standing.faults.clone();
         check(
             &mut faults,
@@ -162,10 +181,18 @@ impl Wanted {
         let is_now = window.phase == wanted.phase;
         // When the window ends, the kernel's clock and ours are some milliseconds apart.
         let is_about_now = || {
-            let near = [now.before(SLACK), now.after(SLACK)];
+            let near = [began.before(SLACK), now.after(SLACK)];
             near.iter().any(|time| self.at(*time).phase == window.phase)
         };
-        let ends_alike = window.remaining.abs_diff(wanted.length) <= SLACK;
+        // A ramp that was put back ends later by as long as that took.
+        let slack = match wanted.phase {
+            Phase::Closed => SLACK,
+            Phase::Ramp => LOOSE,
+        };
+        let latest = wanted.length.saturating_add(slack);
+        let still = Some(self.at(now)).filter(|now| now.phase == wanted.phase);
+        let earliest = still.map_or(Duration::ZERO, |now| now.length.saturating_sub(slack));
+        let ends_alike = (earliest..=latest).contains(&window.remaining);
         check(
             &mut faults,
             if is_now { ends_alike } else { is_about_now() },

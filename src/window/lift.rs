@@ -163,8 +163,8 @@ fn in_ramp(window: Window, ramp: Ramp, length: Duration) -> Cordon {
 fn begin(firewall: &mut impl Firewall, ramps: &[Cordon]) -> Result<Vec<Outcome>, WindowError> {
     let tables: Vec<u16> = ramps.iter().map(|cordon| cordon.port).collect();
     // The whole table is written anew: so a damaged one cannot spoil the ramp.
-    firewall.raise(ramps, &tables)?;
-    let read_back = |ramp| whole::verify(firewall, ramp);
+    let acknowledged = firewall.raise(ramps, &tables)?;
+    let read_back = |ramp| whole::verify(firewall, ramp, acknowledged);
     ramps.iter().map(read_back).collect()
 }
 

@@ -3,7 +3,7 @@
 use super::{Outcome, WindowError};
 use crate::cordon::{Cordon, Window};
 use crate::firewall::{Detail, Firewall, FirewallError, Standing};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// What the kernel may take off a timeout between two looks at it.
 const SLACK: Duration = Duration::from_secs(2);
@@ -15,13 +15,19 @@ const ROUNDING: Duration = Duration::from_millis(20);
 /// the kernel as long as to load it. The kernel has acknowledged it all the same.
 pub const LONG: usize = 4096;
 
-/// Reads a cordon back and compares it with what was asked for.
+/// Reads a cordon back that was acknowledged at that time, and compares it with what was
+/// asked for.
 ///
 /// # Errors
 /// Where it differs, or the firewall cannot be read.
-pub fn verify(firewall: &mut impl Firewall, cordon: &Cordon) -> Result<Outcome, WindowError> {
+pub fn verify(
+    firewall: &mut impl Firewall,
+    cordon: &Cordon,
+    acknowledged: Instant,
+) -> Result<Outcome, WindowError> {
     let port = cordon.port;
     let differs = |faults| Err(FirewallError::Differs { port, faults }.into());
+    let left = cordon.length.saturating_sub(acknowledged.elapsed());
     let long = cordon.pass.len() > LONG;
     let detail = if long { Detail::Block } else { Detail::Whole };
     let Some(standing) = firewall.read(port, detail)? else {
@@ -41,7 +47,7 @@ pub fn verify(firewall: &mut impl Firewall, cordon: &Cordon) -> Result<Outcome, 
     if window.phase != cordon.phase {
         faults.push("the window is over".to_owned());
     }
-    check_timeout(&window, cordon.length, &mut faults);
+    check_timeout(&window, left, &mut faults);
     if window.ramp != cordon.ramp {
         faults.push("the ramp differs".to_owned());
     }
@@ -88,10 +94,10 @@ pub fn mend(firewall: &mut impl Firewall, standing: Standing) -> Result<Outcome,
     }
     let mut cordon = cordon_of(&window);
     cordon.identity.healed = cordon.identity.healed.saturating_add(1);
-    firewall.raise(std::slice::from_ref(&cordon), &[port])?;
+    let acknowledged = firewall.raise(std::slice::from_ref(&cordon), &[port])?;
     Ok(Outcome {
         mended: standing.faults,
-        ..verify(firewall, &cordon)?
+        ..verify(firewall, &cordon, acknowledged)?
     })
 }
 

@@ -12,7 +12,8 @@ async def work(word):
     )
     print(word, flush=True)
     while True:
-        await connection.execute("select pg_sleep(0.02)")
+        # Long ones: asyncpg cannot say what it was told between two statements.
+        await connection.execute("select pg_sleep(0.5)")
 
 
 async def main():

@@ -1,0 +1,88 @@
+//! Putting a guard of one's own in the place of somebody else's: whoever changes a cordon
+//! brings the guard that keeps it so.
+
+use super::Guarded;
+use super::handle::Handle;
+use super::wanted::{Moment, Wanted};
+use crate::cordon::Window;
+use crate::firewall::{Change, Detail, Firewall, FirewallError, Nftables};
+
+impl Guarded {
+    /// Puts a guard of our own in the place of one that somebody else has started; it is told
+    /// nothing yet. `None` for a port that has our own, or wants none.
+    pub(super) fn take_over(&mut self, port: u16) -> Result<Option<TakenOver>, FirewallError> {
+        if self.has_own(port) {
+            return Ok(None);
+        }
+        let Some(mut window) = self.named(port, Detail::Whole)? else {
+            return Ok(None);
+        };
+        let Some(named) = window.identity.guard else {
+            return Ok(None); // It was raised with `--no-guard`.
+        };
+        let guard = self.start_guard(port);
+        self.end_guard(port, Some(named))?;
+        window.remaining = window.remaining_now();
+        let read_at = Moment::now();
+        window.identity.guard = guard.as_ref().and_then(Handle::pid);
+        Ok(Some(TakenOver {
+            guard,
+            is_named: false,
+            wanted: Wanted::new(window.as_cordon(), read_at),
+            window,
+        }))
+    }
+}
+
+/// A port whose guard is another one from now on.
+pub struct TakenOver {
+    /// The new one, if it could be started.
+    guard: Option<Handle>,
+    /// As it stands.
+    window: Window,
+    /// The same for a guard.
+    wanted: Wanted,
+    /// Whether a change names it.
+    is_named: bool,
+}
+
+impl TakenOver {
+    /// Names the guard where a change rewrites the window's comment anyway.
+    pub fn name_in(&mut self, changes: &mut [(u16, Change)]) {
+        for (port, change) in changes {
+            if let Change::End { identity, .. } = change {
+                if *port == self.window.port {
+                    identity.guard = self.window.identity.guard;
+                    self.is_named = true;
+                }
+            }
+        }
+    }
+
+    /// Takes over the changes that were made, and names the guard if none of them has.
+    /// Gives the guard, and what it is to guard.
+    pub fn conclude(
+        mut self,
+        nftables: &mut Nftables,
+        made: &[(u16, Change)],
+    ) -> Option<(Handle, Wanted)> {
+        let at = Moment::now();
+        let its = made.iter().filter(|(port, _)| *port == self.window.port);
+        its.for_each(|(_, change)| self.wanted.change(at, change));
+        if !self.is_named || made.is_empty() {
+            // By itself: a long pass list takes longer, and the end must not move with it.
+            let named = nftables.change(&[self.naming()]);
+            tracing::debug!(
+                port = self.window.port,
+                ?named,
+                "the window names its new guard"
+            );
+        }
+        Some((self.guard?, self.wanted))
+    }
+
+    /// The change that does nothing but name the guard.
+    fn naming(&self) -> (u16, Change) {
+        (self.window.port, self.wanted.end(Moment::now()))
+    }
+}
