@@ -191,10 +191,11 @@ fn remove_if(
         }
     }
     remove(firewall, &tables)?;
-    let left = firewall.ports()?;
-    if let Some(port) = tables.into_iter().find(|port| left.contains(port)) {
-        let faults = vec!["the table is still there".to_owned()];
-        return Err(FirewallError::Differs { port, faults }.into());
+    for port in tables {
+        if firewall.read(port, Detail::Block)?.is_some() {
+            let faults = vec!["the table is still there".to_owned()];
+            return Err(FirewallError::Differs { port, faults }.into());
+        }
     }
     Ok(lifted)
 }
