@@ -1,7 +1,7 @@
 //! The guard's own entry: `start`, `hold` and `run` leave it behind. It is no command.
 
 use super::signals::block_on;
-use super::{Exit, raise};
+use super::{Exit, raise, record};
 use crate::drain;
 use crate::firewall::ffi;
 use crate::guard::{self, Guarded, Heal};
@@ -51,14 +51,12 @@ fn drain_after_heal(heal: Heal, firewall: &mut Guarded) {
     if let Err(error) = privilege::use_all() {
         tracing::warn!(%error, "the guard drains with fewer rights");
     }
-    let drained = raise::order_after_heal(&heal)
-        .and_then(|order| block_on(async { Ok(drain::drain(firewall, &order).await) }));
+    let drained = raise::order_after_heal(&heal).and_then(|order| {
+        let report = block_on(async { Ok(drain::drain(firewall, &order).await) })?;
+        Ok((order, report))
+    });
     match drained {
-        Ok(report) => tracing::info!(
-            found = report.backends.found + report.sockets.found,
-            complete = report.is_complete(),
-            "drained who had got in"
-        ),
+        Ok((order, report)) => record::drained(&[order], Some(&report)),
         Err(error) => tracing::warn!(%error, "who had got in could not be drained"),
     }
 }

@@ -1,6 +1,6 @@
 //! `pgcordon hold`: cordon and drain in the foreground; Ctrl-C lifts.
 
-use super::keep::{Ends, Over, Until, until_over};
+use super::keep::{Ends, Over, Until, until_over, until_swept};
 use super::raise::Plan;
 use super::signals::{Signals, block_on};
 use super::{CommandError, Context, Exit, countdown, record, start};
@@ -41,15 +41,17 @@ async fn hold(
     }
     context.tell(&mut report);
     let (ends, told) = watch::channel(Ends::of(&report.windows, Until::AllIsOver));
+    let firewall = context.firewall.clone();
     let over = tokio::select! {
         caught = signals.next() => {
             let lifted = window::lift_own(&mut context.firewall, &own)?;
             record::lifted(&lifted, "interrupted by a signal");
             return Err(CommandError::Interrupted(caught.exit()));
         }
-        over = until_over(&own, Until::AllIsOver, &ends) => over,
+        over = until_over(firewall, &own, Until::AllIsOver, &ends) => over,
         never = countdown::show(context, told) => match never {},
     };
+    until_swept(&own).await;
     // What is left are empty tables, unless someone has begun a new window meanwhile.
     let ports: Vec<u16> = own.iter().map(|(port, _)| *port).collect();
     window::sweep(&mut context.firewall, &ports)?;
@@ -57,7 +59,7 @@ async fn hold(
     for window in &mut report.windows {
         window.remaining = Duration::ZERO;
         window.ends_at = SystemTime::now();
-        if over == Over::Expired {
+        if over == Over::Expired && !context.firewall.leaves_guards() {
             record::ended(window);
         }
     }

@@ -1,17 +1,25 @@
 //! Waiting until windows are over.
 
 use crate::cordon::Window;
-use crate::firewall::{Detail, Firewall, FirewallError, Nftables};
+use crate::firewall::{Detail, Firewall, FirewallError, Nftables, ffi};
+use crate::guard::{self, Guarded};
+use futures_util::future::{join_all, select_all};
+use std::io;
+use std::os::fd::OwnedFd;
 use std::time::{Duration, SystemTime};
+use tokio::io::unix::AsyncFd;
 use tokio::sync::watch;
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, timeout};
 
-/// Between two looks at a window.
+/// Between two looks at a window that nobody guards.
 const SECOND: Duration = Duration::from_secs(1);
 /// A move of an end that is told; the kernel's own rounding is less.
 const MOVE: Duration = Duration::from_millis(500);
 /// How long before its time a window may be seen to be over without anyone's doing.
 const SLACK: Duration = Duration::from_millis(100);
+
+/// How long a guard may take to remove an empty table.
+const SWEPT_WITHIN: Duration = Duration::from_secs(2);
 
 /// What is waited for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -78,9 +86,20 @@ impl Ends {
 
 /// Waits until windows, named by port and id, are over, by their time or because someone
 /// lifts them. `ends` is told when that will be, again each time an end is moved.
-pub async fn until_over(own: &[(u16, u64)], until: Until, ends: &watch::Sender<Ends>) -> Over {
+///
+/// Whoever changes a window ends its guard first: that is the event. A guard that has ended
+/// by itself is replaced.
+pub async fn until_over(
+    mut guarded: Guarded,
+    own: &[(u16, u64)],
+    until: Until,
+    ends: &watch::Sender<Ends>,
+) -> Over {
     let mut firewall = Nftables::new();
+    let mut can_stand = true;
     loop {
+        // Before the windows are looked at: what changes them later ends these guards.
+        let guards = Guards::of(own);
         let known = *ends.borrow();
         let seen = own.iter().map(|window| match left(&mut firewall, *window) {
             Ok(left) => left,
@@ -107,7 +126,44 @@ pub async fn until_over(own: &[(u16, u64)], until: Until, ends: &watch::Sender<E
         }
         let left = [seen.block, seen.ramp].map(|end| end.saturating_duration_since(now));
         let next = left.into_iter().filter(|left| !left.is_zero()).min();
-        sleep(next.unwrap_or(SECOND).min(SECOND)).await;
+        let next = next.unwrap_or(SECOND);
+        if guards.are_all_there() {
+            let _ = timeout(next, guards.one_has_ended()).await;
+        } else {
+            can_stand = can_stand && guarded.stand_again(own);
+            sleep(next.min(SECOND)).await;
+        }
+    }
+}
+
+/// Waits until the guards of windows that are over have removed what is left of them.
+pub async fn until_swept(own: &[(u16, u64)]) {
+    let ends = Guards::of(own).0.into_iter().flatten();
+    let all = join_all(ends.map(async |guard| drop(guard.readable().await)));
+    if timeout(SWEPT_WITHIN, all).await.is_err() {
+        tracing::warn!("a guard has not ended with its window");
+    }
+}
+
+/// The guards of windows, one for each; `None` where nobody guards.
+struct Guards(Vec<Option<AsyncFd<OwnedFd>>>);
+
+impl Guards {
+    fn of(own: &[(u16, u64)]) -> Self {
+        let watch =
+            |port| -> io::Result<_> { guard::watch(port, None)?.map(ffi::watched).transpose() };
+        let of = |(port, _): &(u16, u64)| watch(*port).unwrap_or_default();
+        Self(own.iter().map(of).collect())
+    }
+
+    fn are_all_there(&self) -> bool {
+        self.0.iter().all(Option::is_some)
+    }
+
+    async fn one_has_ended(&self) {
+        let guards = self.0.iter().flatten();
+        let ends = guards.map(|guard| Box::pin(async { drop(guard.readable().await) }));
+        select_all(ends).await;
     }
 }
 

@@ -52,6 +52,7 @@ pub fn run(context: &mut Context, args: &Run) -> Result<(Report, Exit), CommandE
 
 fn in_window(context: &mut Context, args: &Run) -> Result<(Report, Exit), CommandError> {
     let mut plan = Plan::new(&args.start)?;
+    context.firewall.stay_in_service();
     block_on(async {
         let mut signals = Signals::of_a_job()?;
         let raised =
@@ -72,7 +73,7 @@ fn in_window(context: &mut Context, args: &Run) -> Result<(Report, Exit), Comman
             tracing::warn!("CMD has ended with status {}", run.status);
         }
         let (ran, lifted) = (ran?, lifted?);
-        let (mut report, exit) = conclude(report, ran, lifted);
+        let (mut report, exit) = conclude(report, ran, lifted, context.firewall.leaves_guards());
         show_ramps(context, &mut report);
         Ok((report, exit))
     })
@@ -87,7 +88,12 @@ fn why_lifted(report: &Report) -> String {
 }
 
 /// The report after CMD's end, and the exit status.
-fn conclude(mut report: Report, ran: Option<Ran>, lifted: Vec<Window>) -> (Report, Exit) {
+fn conclude(
+    mut report: Report,
+    ran: Option<Ran>,
+    lifted: Vec<Window>,
+    is_guarded: bool,
+) -> (Report, Exit) {
     report.outcome = Outcome::Lifted;
     let over = ran.as_ref().and_then(|ran| ran.over);
     let (over_at, how) = over.unwrap_or_else(|| {
@@ -110,7 +116,7 @@ fn conclude(mut report: Report, ran: Option<Ran>, lifted: Vec<Window>) -> (Repor
             None => {
                 window.remaining = Duration::ZERO;
                 window.ends_at = over_at;
-                if how == Over::Expired {
+                if how == Over::Expired && !is_guarded {
                     record::ended(window);
                 }
             }

@@ -53,7 +53,12 @@ pub async fn to_its_end(
     let own = report.own();
     let mut continued = signal(SignalKind::from_raw(Signal::CONT.as_raw()));
     let (ends, mut told) = watch::channel(Ends::of(&report.windows, Until::OneIsOpen));
-    let mut over = pin!(until_over(&own, Until::OneIsOpen, &ends));
+    let mut over = pin!(until_over(
+        context.firewall.clone(),
+        &own,
+        Until::OneIsOpen,
+        &ends
+    ));
     let mut over_at = None;
     let mut kill_at = None;
     let mut extender = Extender::new(args, &report.windows);

@@ -60,6 +60,12 @@ impl Guarded {
         self.guards.borrow_mut().leave = Some(access);
     }
 
+    /// Whether the cordons that are raised here get a guard.
+    #[must_use]
+    pub fn leaves_guards(&self) -> bool {
+        self.guards.borrow().leave.is_some()
+    }
+
     /// Guards that are started here stay in the systemd service that this process is in: it
     /// stays there itself.
     pub fn stay_in_service(&self) {
@@ -80,6 +86,20 @@ impl Guarded {
     /// Why cordons have no guard, since this was asked last.
     pub fn warnings(&self) -> Vec<String> {
         std::mem::take(&mut self.guards.borrow_mut().warnings)
+    }
+
+    /// Tells new guards what to guard; see [`Guards::stand`].
+    pub(super) fn stand(&self, fresh: Vec<(Handle, Wanted)>) {
+        let mut guards = self.guards.borrow_mut();
+        let access = guards.leave.clone().unwrap_or_default();
+        guards.stand(fresh, &access);
+    }
+
+    /// Takes leave of a guard that was started here and is dead, and of what it knew.
+    pub(super) fn bury(&self, port: u16) {
+        if let Some(guard) = self.guards.borrow_mut().own.remove(&port) {
+            guard.kill();
+        }
     }
 
     /// What a port's table is, with the guard that its comment names, alive or not.
@@ -238,9 +258,7 @@ impl Firewall for Guarded {
             }
             wanted.push((guard, Wanted::new(cordon, at)));
         }
-        let mut guards = self.guards.borrow_mut();
-        let access = guards.leave.clone().unwrap_or_default();
-        guards.stand(wanted, &access);
+        self.stand(wanted);
         Ok(acknowledged)
     }
 
@@ -264,7 +282,7 @@ impl Firewall for Guarded {
         let taken_over = taken_over.into_iter();
         let fresh = taken_over.filter_map(|taken| taken.conclude(&mut self.nftables, made));
         let fresh = fresh.collect();
-        self.guards.borrow_mut().stand(fresh, &Access::default());
+        self.stand(fresh);
         changed
     }
 
@@ -276,8 +294,7 @@ impl Firewall for Guarded {
     }
 
     fn guard(&mut self, port: u16) -> Option<u32> {
-        let own = self.guards.borrow().own.get(&port).and_then(Handle::pid);
-        own.or_else(|| lock::guardian(port, None))
+        lock::guardian(port, None)
     }
 
     fn dismiss(&mut self, port: u16) -> Result<(), FirewallError> {

@@ -4,7 +4,8 @@ use super::message::Listener;
 use super::stand::Guard;
 use super::wanted::Moment;
 use super::{Guarded, NAME};
-use crate::cordon::{Cordon, Phase};
+use crate::audit::{self, Action};
+use crate::cordon::{Cordon, Phase, Window};
 use crate::firewall::{Detail, Event, Firewall, FirewallError};
 use crate::lock::{self, PortLock};
 use crate::postgres::Access;
@@ -116,10 +117,15 @@ where
     pub fn is_there(&mut self) -> bool {
         let _port = self.lock();
         self.hear();
+        self.window().is_some()
+    }
+
+    /// The window that is guarded, as it stands.
+    pub fn window(&mut self) -> Option<Window> {
         let id = self.wanted.at(Moment::now()).identity.id;
         let standing = self.nftables.read(self.port, Detail::Block).ok().flatten();
         let window = standing.and_then(|standing| standing.window);
-        window.is_some_and(|window| window.identity.id == id)
+        window.filter(|window| window.identity.id == id)
     }
 
     /// Compares what stands with what is to stand.
@@ -138,14 +144,14 @@ where
     }
 
     /// Puts on record that the cordon was damaged, and by whom.
-    fn tell(&self, event: &Event, faults: &[String]) {
+    fn tell(&mut self, event: &Event, faults: &[String]) {
         let program = event.program.as_deref().unwrap_or("another program");
-        tracing::warn!(
-            port = self.port,
-            program,
-            faults = faults.join("; "),
-            "the cordon was damaged and is put back"
-        );
+        let why = format!("changed by {program}: {}", faults.join("; "));
+        let mut record = audit::Event::new(Action::Heal);
+        if let Some(window) = self.window() {
+            record = record.window(&window);
+        }
+        record.with("program", program).why(why).record();
     }
 
     /// Raises the cordon with the time that is left.

@@ -4,8 +4,9 @@ use super::heal::{Draining, Heal};
 use super::message::{Letter, Listener, Message, READY};
 use super::wanted::{Moment, Wanted};
 use super::{Guarded, NAME};
-use crate::cordon::{Cordon, Phase};
-use crate::firewall::{Detail, Event, Events, Firewall, Nftables, Twin};
+use crate::audit::{self, Action};
+use crate::cordon::{Cordon, Phase, Window};
+use crate::firewall::{Event, Events, Nftables, Twin};
 use crate::lock::{GuardLock, LockError};
 use crate::postgres::Access;
 use crate::window;
@@ -17,6 +18,9 @@ use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+/// So long before the end the window is looked at once more, for the record: its figures go
+/// with its element.
+const LAST_LOOK: Duration = Duration::from_millis(100);
 /// Between two looks at an element whose time is up: the kernel rounds up.
 const ROUNDING: Duration = Duration::from_millis(5);
 
@@ -78,6 +82,7 @@ where
         drain: Arc::new(drain),
         draining: None,
         again: None,
+        last: None,
         _lock: lock,
     };
     guard.channel.say(READY);
@@ -143,6 +148,8 @@ pub struct Guard<D> {
     pub(super) draining: Option<Draining>,
     /// When a heal that failed is tried again.
     pub(super) again: Option<Instant>,
+    /// The window as it was shortly before its end.
+    last: Option<Window>,
     _lock: Option<GuardLock>,
 }
 
@@ -168,11 +175,15 @@ where
                 self.finish();
                 return Ok(());
             }
+            if left <= LAST_LOOK && self.last.is_none() {
+                self.last = self.window();
+            }
             let retry = self
                 .again
                 .map(|at| at.saturating_duration_since(Instant::now()));
-            let most = retry.map_or(left, |retry| retry.min(left));
-            self.wait_for_anything(most)?;
+            let look = Some(left.saturating_sub(LAST_LOOK)).filter(|look| !look.is_zero());
+            let next = [retry, look].into_iter().flatten().min();
+            self.wait_for_anything(next.map_or(left, |next| next.min(left)))?;
             self.hear();
             self.end_drain();
             let event = self.read_events()?;
@@ -223,6 +234,7 @@ where
                 Message::Change(change) => self.wanted.change(sent_at, &change),
                 Message::Heard => self.is_heard = true,
             }
+            self.last = None;
             let after = self.wanted.at(sent_at);
             self.change_twin(&before, &after);
         }
@@ -252,6 +264,13 @@ where
     /// Removes the table when its elements' time is up.
     fn finish(&mut self) {
         self.twin = None;
+        if let Some(window) = self.last.take() {
+            let over = Window {
+                remaining: Duration::ZERO,
+                ..window
+            };
+            audit::Event::new(Action::End).window(&over).record();
+        }
         loop {
             match window::sweep(&mut self.nftables, &[self.port]) {
                 Ok(()) => {}
@@ -260,18 +279,11 @@ where
                     return;
                 }
             }
-            match self.nftables.read(self.port, Detail::Block) {
-                Ok(Some(standing)) if self.is_ours(standing.window.as_ref()) => {
-                    std::thread::sleep(ROUNDING);
-                }
-                _ => return,
+            match self.window() {
+                Some(_) => std::thread::sleep(ROUNDING),
+                None => return,
             }
         }
-    }
-
-    fn is_ours(&self, window: Option<&crate::cordon::Window>) -> bool {
-        let id = self.wanted.at(Moment::now()).identity.id;
-        window.is_some_and(|window| window.identity.id == id)
     }
 }
 

@@ -6,8 +6,47 @@ use super::handle::Handle;
 use super::wanted::{Moment, Wanted};
 use crate::cordon::Window;
 use crate::firewall::{Change, Detail, Firewall, FirewallError, Nftables};
+use crate::lock;
 
 impl Guarded {
+    /// Puts a guard in the place of those that have died under windows of ours, named by port
+    /// and id. Says whether that could be done; what hinders it is only told, since the kernel's
+    /// timer holds.
+    pub fn stand_again(&mut self, own: &[(u16, u64)]) -> bool {
+        let mut all = true;
+        for (port, id) in own {
+            if !self.leaves_guards() || self.guard(*port).is_some() {
+                continue;
+            }
+            let stood = lock::ports(&[*port])
+                .map_err(|error| error.to_string())
+                .and_then(|_lock| self.stand_again_on(*port, *id).map_err(|e| e.to_string()));
+            if let Err(error) = stood {
+                tracing::warn!(port, error, "the window has no guard");
+                all = false;
+            }
+        }
+        for warning in self.warnings() {
+            tracing::warn!("{warning}");
+            all = false;
+        }
+        all
+    }
+
+    fn stand_again_on(&mut self, port: u16, id: u64) -> Result<(), FirewallError> {
+        // Someone may have put one there while the lock was waited for.
+        let window = self.named(port, Detail::Block)?;
+        let is_ours = window.is_some_and(|window| window.identity.id == id && window.is_closed());
+        if !is_ours || lock::guardian(port, None).is_some() {
+            return Ok(());
+        }
+        self.bury(port);
+        let fresh = self.take_over(port)?;
+        let fresh = fresh.and_then(|taken| taken.conclude(&mut self.nftables, &[]));
+        self.stand(fresh.into_iter().collect());
+        Ok(())
+    }
+
     /// Puts a guard of our own in the place of one that somebody else has started; it is told
     /// nothing yet. `None` for a port that has our own, or wants none.
     pub(super) fn take_over(&mut self, port: u16) -> Result<Option<TakenOver>, FirewallError> {
