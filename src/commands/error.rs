@@ -175,6 +175,7 @@ impl CommandError {
             kind,
             message: self.to_string(),
             hint: hint.to_owned(),
+            changed: self.exit() == Exit::Incomplete,
         }
     }
 
@@ -254,6 +255,10 @@ impl CommandError {
                 "window-differs",
                 "lift it first: pgcordon lift; a pass list can also be changed with pgcordon allow",
             ),
+            Self::Window(WindowError::Left { .. }) => ("left", BY_HAND),
+            Self::Window(WindowError::Unverified { .. } | WindowError::LiftUnverified { .. }) => {
+                ("read-back", BY_HAND)
+            }
             Self::Window(WindowError::Occupied { .. }) => {
                 ("occupied", "end that window first: pgcordon lift")
             }
@@ -311,6 +316,9 @@ impl CommandError {
             | Self::WhichWindow { .. } => Exit::Usage,
             Self::NoWindow { .. }
             | Self::Window(WindowError::None { .. } | WindowError::Ramp { .. }) => Exit::NoWindow,
+            Self::Window(WindowError::Left { .. } | WindowError::Unverified { .. }) => {
+                Exit::Incomplete
+            }
             Self::Interrupted(exit) => *exit,
             Self::Find(FindError::NotFound(_)) => Exit::NotFound,
             Self::Find(FindError::NotExecutable { .. }) => Exit::NotExecutable,
