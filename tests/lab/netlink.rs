@@ -74,6 +74,11 @@ impl Netlink {
         }
     }
 
+    /// The number of the first request that fails.
+    pub fn first(&self) -> usize {
+        self.first
+    }
+
     /// Whether the program has come to what was to fail.
     pub fn has_failed(&self) -> bool {
         self.fault.is_some() && self.requests.len() > self.first
