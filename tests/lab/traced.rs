@@ -56,6 +56,15 @@ pub struct Call {
 }
 
 impl Call {
+    /// The process id that the program has in its lab.
+    pub fn pid_in_lab(&self) -> i32 {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.task));
+        let status = status.expect("its status");
+        let ids = status.lines().find(|line| line.starts_with("NSpid:"));
+        let last = ids.and_then(|line| line.split_whitespace().last());
+        last.and_then(|id| id.parse().ok()).expect("a process id")
+    }
+
     /// So many bytes of the program's memory.
     pub fn read(&self, address: u64, length: usize) -> Vec<u8> {
         let mut bytes = vec![0; length];
