@@ -32,18 +32,21 @@ struct Row {
     connected: bool,
     /// How many seconds the block may have left afterwards, where there is one.
     left: RangeInclusive<u64>,
+    /// How many seconds anything may have left: a ramp begins when the block ends.
+    longest: u64,
     /// Whether the port may be free afterwards.
     may_be_free: bool,
 }
 
 const START: &str = "start --for 10m --no-drain";
 
-const ROWS: [Row; 3] = [
+const ROWS: [Row; 4] = [
     Row {
-        line: "start --for 10m --drain-timeout 5s --allow 10.0.0.0/8 --reason killed",
+        line: "start --for 10m --drain-timeout 5s --allow 10.0.0.0/8 --ramp 30s --reason killed",
         before: &[],
         connected: true,
         left: 590..=600,
+        longest: 630,
         may_be_free: true,
     },
     Row {
@@ -51,6 +54,7 @@ const ROWS: [Row; 3] = [
         before: &[START],
         connected: false,
         left: 590..=900,
+        longest: 900,
         may_be_free: false,
     },
     Row {
@@ -58,6 +62,15 @@ const ROWS: [Row; 3] = [
         before: &[START],
         connected: false,
         left: 590..=600,
+        longest: 600,
+        may_be_free: true,
+    },
+    Row {
+        line: "lift --ramp 30s",
+        before: &[START],
+        connected: false,
+        left: 590..=600,
+        longest: 600,
         may_be_free: true,
     },
 ];
@@ -154,7 +167,7 @@ impl Row {
         for (set, element) in &elements {
             let left = element["elem"]["expires"].as_u64();
             let left = left.unwrap_or_else(|| panic!("{at}: {set}: {element} has no end"));
-            assert!(left <= *self.left.end(), "{at}: {set}: {element}");
+            assert!(left <= self.longest, "{at}: {set}: {element}");
         }
         let mut window = elements.iter().filter(|(set, _)| *set == "window");
         let Some((_, window)) = window.next() else {

@@ -12,6 +12,9 @@
 //! | `lift` | 0 | nothing |
 //! | | 1, 77 | the window, as before |
 //! | | 1, 77, kind `read-back` | nothing, or the window: it could not be read |
+//! | `lift --ramp` | 0 | the ramp |
+//! | | 1, 77 | the window, as before |
+//! | | 1, 77, kind `read-back` | the ramp, or the window: it could not be read |
 //! | `status` | 0, 1, 77 | what was in force |
 
 use std::time::Duration;
@@ -28,15 +31,17 @@ pub enum Command {
     Start,
     Extend,
     Lift,
+    Ramp,
     Status,
 }
 
 impl Command {
     /// All of them.
-    pub const ALL: [Command; 4] = [
+    pub const ALL: [Command; 5] = [
         Command::Start,
         Command::Extend,
         Command::Lift,
+        Command::Ramp,
         Command::Status,
     ];
 
@@ -46,6 +51,7 @@ impl Command {
             Command::Start => "start --for 10m --drain-timeout 2s",
             Command::Extend => "extend --by 5m",
             Command::Lift => "lift",
+            Command::Ramp => "lift --ramp 30s",
             Command::Status => "status",
         }
     }
@@ -89,7 +95,7 @@ impl Case {
     pub fn of(server: &Host, name: &str, outcome: Outcome) -> Case {
         server.assert_every_element_ends(5432);
         let left = left(server);
-        let damaged = left.is_some() && warns(&server.cordon("status"), &["damaged"]);
+        let damaged = warns(&server.cordon("status"), &["damaged"]);
         Case {
             name: name.to_owned(),
             status: outcome.status.code().expect("an exit status"),
@@ -134,7 +140,11 @@ impl Case {
         match command {
             Command::Start => self.judge_start(),
             Command::Extend => self.judge_extend(),
-            Command::Lift => self.judge_lift(),
+            Command::Lift => self.judge_lift(!self.table),
+            Command::Ramp => {
+                let ramps = self.left.is_none() && self.table && !self.damaged;
+                self.judge_lift(ramps);
+            }
             Command::Status => {
                 self.check(self.is_as_before(), "nothing is changed");
                 self.check(self.status != 3, "a status of the contract");
@@ -191,9 +201,9 @@ impl Case {
     }
 
     #[track_caller]
-    fn judge_lift(&self) {
+    fn judge_lift(&self, lifted: bool) {
         match self.status {
-            0 => self.check(!self.table, "the table is gone"),
+            0 => self.check(lifted, "the window has ended"),
             _ if self.has_failed_as("read-back") => self.check(!self.passes, "one fault is told"),
             _ => self.check(self.is_as_before(), "the window goes on"),
         }
