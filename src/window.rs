@@ -104,7 +104,7 @@ fn take_back(firewall: &mut impl Firewall, cordons: &[Cordon], error: WindowErro
         };
         match firewall.read(port, Detail::Block) {
             Ok(standing) if !standing.as_ref().is_some_and(ours) => continue,
-            // What cannot be read is ours all the same: the port is locked, and had no table.
+            // What cannot be read is ours all the same: the port is locked, and had no window.
             _ => {}
         }
         let removed = match firewall.remove(&[port]) {

@@ -302,6 +302,21 @@ fn a_traced_program_meets_the_kernel_as_it_is_told() {
     assert_eq!(made, ["after", "made", "seen", "told"]);
 }
 
+#[test]
+fn a_process_that_runs_already_is_traced_too() {
+    let lab = Lab::bare(0);
+    let server = &lab.server;
+    let script = "while sleep 0.01; do :; done </dev/null >/dev/null 2>&1 & echo $!";
+    let pid = server.shell(script).stdout;
+    let pid: i32 = pid.trim().parse().unwrap();
+    let calls = server.trace(pid, SOON, |call| match call.count {
+        30 => Order::Kill,
+        _ => Order::GoOn,
+    });
+    assert_eq!(calls, 31);
+    server.wait_gone(pid, SOON);
+}
+
 /// The namespaces of a process; None when it is gone.
 fn namespaces(pid: &str) -> Option<[u64; 3]> {
     let inode = |kind: &str| Some(fs::metadata(format!("/proc/{pid}/ns/{kind}")).ok()?.ino());

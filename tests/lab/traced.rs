@@ -20,6 +20,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::Pid;
 
+use super::host::Host;
 use super::outcome::Outcome;
 use super::program::Program;
 use super::running::Running;
@@ -94,25 +95,49 @@ impl Program {
     pub fn run_traced(self, mut watch: impl FnMut(&Call) -> Order + Send) -> (Outcome, usize) {
         let limit = self.limit;
         let mut running = self.under(["sh", "-c", STOP_FIRST, "traced"]).spawn();
-        let pid = running.pid();
-        let (done, is_done) = mpsc::channel::<()>();
-        let (status, calls) = thread::scope(|scope| {
-            // What is traced belongs to the thread that traces it.
-            let tracer = scope.spawn(move || {
-                let _done = done;
-                Tracer::new(pid).run(&mut watch)
-            });
-            if is_done.recv_timeout(limit) == Err(mpsc::RecvTimeoutError::Timeout) {
-                let _ = kill(Pid::from_raw(pid as i32), Signal::SIGKILL);
-                panic!("process {pid} did not end within {limit:?} under the tracer");
-            }
-            tracer
-                .join()
-                .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+        let (status, calls) = trace(running.pid(), limit, |tracer| {
+            tracer.begin();
+            tracer.run(&mut watch)
         });
         running.has_ended(status);
         (running.wait(Duration::ZERO), calls)
     }
+}
+
+impl Host {
+    /// Asks at every boundary of a process that is there already, by its id in the lab, what
+    /// is to happen, until it has ended. Says how many calls it has made meanwhile.
+    pub fn trace(
+        &self,
+        pid: i32,
+        limit: Duration,
+        mut watch: impl FnMut(&Call) -> Order + Send,
+    ) -> usize {
+        let outside = self.pid_outside(pid);
+        let (_, calls) = trace(outside, limit, |tracer| {
+            tracer.attach();
+            tracer.run(&mut watch)
+        });
+        calls
+    }
+}
+
+/// Traces in a thread of its own: what is traced belongs to the thread that traces it.
+fn trace<T: Send>(pid: u32, limit: Duration, work: impl FnOnce(&mut Tracer) -> T + Send) -> T {
+    let (done, is_done) = mpsc::channel::<()>();
+    thread::scope(|scope| {
+        let tracer = scope.spawn(move || {
+            let _done = done;
+            work(&mut Tracer::new(pid))
+        });
+        if is_done.recv_timeout(limit) == Err(mpsc::RecvTimeoutError::Timeout) {
+            let _ = kill(Pid::from_raw(pid as i32), Signal::SIGKILL);
+            panic!("process {pid} did not end within {limit:?} under the tracer");
+        }
+        tracer
+            .join()
+            .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+    })
 }
 
 /// One program under a tracer.
@@ -135,12 +160,25 @@ impl Tracer {
         }
     }
 
-    fn run(mut self, watch: &mut dyn FnMut(&Call) -> Order) -> (ExitStatus, usize) {
+    /// Takes hold of a child that stops itself before it becomes the program.
+    fn begin(&mut self) {
         let stopped = waitpid(self.program, Some(WaitPidFlag::WUNTRACED));
         assert_eq!(
             stopped,
             Ok(WaitStatus::Stopped(self.program, Signal::SIGSTOP))
         );
+        self.seize();
+        kill(self.program, Signal::SIGCONT).expect("SIGCONT");
+    }
+
+    /// Takes hold of a process wherever it is.
+    fn attach(&mut self) {
+        self.seize();
+        self.begun = true;
+        ptrace::interrupt(self.program).expect("interrupt");
+    }
+
+    fn seize(&self) {
         let options = Options::PTRACE_O_TRACESYSGOOD
             | Options::PTRACE_O_TRACEEXEC
             | Options::PTRACE_O_TRACECLONE
@@ -148,7 +186,10 @@ impl Tracer {
             | Options::PTRACE_O_TRACEVFORK
             | Options::PTRACE_O_EXITKILL;
         ptrace::seize(self.program, options).expect("seize");
-        kill(self.program, Signal::SIGCONT).expect("SIGCONT");
+    }
+
+    /// Lets it go on to its end.
+    fn run(&mut self, watch: &mut dyn FnMut(&Call) -> Order) -> (ExitStatus, usize) {
         loop {
             // Only what this thread traces: other tests have children, too.
             let flags = WaitPidFlag::__WALL | WaitPidFlag::__WNOTHREAD;
