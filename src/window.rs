@@ -40,8 +40,8 @@ pub struct Raised {
 /// damaged cordon is put back; if the windows must be the caller's own, they are refused.
 ///
 /// # Errors
-/// Then nothing of this call is in force, or, where even that failed, the kernel's timer
-/// ends it.
+/// Then nothing of this call is in force, unless it is [`WindowError::Left`]: the kernel's
+/// timer ends it.
 pub fn raise(
     firewall: &mut impl Firewall,
     cordons: &[Cordon],
@@ -71,20 +71,18 @@ pub fn raise(
     }
     let mut acknowledged = Instant::now();
     if !fresh.is_empty() {
-        let raised = firewall
-            .raise(&fresh, &leftovers)
-            .map_err(WindowError::from)
-            .and_then(|at| {
-                acknowledged = at;
-                let verify = |cordon| whole::verify(firewall, cordon, acknowledged);
-                fresh.iter().map(verify).collect::<Result<Vec<_>, _>>()
-            });
-        match raised {
-            Ok(windows) => outcomes.extend(windows),
-            Err(error) => {
-                take_back(firewall, &fresh);
-                return Err(error);
+        let written = Instant::now();
+        match firewall.raise(&fresh, &leftovers) {
+            Ok(at) => acknowledged = at,
+            Err(error) if error.is_uncertain() => {
+                return Err(take_back(firewall, &fresh, error.into()));
             }
+            Err(error) => return Err(error.into()),
+        }
+        let verify = |cordon| whole::verify(firewall, cordon, written);
+        match fresh.iter().map(verify).collect::<Result<Vec<_>, _>>() {
+            Ok(windows) => outcomes.extend(windows),
+            Err(error) => return Err(take_back(firewall, &fresh, error)),
         }
     }
     let order = |outcome: &Outcome| ports.iter().position(|port| *port == outcome.window.port);
@@ -95,21 +93,60 @@ pub fn raise(
     })
 }
 
-/// Removes what a failed call has raised. If this fails too, the kernel's timer is left,
-/// and the first error is the one to report.
-fn take_back(firewall: &mut impl Firewall, cordons: &[Cordon]) {
+/// Removes what a call has raised, or may have raised, that has failed with this error. If
+/// that fails too, the kernel's timer is left, and the error says so.
+fn take_back(firewall: &mut impl Firewall, cordons: &[Cordon], error: WindowError) -> WindowError {
+    let mut left = Vec::new();
     for cordon in cordons {
+        let port = cordon.port;
         let ours = |standing: &Standing| {
             let window = standing.window.as_ref();
             window.is_some_and(|window| window.identity.id == cordon.identity.id)
         };
-        let standing = firewall.read(cordon.port, Detail::Block).ok().flatten();
-        if !standing.as_ref().is_some_and(ours) {
-            continue;
+        match firewall.read(port, Detail::Block) {
+            Ok(standing) if !standing.as_ref().is_some_and(ours) => continue,
+            // What cannot be read is ours all the same: the port is locked, and had no window.
+            _ => {}
         }
-        if let Err(error) = firewall.remove(&[cordon.port]) {
-            tracing::warn!(port = cordon.port, %error, "what was raised could not be removed");
+        let removed = match firewall.remove(&[port]) {
+            Err(error) if error.is_uncertain() => {
+                firewall.ports().is_ok_and(|ports| !ports.contains(&port))
+            }
+            removed => matches!(removed, Ok(()) | Err(FirewallError::Missing { .. })),
+        };
+        if !removed {
+            left.push(port);
         }
+    }
+    match left.is_empty() {
+        true => error,
+        false => WindowError::Left {
+            ports: left,
+            source: Box::new(error),
+        },
+    }
+}
+
+/// Changes windows that are in force. Whether a change whose answer was lost has come about,
+/// the reading afterwards tells.
+fn change(firewall: &mut impl Firewall, changes: &[(u16, Change)]) -> Result<(), FirewallError> {
+    match firewall.change(changes) {
+        Err(error) if error.is_uncertain() => {
+            tracing::debug!(%error, "the answer to a change is not known");
+            Ok(())
+        }
+        other => other,
+    }
+}
+
+/// Reads a window again that was just changed.
+fn changed(firewall: &mut impl Firewall, port: u16) -> Result<Window, WindowError> {
+    match in_force(firewall, port) {
+        Ok(outcome) => Ok(outcome.window),
+        Err(WindowError::Firewall(source)) if !source.is_difference() => {
+            Err(WindowError::Unverified { source })
+        }
+        Err(error) => Err(error),
     }
 }
 
@@ -187,11 +224,12 @@ pub fn extend(
         .iter()
         .map(|(port, change, _)| (*port, change.clone()))
         .collect();
-    firewall.change(&orders)?;
+    let written = Instant::now();
+    change(firewall, &orders)?;
     for (port, _, remaining) in changes {
-        let window = in_force(firewall, port)?.window;
+        let window = changed(firewall, port)?;
         let mut faults = Vec::new();
-        whole::check_timeout(&window, remaining, &mut faults);
+        whole::check_timeout(&window, remaining, written, &mut faults);
         if !faults.is_empty() {
             return Err(FirewallError::Differs { port, faults }.into());
         }
@@ -238,9 +276,9 @@ pub fn allow(
             changes.push((outcome.window.port, Change::Pass(pass)));
         }
     }
-    firewall.change(&changes)?;
+    change(firewall, &changes)?;
     for (port, change) in changes {
-        let window = in_force(firewall, port)?.window;
+        let window = changed(firewall, port)?;
         if Change::Pass(window.pass.clone()) != change {
             let faults = vec!["the pass list differs".to_owned()];
             return Err(FirewallError::Differs { port, faults }.into());

@@ -4,6 +4,7 @@
 
 mod lab;
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::thread;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -40,57 +41,96 @@ fn first_answer(client: &Host, to: SocketAddr) -> (i128, i128) {
     })
 }
 
-#[test]
-fn windows_end_at_their_time_with_every_pgcordon_killed() {
-    let lab = Lab::new(2);
-    let server = &lab.server;
-    let windows = [
-        ("start --for 2s --no-drain --port 5432", server.at_v4(5432)),
-        ("start --for 1s --no-drain --port 5433", server.at_v6(5433)),
-        ("start --for 10s --no-drain --port 5434", server.at_v4(5434)),
-        (
-            "start --for 1s --no-drain --port 5435 --verdict reset",
-            server.at_v4(5435),
-        ),
-    ];
-    let mut ends = Vec::new();
-    for (start, _) in windows {
-        server.cordon(start);
-    }
-    // The third is made shorter, the fourth longer; there a reset would be no sign.
-    server.cordon("extend --for 1500ms --shorten --port 5434");
-    server.cordon("lift --port 5435");
-    server.cordon("start --for 1s --no-drain --port 5435");
-    server.cordon("extend --by 1s --port 5435");
-    let report = server.cordon("status");
-    for window in report["windows"].as_array().unwrap() {
-        ends.push(i128::try_from(milliseconds(&window["ends_at"])).unwrap());
-    }
-    assert_eq!(ends.len(), 4);
-    server.kill_every_pgcordon();
+/// Who is there when windows end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Present {
+    /// Every pgcordon was killed.
+    Nobody,
+}
 
-    let answers: Vec<_> = thread::scope(|scope| {
-        let client = &lab.clients[0];
-        let trying = windows.map(|(_, to)| scope.spawn(move || first_answer(client, to)));
-        trying.map(|thread| thread.join().unwrap()).into()
+/// How far from its end a port may be opened.
+const PUNCTUAL: i128 = 100;
+
+/// How a window comes to its end, by the number of its port.
+fn begin(server: &Host, number: u16) -> SocketAddr {
+    let port = 6000 + number;
+    let cordon = |line: &str| server.cordon(&format!("{line} --port {port}"));
+    match number % 5 {
+        0 | 1 => drop(cordon("start --for 2s --no-drain")),
+        // Made shorter.
+        2 => {
+            cordon("start --for 10s --no-drain");
+            cordon("extend --for 2s --shorten");
+        }
+        // Made longer.
+        3 => {
+            cordon("start --for 1s --no-drain");
+            cordon("extend --by 1s");
+        }
+        // In the place of another one.
+        _ => {
+            cordon("start --for 10s --no-drain --verdict reset");
+            cordon("lift");
+            cordon("start --for 2s --no-drain");
+        }
+    }
+    match number % 2 {
+        0 => server.at_v4(port),
+        _ => server.at_v6(port),
+    }
+}
+
+/// Lets so many windows end side by side; gives for each how many milliseconds after its
+/// end the last attempt was begun that failed, and one succeeded.
+fn let_end(lab: &Lab, windows: u16, present: Present) -> Vec<(i128, i128)> {
+    let (server, client) = (&lab.server, &lab.clients[0]);
+    let targets: Vec<SocketAddr> = thread::scope(|scope| {
+        let begun = (0..windows).map(|number| scope.spawn(move || begin(server, number)));
+        let begun: Vec<_> = begun.collect();
+        begun.into_iter().map(|one| one.join().unwrap()).collect()
     });
-    for ((failed, answered), end) in answers.into_iter().zip(ends) {
-        println!(
-            "begun and blocked at {} ms, let in at {} ms",
-            failed - end,
-            answered - end
-        );
-        assert!(failed > 0, "the port was never blocked");
-        assert!(
-            failed - end <= 100,
-            "blocked {} ms after the end",
-            failed - end
-        );
-        assert!(
-            answered - end >= -100,
-            "open {} ms before the end",
-            end - answered
-        );
+    let report = server.cordon("status");
+    let ends: BTreeMap<u64, i128> = report["windows"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|window| {
+            let end = i128::try_from(milliseconds(&window["ends_at"])).unwrap();
+            (window["port"].as_u64().unwrap(), end)
+        })
+        .collect();
+    assert_eq!(ends.len(), usize::from(windows), "{report}");
+    match present {
+        Present::Nobody => server.kill_every_pgcordon(),
+    }
+    thread::scope(|scope| {
+        let trying = targets.iter().map(|to| {
+            let end = ends[&u64::from(to.port())];
+            scope.spawn(move || {
+                let (failed, answered) = first_answer(client, *to);
+                (failed - end, answered - end)
+            })
+        });
+        let trying: Vec<_> = trying.collect();
+        trying.into_iter().map(|one| one.join().unwrap()).collect()
+    })
+}
+
+#[test]
+fn fifty_windows_end_at_their_time() {
+    let lab = Lab::bare(1);
+    for present in [Present::Nobody] {
+        let batches = (0..5).flat_map(|_| let_end(&lab, 10, present));
+        let batches: Vec<_> = batches.collect();
+        let latest = batches.iter().map(|(blocked, _)| blocked).max().unwrap();
+        let earliest = batches.iter().map(|(_, open)| open).min().unwrap();
+        println!("{present:?}: blocked until {latest} ms, open from {earliest} ms after the end");
+        assert_eq!(batches.len(), 50);
+        for (blocked, open) in &batches {
+            assert!(*blocked > -2000, "the port was never blocked");
+            assert!(*blocked <= PUNCTUAL, "blocked {blocked} ms after the end");
+            assert!(*open >= -PUNCTUAL, "open {open} ms after the end");
+        }
     }
 }
 

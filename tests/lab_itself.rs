@@ -10,7 +10,8 @@ use std::os::unix::fs::MetadataExt;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use lab::{Close, Lab, Login, Postgres, Reach, TcpState};
+use lab::{Call, Close, Lab, Login, Order, Postgres, Reach, TcpState};
+use nix::libc;
 use nix::sys::signal::Signal;
 
 const SOON: Duration = Duration::from_secs(5);
@@ -258,6 +259,62 @@ fn packets_of_every_shape_reach_the_server() {
             "{shape} to {server}"
         );
     }
+}
+
+#[test]
+fn a_traced_program_meets_the_kernel_as_it_is_told() {
+    let lab = Lab::bare(0);
+    let server = &lab.server;
+    let makes = |call: &Call| call.number == libc::SYS_mkdir;
+    let mkdir = |path: &str| server.program("mkdir").args([path]);
+
+    let (outcome, calls) = mkdir("/run/made").run_traced(|_| Order::GoOn);
+    outcome.assert_status(0);
+    assert!(calls > 20, "a program makes more than {calls} calls");
+    // The number of a call is the same in each run, and nothing beyond it happens.
+    let mut number = None;
+    mkdir("/run/seen").run_traced(|call| {
+        number = number.or(makes(call).then_some(call.count));
+        Order::GoOn
+    });
+    let number = number.unwrap();
+    for (name, after) in [("before", false), ("after", true)] {
+        let (outcome, calls) = mkdir(&format!("/run/{name}")).run_traced(|call| {
+            let here = call.count == number && call.result.is_some() == after;
+            if here { Order::Kill } else { Order::GoOn }
+        });
+        outcome.assert_killed_by(9);
+        assert_eq!(calls, number + 1);
+    }
+    let refused = i64::from(libc::EDQUOT);
+    let (outcome, _) = mkdir("/run/skipped").run_traced(|call| match call.result {
+        None if makes(call) => Order::Skip(-refused),
+        _ => Order::GoOn,
+    });
+    outcome.assert_status(1).assert_stderr_has("quota");
+    let (outcome, _) = mkdir("/run/told").run_traced(|call| match call.result {
+        Some(_) if makes(call) => Order::Tell(-refused),
+        _ => Order::GoOn,
+    });
+    outcome.assert_status(1).assert_stderr_has("quota");
+    let made = server.run(["ls", "/run"]).stdout;
+    let made: Vec<_> = made.lines().filter(|name| *name != "lab").collect();
+    assert_eq!(made, ["after", "made", "seen", "told"]);
+}
+
+#[test]
+fn a_process_that_runs_already_is_traced_too() {
+    let lab = Lab::bare(0);
+    let server = &lab.server;
+    let script = "while sleep 0.01; do :; done </dev/null >/dev/null 2>&1 & echo $!";
+    let pid = server.shell(script).stdout;
+    let pid: i32 = pid.trim().parse().unwrap();
+    let calls = server.trace(pid, SOON, |call| match call.count {
+        30 => Order::Kill,
+        _ => Order::GoOn,
+    });
+    assert_eq!(calls, 31);
+    server.wait_gone(pid, SOON);
 }
 
 /// The namespaces of a process; None when it is gone.

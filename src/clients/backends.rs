@@ -42,6 +42,12 @@ pub struct Backend {
 }
 
 impl Backend {
+    /// One whose postmaster has ended. Its connection is not looked for: it is not to be
+    /// signalled.
+    pub(super) fn of_orphan(orphan: Child) -> Backend {
+        Backend::new(orphan, &PortInodes::default(), Vec::new(), None)
+    }
+
     /// Whether its title says that it serves a standby (or another receiver of the log):
     /// `postgres: walsender …`, or `postgres: main: walsender …` with a `cluster_name`.
     #[must_use]

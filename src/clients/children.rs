@@ -48,6 +48,8 @@ pub(super) struct Child {
     pub pidfd: OwnedFd,
     pub title: String,
     pub has_title: bool,
+    /// The command line as it is.
+    line: Vec<u8>,
     /// Descriptors and inodes.
     sockets: Vec<(i32, u32)>,
 }
@@ -55,6 +57,25 @@ pub(super) struct Child {
 impl Child {
     /// `None` if it is not, or not any more, a child that runs the same file.
     fn read(pid: i32, postmaster: &Process, command_line: &[u8]) -> io::Result<Option<Self>> {
+        let child = Self::read_any(pid, postmaster, |parent| parent == postmaster.pid)?;
+        Ok(child.map(|child| Self {
+            has_title: child.line != command_line,
+            ..child
+        }))
+    }
+
+    /// A process that runs the postmaster's file and has set its title, whoever its parent
+    /// is.
+    pub fn read_orphan(pid: i32, postmaster: &Process) -> io::Result<Option<Self>> {
+        let child = Self::read_any(pid, postmaster, |_| true)?;
+        Ok(child.filter(|child| child.title.starts_with("postgres: ")))
+    }
+
+    fn read_any(
+        pid: i32,
+        postmaster: &Process,
+        is_parent: impl Fn(i32) -> bool,
+    ) -> io::Result<Option<Self>> {
         let Some(id) = Pid::from_raw(pid) else {
             return Ok(None);
         };
@@ -68,7 +89,7 @@ impl Child {
         let Some(stat) = Stat::read(pid)? else {
             return Ok(None);
         };
-        if stat.parent != postmaster.pid || stat.is_dead() {
+        if !is_parent(stat.parent) || stat.is_dead() {
             return Ok(None);
         }
         if processes::executable(pid)? != Some(postmaster.executable) {
@@ -85,7 +106,8 @@ impl Child {
             pid,
             pidfd,
             title: title.trim_end().to_owned(),
-            has_title: line != command_line,
+            has_title: true,
+            line,
             sockets,
         }))
     }

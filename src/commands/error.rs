@@ -170,12 +170,30 @@ impl CommandError {
     /// How it is reported.
     #[must_use]
     pub fn failure(&self) -> Failure {
-        let (kind, hint) = self.kind_and_hint();
+        let (kind, hint) = match (self.kind_and_hint(), self.is_out_of_descriptors()) {
+            ((kind, _), true) => (kind, "raise the limit of open files, see ulimit -Hn"),
+            (both, false) => both,
+        };
         Failure {
             kind,
             message: self.to_string(),
             hint: hint.to_owned(),
+            changed: self.exit() == Exit::Incomplete,
         }
+    }
+
+    /// Whether the process, or the machine, has no file descriptor left.
+    fn is_out_of_descriptors(&self) -> bool {
+        let mut cause: Option<&dyn std::error::Error> = Some(self);
+        while let Some(error) = cause {
+            let kernel = error.downcast_ref::<io::Error>();
+            let number = kernel.and_then(io::Error::raw_os_error);
+            if matches!(number, Some(nix::libc::EMFILE | nix::libc::ENFILE)) {
+                return true;
+            }
+            cause = error.source();
+        }
+        false
     }
 
     fn kind_and_hint(&self) -> (&'static str, &'static str) {
@@ -254,6 +272,10 @@ impl CommandError {
                 "window-differs",
                 "lift it first: pgcordon lift; a pass list can also be changed with pgcordon allow",
             ),
+            Self::Window(WindowError::Left { .. }) => ("left", BY_HAND),
+            Self::Window(WindowError::Unverified { .. } | WindowError::LiftUnverified { .. }) => {
+                ("read-back", BY_HAND)
+            }
             Self::Window(WindowError::Occupied { .. }) => {
                 ("occupied", "end that window first: pgcordon lift")
             }
@@ -315,6 +337,9 @@ impl CommandError {
             | Self::WhichWindow { .. } => Exit::Usage,
             Self::NoWindow { .. }
             | Self::Window(WindowError::None { .. } | WindowError::Ramp { .. }) => Exit::NoWindow,
+            Self::Window(WindowError::Left { .. } | WindowError::Unverified { .. }) => {
+                Exit::Incomplete
+            }
             Self::Interrupted(exit) => *exit,
             Self::Find(FindError::NotFound(_)) => Exit::NotFound,
             Self::Find(FindError::NotExecutable { .. }) => Exit::NotExecutable,

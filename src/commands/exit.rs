@@ -11,7 +11,8 @@ pub enum Exit {
     Failed,
     /// Usage error.
     Usage,
-    /// The cordon is in force, the drain is incomplete or could not be verified.
+    /// The cordon is in force, the drain is incomplete or could not be verified; or a change
+    /// could not be read back or taken back.
     Incomplete,
     /// No window.
     NoWindow,

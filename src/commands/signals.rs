@@ -2,6 +2,8 @@
 //! the kernel.
 
 use super::{CommandError, Exit};
+use std::io;
+use std::os::unix::net::UnixStream;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 /// The signals that ask a command to end.
@@ -131,9 +133,17 @@ fn ignored() -> u64 {
 pub fn block_on<T>(
     future: impl Future<Output = Result<T, CommandError>>,
 ) -> Result<T, CommandError> {
+    check_descriptors().map_err(CommandError::Runtime)?;
     tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .map_err(CommandError::Runtime)?
         .block_on(future)
+}
+
+/// The runtime panics where it cannot have a pair of sockets for signals, beside its epoll
+/// set and its waker: so many descriptors must be free.
+fn check_descriptors() -> io::Result<()> {
+    let pairs: io::Result<Vec<_>> = (0..3).map(|_| UnixStream::pair()).collect();
+    pairs.map(drop)
 }

@@ -73,6 +73,7 @@ fn explain(rendered: &str, command: &str) -> Failure {
             .unwrap_or(&message)
             .to_owned(),
         hint: tip.map_or(help.clone(), |tip| format!("{tip}; {help}")),
+        changed: false,
     }
 }
 

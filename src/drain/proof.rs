@@ -2,7 +2,7 @@
 
 use super::server::{self, Answer};
 use super::{DrainError, Ladder};
-use crate::clients::{Client, PortInodes, sessions_without_socket};
+use crate::clients::{Client, PortInodes, Process, orphans, sessions_without_socket};
 use crate::cordon::Fate;
 use crate::firewall::Firewall;
 use crate::postgres::Row;
@@ -101,6 +101,33 @@ impl<F: Firewall> Ladder<'_, F> {
             if fate == Fate::Cut {
                 clean = false;
                 self.signal(backend, Some(client))?;
+            }
+        }
+        Ok(self.no_orphan(&process)? && clean)
+    }
+
+    /// Whether a postmaster that has ended has left nobody behind who may be remote. What it
+    /// has left is waited for: it is nobody's child any more, and is not signalled.
+    fn no_orphan(&mut self, process: &Process) -> Result<bool, DrainError> {
+        let mut clean = true;
+        for orphan in orphans(process)? {
+            let client = match &orphan.client {
+                Client::Address { address, .. } => Some(*address),
+                Client::Unix => continue,
+                Client::Unknown => None,
+            };
+            let fate = client.map_or(Ok(Fate::Cut), |client| self.judge.fate(client, 0));
+            if fate.map_err(DrainError::Routing)? != Fate::Cut {
+                continue;
+            }
+            clean = false;
+            self.warn(format!(
+                "PostgreSQL's postmaster {} has ended and left processes behind, which end by themselves when their statements do",
+                process.pid
+            ));
+            // The server's own processes end at once.
+            if client.is_some() || Instant::now() >= self.deadline {
+                self.watch_backend(orphan, client)?;
             }
         }
         Ok(clean)

@@ -42,19 +42,20 @@ pub trait Firewall {
     /// the time of the kernel's acknowledgement.
     ///
     /// # Errors
-    /// Then none of the cordons is in force, except after [`FirewallError::NoAnswer`].
+    /// Then none of the cordons is in force, unless the error [is
+    /// uncertain](FirewallError::is_uncertain).
     fn raise(&mut self, cordons: &[Cordon], leftovers: &[u16]) -> Result<Instant, FirewallError>;
 
     /// Changes the cordons of ports in one transaction.
     ///
     /// # Errors
-    /// Then they are what they were, except after [`FirewallError::NoAnswer`].
+    /// Then they are what they were, unless the error is uncertain.
     fn change(&mut self, changes: &[(u16, Change)]) -> Result<(), FirewallError>;
 
     /// Removes the tables of ports in one transaction.
     ///
     /// # Errors
-    /// Then they are there as before, except after [`FirewallError::NoAnswer`].
+    /// Then they are there as before, unless the error is uncertain.
     fn remove(&mut self, ports: &[u16]) -> Result<(), FirewallError>;
 
     /// The process that guards this port's cordon, while it is alive; a firewall without guards
@@ -210,6 +211,29 @@ pub enum FirewallError {
 }
 
 impl FirewallError {
+    /// Whether the transaction may be in force all the same: it was sent, and no answer to
+    /// it was heard.
+    #[must_use]
+    pub fn is_uncertain(&self) -> bool {
+        matches!(self, Self::NoAnswer | Self::Receive(_))
+    }
+
+    /// Whether all could be read, and is not what was written.
+    #[must_use]
+    pub fn is_difference(&self) -> bool {
+        matches!(self, Self::Differs { .. })
+    }
+
+    /// Whether a second try to read may go better: a lost answer, or a full buffer.
+    fn is_passing(&self) -> bool {
+        match self {
+            Self::Read(error) => {
+                error.raw_os_error().is_some() || error.kind() == io::ErrorKind::TimedOut
+            }
+            _ => false,
+        }
+    }
+
     /// The refusal of a step.
     fn refused(step: &str, source: io::Error) -> Self {
         let step = step.to_owned();

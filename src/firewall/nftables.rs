@@ -24,15 +24,30 @@ impl Nftables {
     fn link() -> Result<Link, FirewallError> {
         Link::open(mnl::Bus::Netfilter).map_err(FirewallError::Open)
     }
+
+    /// Reads, and once more if that has failed in a way that may pass: nothing that is in
+    /// force is to be taken for lost because one answer was. A socket of its own each time,
+    /// since on the old one a dump may still be under way.
+    fn reading<T>(
+        read: impl Fn(&mut Link) -> Result<T, FirewallError>,
+    ) -> Result<T, FirewallError> {
+        match read(&mut Self::link()?) {
+            Err(error) if error.is_passing() => {
+                tracing::debug!(%error, "nftables is read once more");
+                read(&mut Self::link()?)
+            }
+            other => other,
+        }
+    }
 }
 
 impl Firewall for Nftables {
     fn ports(&mut self) -> Result<Vec<u16>, FirewallError> {
-        readback::ports(&mut Self::link()?)
+        Self::reading(readback::ports)
     }
 
     fn read(&mut self, port: u16, detail: Detail) -> Result<Option<Standing>, FirewallError> {
-        let table = readback::read(&mut Self::link()?, port, detail)?;
+        let table = Self::reading(|link| readback::read(link, port, detail))?;
         Ok(table.map(|table| table.standing(port)))
     }
 

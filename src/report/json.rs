@@ -142,7 +142,7 @@ pub fn failure(command: &str, failure: &Failure) -> String {
     text(&FailureView {
         schema: SCHEMA,
         command,
-        changed: false,
+        changed: failure.changed,
         result: "failed",
         error: failure,
     })

@@ -134,6 +134,9 @@ pub struct Failure {
     pub message: String,
     /// What to do next.
     pub hint: String,
+    /// Whether something may be in force that was not before, although the call has failed.
+    #[serde(skip)]
+    pub changed: bool,
 }
 
 impl Failure {

@@ -5,6 +5,11 @@ use crate::firewall::FirewallError;
 use crate::lock::LockError;
 use std::time::Duration;
 
+fn show_ports(ports: &[u16]) -> String {
+    let names: Vec<_> = ports.iter().map(ToString::to_string).collect();
+    names.join(", ")
+}
+
 /// Why a window could not be raised or changed.
 #[derive(Debug, thiserror::Error)]
 pub enum WindowError {
@@ -61,6 +66,29 @@ pub enum WindowError {
         total: Duration,
         /// The most that is allowed.
         most: Duration,
+    },
+    /// What this call has raised could not be removed again, after it had failed.
+    #[error(
+        "{source}; what this call has raised could not be removed again, and port {} may be closed until the window's end",
+        show_ports(ports)
+    )]
+    Left {
+        /// The ports.
+        ports: Vec<u16>,
+        /// Why the call has failed.
+        source: Box<WindowError>,
+    },
+    /// A change of a window may be in force, and cannot be read back.
+    #[error("the window is in force; whether it was changed could not be read back: {source}")]
+    Unverified {
+        /// Why.
+        source: FirewallError,
+    },
+    /// The removal of a window may be in force, and cannot be read back.
+    #[error("whether the window has ended could not be read back: {source}")]
+    LiftUnverified {
+        /// Why.
+        source: FirewallError,
     },
     /// The pass list could not be made.
     #[error(transparent)]

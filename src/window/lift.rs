@@ -4,7 +4,7 @@ use super::{Outcome, WindowError, whole};
 use crate::cordon::{Cordon, DEFAULT_RAMP_RATE, Phase, Ramp, Window};
 use crate::firewall::{Detail, Firewall, FirewallError};
 use crate::lock::{self, LockError, PortLock};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Ends windows now, and removes what is left of old ones. Returns the windows that were
 /// in force, as they were.
@@ -18,14 +18,18 @@ pub fn lift(firewall: &mut impl Firewall, ports: &[u16]) -> Result<Vec<Window>, 
 /// Ends the windows of these ids, and no other that has come in their place.
 ///
 /// # Errors
-/// As [`lift`].
+/// [`WindowError::Left`], with why.
 pub fn lift_own(
     firewall: &mut impl Firewall,
     own: &[(u16, u64)],
 ) -> Result<Vec<Window>, WindowError> {
     let ports: Vec<u16> = own.iter().map(|(port, _)| *port).collect();
-    remove_if(firewall, &ports, |port, window| {
+    let lifted = remove_if(firewall, &ports, |port, window| {
         window.is_none_or(|window| own.contains(&(port, window.identity.id)))
+    });
+    lifted.map_err(|error| WindowError::Left {
+        ports,
+        source: Box::new(error),
     })
 }
 
@@ -163,8 +167,21 @@ fn in_ramp(window: Window, ramp: Ramp, length: Duration) -> Cordon {
 fn begin(firewall: &mut impl Firewall, ramps: &[Cordon]) -> Result<Vec<Outcome>, WindowError> {
     let tables: Vec<u16> = ramps.iter().map(|cordon| cordon.port).collect();
     // The whole table is written anew: so a damaged one cannot spoil the ramp.
-    let acknowledged = firewall.raise(ramps, &tables)?;
-    let read_back = |ramp| whole::verify(firewall, ramp, acknowledged);
+    let written = Instant::now();
+    match firewall.raise(ramps, &tables) {
+        // Whether they have begun, the reading tells.
+        Err(error) if error.is_uncertain() => {}
+        other => drop(other?),
+    }
+    let read_back = |ramp| {
+        let read = whole::verify(firewall, ramp, written);
+        read.map_err(|error| match error {
+            WindowError::Firewall(source) if !source.is_difference() => {
+                WindowError::LiftUnverified { source }
+            }
+            other => other,
+        })
+    };
     ramps.iter().map(read_back).collect()
 }
 
@@ -192,7 +209,9 @@ fn remove_if(
     }
     remove(firewall, &tables)?;
     for port in tables {
-        if firewall.read(port, Detail::Block)?.is_some() {
+        let left = firewall.read(port, Detail::Block);
+        let left = left.map_err(|source| WindowError::LiftUnverified { source })?;
+        if left.is_some() {
             let faults = vec!["the table is still there".to_owned()];
             return Err(FirewallError::Differs { port, faults }.into());
         }
@@ -201,11 +220,16 @@ fn remove_if(
 }
 
 /// Removes tables. One that someone else has removed at the same moment is gone, as was
-/// asked.
-fn remove(firewall: &mut impl Firewall, tables: &[u16]) -> Result<(), FirewallError> {
+/// asked. Whether a removal whose answer was lost has come about, is read.
+fn remove(firewall: &mut impl Firewall, tables: &[u16]) -> Result<(), WindowError> {
     match firewall.remove(tables) {
         Err(FirewallError::Missing { .. }) if tables.len() == 1 => Ok(()),
-        other => other,
+        Err(error) if error.is_uncertain() => match firewall.ports() {
+            Ok(left) if tables.iter().any(|port| left.contains(port)) => Err(error.into()),
+            Ok(_) => Ok(()),
+            Err(source) => Err(WindowError::LiftUnverified { source }),
+        },
+        other => Ok(other?),
     }
 }
 

@@ -15,19 +15,18 @@ const ROUNDING: Duration = Duration::from_millis(20);
 /// the kernel as long as to load it. The kernel has acknowledged it all the same.
 pub const LONG: usize = 4096;
 
-/// Reads a cordon back that was acknowledged at that time, and compares it with what was
-/// asked for.
+/// Reads a cordon back that was written at that time, and compares it with what was asked
+/// for.
 ///
 /// # Errors
 /// Where it differs, or the firewall cannot be read.
 pub fn verify(
     firewall: &mut impl Firewall,
     cordon: &Cordon,
-    acknowledged: Instant,
+    written: Instant,
 ) -> Result<Outcome, WindowError> {
     let port = cordon.port;
     let differs = |faults| Err(FirewallError::Differs { port, faults }.into());
-    let left = cordon.length.saturating_sub(acknowledged.elapsed());
     let long = cordon.pass.len() > LONG;
     let detail = if long { Detail::Block } else { Detail::Whole };
     let Some(standing) = firewall.read(port, detail)? else {
@@ -47,7 +46,7 @@ pub fn verify(
     if window.phase != cordon.phase {
         faults.push("the window is over".to_owned());
     }
-    check_timeout(&window, left, &mut faults);
+    check_timeout(&window, cordon.length, written, &mut faults);
     if window.ramp != cordon.ramp {
         faults.push("the ramp differs".to_owned());
     }
@@ -67,9 +66,16 @@ pub fn verify(
     })
 }
 
-/// Compares a window's time with what was asked for.
-pub fn check_timeout(window: &Window, length: Duration, faults: &mut Vec<String>) {
-    if window.remaining > length + ROUNDING || window.remaining + SLACK < length {
+/// Compares a window's time with what was asked for. A part of it is over where the
+/// kernel's answers came late.
+pub fn check_timeout(
+    window: &Window,
+    length: Duration,
+    written: Instant,
+    faults: &mut Vec<String>,
+) {
+    let least = length.saturating_sub(written.elapsed() + SLACK);
+    if window.remaining > length + ROUNDING || window.remaining < least {
         faults.push(format!(
             "the window lasts {:?} instead of {length:?}",
             window.remaining
@@ -94,10 +100,11 @@ pub fn mend(firewall: &mut impl Firewall, standing: Standing) -> Result<Outcome,
     }
     let mut cordon = cordon_of(&window);
     cordon.identity.healed = cordon.identity.healed.saturating_add(1);
-    let acknowledged = firewall.raise(std::slice::from_ref(&cordon), &[port])?;
+    let written = Instant::now();
+    firewall.raise(std::slice::from_ref(&cordon), &[port])?;
     Ok(Outcome {
         mended: standing.faults,
-        ..verify(firewall, &cordon, acknowledged)?
+        ..verify(firewall, &cordon, written)?
     })
 }
 

@@ -44,18 +44,18 @@ impl Cluster {
         let words = [text(&log), text(&program), "-D".into(), text(&self.data)];
         let line = ["bash", "-euc", START, "start"].map(String::from);
         let started = self.host.run(line.into_iter().chain(words));
-        let postmaster = format!("/proc/{}", started.assert_status(0).stdout.trim());
+        let pid = started.assert_status(0).stdout.trim().to_owned();
+        let postmaster = format!("/proc/{pid}");
         let deadline = Instant::now() + PATIENCE;
-        // As pg_ctl does, for want of an event: the eighth line of postmaster.pid.
+        // As pg_ctl does, for want of an event: the eighth line of postmaster.pid, which may
+        // still be that of a postmaster that was killed.
         let ready = self.host.inside(|| {
             loop {
                 let said = fs::read_to_string(self.data.join("postmaster.pid"));
-                let said = said.unwrap_or_default();
-                if said
-                    .lines()
-                    .nth(7)
-                    .is_some_and(|state| state.trim() == "ready")
-                {
+                let said: Vec<String> =
+                    said.unwrap_or_default().lines().map(String::from).collect();
+                let is_its_own = said.first() == Some(&pid);
+                if is_its_own && said.get(7).is_some_and(|state| state.trim() == "ready") {
                     return true;
                 }
                 if !Path::new(&postmaster).exists() || Instant::now() > deadline {

@@ -62,6 +62,26 @@ impl Host {
         }
     }
 
+    /// The id that the test process sees of a process that has this one in the lab.
+    pub fn pid_outside(&self, pid: i32) -> u32 {
+        let land = fs::metadata(format!("/proc/{}/ns/pid", self.space.first_pid()));
+        let land = land.expect("the lab's first process").ino();
+        let is_it = |place: &Path| {
+            let same = fs::metadata(place.join("ns/pid")).is_ok_and(|ns| ns.ino() == land);
+            let status = fs::read_to_string(place.join("status")).unwrap_or_default();
+            let ids = status.lines().find(|line| line.starts_with("NSpid:"));
+            let last = ids.and_then(|line| line.split_whitespace().last()?.parse().ok());
+            same && last == Some(pid)
+        };
+        fs::read_dir("/proc")
+            .expect("/proc")
+            .flatten()
+            .filter_map(|entry| Some((entry.file_name().to_str()?.parse().ok()?, entry.path())))
+            .find(|(_, place)| is_it(place))
+            .map(|(outside, _): (u32, _)| outside)
+            .unwrap_or_else(|| panic!("no process {pid} in the lab"))
+    }
+
     fn pids_where(&self, wanted: impl Fn(&Path) -> bool + Sync) -> Vec<i32> {
         let network = self.space.net_inode();
         self.inside(|| {

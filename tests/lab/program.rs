@@ -20,7 +20,7 @@ pub struct Program {
     prefix: Vec<String>,
     environment: Vec<(String, String)>,
     input: Vec<u8>,
-    limit: Duration,
+    pub(super) limit: Duration,
 }
 
 impl Program {

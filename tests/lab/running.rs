@@ -66,6 +66,11 @@ impl Running {
         self.ended_within(Duration::ZERO).is_none()
     }
 
+    /// Takes down how it ended, where somebody else has waited for it.
+    pub(super) fn has_ended(&mut self, status: ExitStatus) {
+        self.status = Some(status);
+    }
+
     /// What it has printed so far.
     pub fn stdout_so_far(&self) -> String {
         self.stdout.text()

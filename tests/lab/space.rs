@@ -126,6 +126,11 @@ impl Space {
         Space { land, net, mount }
     }
 
+    /// The first process of its lab, as the test process sees it.
+    pub fn first_pid(&self) -> u32 {
+        self.land.first_pid()
+    }
+
     /// The inode of its network namespace, as `/proc/PID/ns/net` shows it.
     pub fn net_inode(&self) -> u64 {
         rustix::fs::fstat(&self.net).expect("fstat").st_ino
