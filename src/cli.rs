@@ -2,12 +2,13 @@
 //! these definitions.
 
 mod in_force;
+mod policy;
 mod start;
 mod value;
 
 pub use in_force::{Allow, Drain, Extend, Lift, Status, Which};
+pub use policy::{Check, Policy, Show};
 pub use start::{Pace, Postgres, Start};
-pub use value::AllowEntry;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
@@ -97,6 +98,9 @@ pub enum Command {
     Status(Status),
     /// Show what start would block, cut and let pass; changes nothing
     Plan(Start),
+    /// Check and show policies: how a host is to be cordoned, written down once
+    #[command(subcommand, after_help = policy::EXAMPLES)]
+    Policy(Policy),
 }
 
 impl Command {
@@ -112,6 +116,9 @@ impl Command {
             Self::Lift(_) => "lift",
             Self::Status(_) => "status",
             Self::Plan(_) => "plan",
+            Self::Policy(Policy::Check(_)) => "policy check",
+            Self::Policy(Policy::Show(_)) => "policy show",
+            Self::Policy(Policy::Schema) => "policy schema",
         }
     }
 }
@@ -124,15 +131,5 @@ mod tests {
     #[test]
     fn the_definitions_hold_together() {
         Cli::command().debug_assert();
-    }
-
-    #[test]
-    fn the_pace_without_flags_is_the_default_pace() {
-        let cli = Cli::try_parse_from(["pgcordon", "drain"]).unwrap();
-        let Command::Drain(drain) = cli.command else {
-            panic!("not drain")
-        };
-        assert_eq!(drain.pace.farewell, Pace::default().farewell);
-        assert_eq!(drain.pace.drain_timeout, Pace::default().drain_timeout);
     }
 }

@@ -14,6 +14,7 @@
 //! | [`postgres`] | the session with the server behind a port, and its statements |
 //! | [`firewall`] | the cordon in nftables and back |
 //! | [`report`] | what a command has to say, for a human or as JSON |
+//! | [`policy`] | policies: the YAML schema, safe loading, merging with the command line |
 //! | [`cordon`] | what a cordon and a drain's result are: pure data |
 //! | [`privilege`] | capabilities, and acting as another user for one system call |
 //! | [`lock`] | one lock for each network namespace and port |
@@ -25,6 +26,7 @@ pub mod cordon;
 pub mod drain;
 pub mod firewall;
 pub mod lock;
+pub mod policy;
 pub mod postgres;
 pub mod privilege;
 pub mod report;

@@ -1,7 +1,7 @@
 //! `pgcordon drain`: drain again under a window in force.
 
 use super::signals::block_on;
-use super::{CommandError, Context, Exit, raise, select};
+use super::{CommandError, Context, Exit, raise, select, settings};
 use crate::cli::Drain;
 use crate::report::{Outcome, Report};
 use crate::window;
@@ -11,16 +11,13 @@ use crate::window;
 /// # Errors
 /// No window, or a missing privilege.
 pub fn run(context: &mut Context, args: &Drain) -> Result<(Report, Exit), CommandError> {
+    let settings = settings::of_drain(&args.pace, &args.postgres)?;
     let firewall = &mut context.firewall;
     let mut report = Report::new("drain", Outcome::Drained);
     let mut orders = Vec::new();
     let ports = select::ports(firewall, &args.which)?;
     for outcome in window::whole(firewall, &ports)? {
-        orders.push(raise::order_under(
-            &outcome.window,
-            &args.pace,
-            &args.postgres,
-        )?);
+        orders.push(raise::order_under(&outcome.window, &settings)?);
         raise::add(&mut report, outcome);
     }
     let drain = block_on(async { Ok(raise::drain_all(&orders).await) })?;

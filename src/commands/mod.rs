@@ -9,9 +9,11 @@ mod hold;
 mod lift;
 mod listeners;
 mod plan;
+mod policy;
 mod raise;
 mod request;
 mod select;
+mod settings;
 mod signals;
 mod start;
 mod status;
@@ -22,7 +24,7 @@ pub use exit::Exit;
 
 use crate::cli::{Cli, Command, Output};
 use crate::firewall::Nftables;
-use crate::report::{Paint, Report, Stream};
+use crate::report::{Answer, Failure, Paint, Stream};
 use std::process::ExitCode;
 use std::time::Instant;
 
@@ -68,36 +70,43 @@ pub fn main() -> ExitCode {
     print(&cli, name, result).into()
 }
 
-fn run(context: &mut Context, command: &Command) -> Result<(Report, Exit), CommandError> {
-    error::check_privilege()?;
-    match command {
-        Command::Start(start) => start::run(context, start),
-        Command::Allow(allow) => allow::run(context, allow),
-        Command::Extend(extend) => extend::run(context, extend),
-        Command::Lift(lift) => lift::run(context, lift),
-        Command::Status(status) => status::run(context, status),
-        Command::Hold(start) => hold::run(context, start),
-        Command::Drain(drain) => drain::run(context, drain),
-        Command::Plan(start) => plan::run(context, start),
+fn run(context: &mut Context, command: &Command) -> Result<(Answer, Exit), CommandError> {
+    // What is written down can be looked at by anybody; the rest is the kernel's firewall.
+    if !matches!(command, Command::Policy(_)) {
+        error::check_privilege()?;
     }
+    let (report, exit) = match command {
+        Command::Start(start) => start::run(context, start)?,
+        Command::Allow(allow) => allow::run(context, allow)?,
+        Command::Extend(extend) => extend::run(context, extend)?,
+        Command::Lift(lift) => lift::run(context, lift)?,
+        Command::Status(status) => status::run(context, status)?,
+        Command::Hold(start) => hold::run(context, start)?,
+        Command::Drain(drain) => drain::run(context, drain)?,
+        Command::Plan(start) => plan::run(context, start)?,
+        Command::Policy(command) => return policy::run(command),
+    };
+    Ok((Answer::Report(Box::new(report)), exit))
 }
 
 /// Prints the result where it belongs, and tells the exit status.
-fn print(cli: &Cli, name: &str, result: Result<(Report, Exit), CommandError>) -> Exit {
+fn print(cli: &Cli, name: &str, result: Result<(Answer, Exit), CommandError>) -> Exit {
     let paint = |stream| Paint::choose(cli.global.color, stream);
+    let say = |failure: &Failure| Stream::Stderr.line(&failure.to_text(paint(Stream::Stderr)));
     match result {
-        Ok((report, exit)) => {
-            for warning in &report.warnings {
+        Ok((answer, exit)) => {
+            for warning in answer.warnings() {
                 let label = paint(Stream::Stderr).warning("warning:");
                 let text = crate::report::printable(warning);
                 Stream::Stderr.line(&format!("{label} {text}"));
             }
             let quiet = cli.global.quiet && exit == Exit::Done;
             match cli.global.output {
-                Output::Json => Stream::Stdout.line(&report.to_json()),
+                Output::Json => Stream::Stdout.line(&answer.to_json()),
                 Output::Human if quiet => {}
-                Output::Human => Stream::Stdout.line(&report.to_text(paint(Stream::Stdout))),
+                Output::Human => Stream::Stdout.line(&answer.to_text(paint(Stream::Stdout))),
             }
+            answer.failure().into_iter().for_each(say);
             exit
         }
         Err(error) => {
@@ -105,7 +114,7 @@ fn print(cli: &Cli, name: &str, result: Result<(Report, Exit), CommandError>) ->
             if cli.global.output == Output::Json {
                 Stream::Stdout.line(&failure.to_json(name));
             }
-            Stream::Stderr.line(&failure.to_text(paint(Stream::Stderr)));
+            say(&failure);
             error.exit()
         }
     }

@@ -63,7 +63,7 @@ pub async fn cordon_and_drain(
         window::lift_own(&mut context.firewall, &own)?;
         return Err(CommandError::Spare { why });
     }
-    if args.strict && exit == Exit::Incomplete {
+    if plan.settings.strict.value && exit == Exit::Incomplete {
         window::lift_own(&mut context.firewall, &own)?;
         let drain = report.drain.map(Box::new);
         return Err(CommandError::Strict { drain });
