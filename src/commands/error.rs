@@ -159,7 +159,7 @@ fn on(ports: &[u16]) -> String {
 }
 
 /// What makes a file one that root trusts.
-const TRUST: &str = "the file and every directory on the way must belong to root, and nobody else may write to them: sudo chown root FILE, chmod go-w FILE, and keep it in /etc/pgcordon, for example";
+const TRUST: &str = "the file and every directory on the way must belong to root, and nobody else may write to them: keep it in /etc/pgcordon, for example, after chown root and chmod go-w";
 
 /// What to do about a policy.
 fn policy_hint(error: &PolicyError) -> String {
@@ -175,9 +175,11 @@ fn policy_hint(error: &PolicyError) -> String {
                 meant.unwrap_or_default()
             )
         }
-        PolicyError::File(error) if error.is_mistrust() => TRUST.to_owned(),
+        PolicyError::File(error) if error.is_mistrust() => {
+            format!("{TRUST}; to go by no policy: --policy none")
+        }
         PolicyError::File(_) => {
-            "see the policies of this host with: ls /etc/pgcordon/policies; to go by none: --policy none".to_owned()
+            "see the policies of this host with: ls /etc/pgcordon/policies; to go by no policy: --policy none".to_owned()
         }
         PolicyError::Faults { path, .. } => format!(
             "mend it, and look again with: pgcordon policy check {}; to go by no policy: --policy none",

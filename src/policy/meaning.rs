@@ -40,11 +40,12 @@ impl de::Error for Wrong {
     }
 
     fn invalid_type(found: Unexpected<'_>, wanted: &dyn Expected) -> Self {
+        let is_scalar = !matches!(found, Unexpected::Seq | Unexpected::Map);
         let found = match found {
             Unexpected::Bool(value) => format!("`{value}` is true or false"),
             Unexpected::Unsigned(number) => format!("`{number}` is a number"),
             Unexpected::Signed(number) => format!("`{number}` is a number"),
-            Unexpected::Float(number) => format!("`{number}` is a number"),
+            Unexpected::Float(number) => format!("`{number:?}` is a number"),
             Unexpected::Str(text) => format!("`{}` is text", shortened(text)),
             Unexpected::Seq => "a list stands here".to_owned(),
             Unexpected::Map => "a mapping stands here".to_owned(),
@@ -56,7 +57,11 @@ impl de::Error for Wrong {
             "a string" => "text".to_owned(),
             other => other.to_owned(),
         };
-        Self::custom(format!("{found}; {wanted} is wanted"))
+        let quoted = match wanted.as_str() {
+            "text" if is_scalar => ", so put it in quotation marks",
+            _ => "",
+        };
+        Self::custom(format!("{found}; {wanted} is wanted{quoted}"))
     }
 
     fn unknown_variant(variant: &str, known: &'static [&'static str]) -> Self {
@@ -68,7 +73,14 @@ impl de::Error for Wrong {
     }
 
     fn unknown_field(field: &str, known: &'static [&'static str]) -> Self {
-        Self::custom(format!("there is no such key; {}", allowed(field, known)))
+        let is_near = nearest(field, known.iter().copied()).is_some();
+        match elsewhere(field).filter(|_| !is_near) {
+            Some(key) => Self::custom(format!(
+                "there is no such key here; is {key} meant? Allowed here: {}",
+                known.join(", ")
+            )),
+            None => Self::custom(format!("there is no such key; {}", allowed(field, known))),
+        }
     }
 }
 
@@ -79,6 +91,29 @@ fn allowed(given: &str, known: &[&str]) -> String {
         Some(near) => format!("is {near} meant? Allowed here: {list}"),
         None => format!("allowed here: {list}"),
     }
+}
+
+/// Flags whose keys have other names.
+const FLAGS: [(&str, &str); 5] = [
+    ("for", "window"),
+    ("max", "max_window"),
+    ("drain_timeout", "drain.timeout"),
+    ("allow_replication", "allow.replication"),
+    ("ramp_rate", "ramp.rate"),
+];
+
+/// The key of the schema that is meant by one that stands in the wrong place, or bears the
+/// name of a flag.
+fn elsewhere(given: &str) -> Option<String> {
+    let given = given.trim_start_matches("--").replace('-', "_");
+    if let Some((_, key)) = FLAGS.iter().find(|(flag, _)| *flag == given) {
+        return Some((*key).to_owned());
+    }
+    let keys = super::schema::keys();
+    let mut found = keys
+        .into_iter()
+        .filter(|key| key.rsplit('.').next() == Some(&given));
+    found.next()
 }
 
 /// The nearest of some words, if one is near: one letter in three may differ, or the letters'
@@ -118,6 +153,9 @@ impl<'de> Deserializer<'de> for &'de Node {
                 if let Ok(number) = number.parse() {
                     return visitor.visit_u64(number);
                 }
+                if let Ok(number) = number.parse() {
+                    return visitor.visit_i64(number);
+                }
                 match number.parse() {
                     Ok(number) => visitor.visit_f64(number),
                     Err(_) => visitor.visit_str(number),
@@ -134,6 +172,19 @@ impl<'de> Deserializer<'de> for &'de Node {
         match self {
             Node::Null => self.deserialize_any(visitor),
             _ => visitor.visit_some(self),
+        }
+    }
+
+    /// A section is a mapping; serde would take a list of its values for one, too.
+    fn deserialize_struct<V: Visitor<'de>>(
+        self,
+        _: &'static str,
+        _: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, Wrong> {
+        match self {
+            Node::List(_) => Err(de::Error::invalid_type(Unexpected::Seq, &visitor)),
+            _ => self.deserialize_any(visitor),
         }
     }
 
@@ -167,7 +218,7 @@ impl<'de> Deserializer<'de> for &'de Node {
 
     forward_to_deserialize_any! {
         bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf
-        unit unit_struct seq tuple tuple_struct map struct identifier ignored_any
+        unit unit_struct seq tuple tuple_struct map identifier ignored_any
     }
 }
 

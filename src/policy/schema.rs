@@ -9,6 +9,7 @@ use crate::cordon::{OnExpiry, Verdict};
 use schemars::JsonSchema;
 use schemars::transform::{Transform, transform_subschemas};
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 /// The version of the format that is read here.
 pub const VERSION: u64 = 1;
@@ -178,10 +179,30 @@ fn is_default<T: Default + PartialEq>(section: &T) -> bool {
 
 /// The JSON schema (draft 2020-12) of a policy.
 #[must_use]
-pub fn json_schema() -> serde_json::Value {
+pub fn json_schema() -> Value {
     let mut schema = schemars::schema_for!(Policy);
     Tidy.transform(&mut schema);
     schema.to_value()
+}
+
+/// Every key that has a value of its own, as `drain.farewell`.
+pub(super) fn keys() -> Vec<String> {
+    fn walk(schema: &Value, part: &Value, path: &str, keys: &mut Vec<String>) {
+        let definition = part["$ref"].as_str().and_then(|to| to.strip_prefix('#'));
+        let part = definition.and_then(|to| schema.pointer(to)).unwrap_or(part);
+        let Some(properties) = part["properties"].as_object() else {
+            keys.push(path.to_owned());
+            return;
+        };
+        for (name, part) in properties {
+            let dot = if path.is_empty() { "" } else { "." };
+            walk(schema, part, &format!("{path}{dot}{name}"), keys);
+        }
+    }
+    let schema = json_schema();
+    let mut keys = Vec::new();
+    walk(&schema, &schema, "", &mut keys);
+    keys
 }
 
 /// A key may be left out, but not stand without a value; and lines of source code are not
@@ -190,23 +211,23 @@ struct Tidy;
 
 impl Transform for Tidy {
     fn transform(&mut self, schema: &mut schemars::Schema) {
-        if let Some(serde_json::Value::String(text)) = schema.get_mut("description") {
+        if let Some(Value::String(text)) = schema.get_mut("description") {
             *text = text.replace('\n', " ");
         }
-        let is_null = |value: &serde_json::Value| value == "null" || value["type"] == "null";
-        if let Some(serde_json::Value::Array(types)) = schema.get_mut("type") {
+        let is_null = |value: &Value| value == "null" || value["type"] == "null";
+        if let Some(Value::Array(types)) = schema.get_mut("type") {
             types.retain(|value| !is_null(value));
             if let [only] = types.as_slice() {
                 let only = only.clone();
                 schema.insert("type".to_owned(), only);
             }
         }
-        if let Some(serde_json::Value::Array(choices)) = schema.get_mut("anyOf") {
+        if let Some(Value::Array(choices)) = schema.get_mut("anyOf") {
             choices.retain(|value| !is_null(value));
             if let [only] = choices.as_slice() {
                 let only = only.clone();
                 schema.remove("anyOf");
-                if let serde_json::Value::Object(only) = only {
+                if let Value::Object(only) = only {
                     for (key, value) in only {
                         schema.ensure_object().entry(key).or_insert(value);
                     }

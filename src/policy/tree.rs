@@ -127,23 +127,53 @@ fn fault(text: &str, error: &serde_yaml::Error) -> Fault {
             None => message[..first].to_owned(),
         };
     }
-    let place = match error.location() {
-        Some(location) => location.into(),
-        None if message.contains("more than one document") => second_document(text),
-        None => Place::START,
-    };
+    let mut place = error.location().map_or(Place::START, Place::from);
     // Where a message of ours was found, the parser puts its own path in front.
     if let Some((_, ours)) = message.split_once(OURS) {
         message = ours.to_owned();
     } else if message.contains("more than one document") {
+        place = second_document(text);
         message = "a second document begins here; a policy is one".to_owned();
+    } else if let Some((what, position)) = message.split_once(" at position ") {
+        place = position.parse().map_or(place, |at| place_of_byte(text, at));
+        message = format!("this is not YAML: {what}");
     } else {
-        message = format!("this is not YAML: {message}");
+        let advice = advice(text, place, &message);
+        message = format!("this is not YAML: {message}{advice}");
     }
     Fault {
         place,
         key: String::new(),
         message,
+    }
+}
+
+/// What to do about a fault of syntax that users of YAML meet often.
+fn advice(text: &str, place: Place, message: &str) -> String {
+    let line = text.lines().nth(place.line - 1).unwrap_or_default();
+    let character = line.chars().nth(place.column - 1);
+    match character {
+        Some('\t') => "; indent with spaces, not with tabs".to_owned(),
+        Some(c @ ('@' | '`' | '%')) if message.contains("cannot start any token") => {
+            format!("; text that begins with {c} stands in quotation marks")
+        }
+        Some(':') if message.contains("unexpected ':'") => {
+            "; what ends in a colon stands in quotation marks".to_owned()
+        }
+        Some(':') if message.contains("mapping values") => {
+            "; look at the indentation, and put text that holds `: ` in quotation marks".to_owned()
+        }
+        _ => String::new(),
+    }
+}
+
+/// The place of a byte, which is less than the text has.
+fn place_of_byte(text: &str, at: usize) -> Place {
+    let before = text.get(..at).unwrap_or_default();
+    let line = before.rsplit('\n').next().unwrap_or_default();
+    Place {
+        line: 1 + before.matches('\n').count(),
+        column: 1 + line.chars().count(),
     }
 }
 
@@ -250,7 +280,8 @@ impl<'de> Visitor<'de> for Seed<'_> {
 
     fn visit_f64<E: Error>(self, value: f64) -> Result<Node, E> {
         self.0.spend(0)?;
-        Ok(Node::Number(value.to_string()))
+        // With its point: 1.0 is not 1.
+        Ok(Node::Number(format!("{value:?}")))
     }
 
     fn visit_str<E: Error>(self, value: &str) -> Result<Node, E> {

@@ -41,9 +41,13 @@ struct TextVisitor<T>(std::marker::PhantomData<T>);
 impl<T: Textual> TextVisitor<T> {
     /// A number was written: either it lacks its unit, or quotation marks.
     fn number<E: Error>(number: &str) -> Result<T, E> {
-        match T::read(number) {
+        Self::unquoted(number, "a number")
+    }
+
+    fn unquoted<E: Error>(given: &str, what: &str) -> Result<T, E> {
+        match T::read(given) {
             Ok(_) => Err(E::custom(format!(
-                "`{number}` is a number; text is wanted, so put it in quotation marks"
+                "`{given}` is {what}; text is wanted, so put it in quotation marks"
             ))),
             Err(message) => Err(E::custom(message)),
         }
@@ -61,6 +65,10 @@ impl<T: Textual> Visitor<'_> for TextVisitor<T> {
         T::read(text).map_err(E::custom)
     }
 
+    fn visit_bool<E: Error>(self, value: bool) -> Result<T, E> {
+        Self::unquoted(&value.to_string(), "no text")
+    }
+
     fn visit_u64<E: Error>(self, number: u64) -> Result<T, E> {
         Self::number(&number.to_string())
     }
@@ -70,7 +78,7 @@ impl<T: Textual> Visitor<'_> for TextVisitor<T> {
     }
 
     fn visit_f64<E: Error>(self, number: f64) -> Result<T, E> {
-        Self::number(&number.to_string())
+        Self::number(&format!("{number:?}"))
     }
 }
 
