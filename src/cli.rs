@@ -31,7 +31,7 @@ pub struct Cli {
 const EXIT_STATUSES: &str = "\
 Exit status:
   0  done, or already so          1  failed; nothing of this call is in force
-  2  usage error                  3  the cordon is in force, the drain is incomplete
+  2  usage or policy error        3  the cordon is in force, the drain is incomplete
   4  no window                   77  a privilege is missing
   130, 143  interrupted, and lifted
 

@@ -27,7 +27,7 @@ pub use schema::{
 pub use settings::{Given, Origin, Partial, PartialPostgres, Postgres, Settings};
 pub use shown::{Setting, Shown};
 pub use tree::LONGEST_TEXT;
-pub use trusted::{FileError, Trust, read as read_file};
+pub use trusted::{FileError, Trust, open as open_file, read as read_file};
 pub use value::{
     AbsolutePath, Address, Interface, Name, Network, Patience, Port, RampLength, Rate, Why,
     WindowLength,

@@ -90,23 +90,37 @@ impl FileError {
     }
 }
 
+/// Opens a regular file.
+///
+/// # Errors
+/// It cannot be opened, or is not to be trusted.
+pub fn open(path: &Path, trust: Trust) -> Result<File, FileError> {
+    let file: File = match trust {
+        Trust::RootOnly => open_trusted(path)?,
+        Trust::Anybody => rustix::fs::open(path, READ, Mode::empty())
+            .map_err(|errno| unreadable(path, errno))?
+            .into(),
+    };
+    let facts = file.metadata().map_err(|source| FileError::Read {
+        path: path.to_owned(),
+        source,
+    })?;
+    match facts.is_file() {
+        true => Ok(file),
+        false => Err(FileError::NotRegular(path.to_owned())),
+    }
+}
+
 /// Reads a regular file of at most so many bytes as text.
 ///
 /// # Errors
 /// It cannot be read, is too long or no text, or is not to be trusted.
 pub fn read(path: &Path, most: u64, trust: Trust) -> Result<String, FileError> {
-    let file = match trust {
-        Trust::RootOnly => open_trusted(path)?,
-        Trust::Anybody => open(path).map_err(|errno| unreadable(path, errno))?,
-    };
+    let file = open(path, trust)?;
     let unreadable = |source| FileError::Read {
         path: path.to_owned(),
         source,
     };
-    let facts = file.metadata().map_err(unreadable)?;
-    if !facts.is_file() {
-        return Err(FileError::NotRegular(path.to_owned()));
-    }
     let mut bytes = Vec::new();
     let mut limited = file.take(most + 1);
     limited.read_to_end(&mut bytes).map_err(unreadable)?;
@@ -135,10 +149,6 @@ const DIRECTORY: OFlags = OFlags::PATH
     .union(OFlags::DIRECTORY)
     .union(OFlags::NOFOLLOW)
     .union(OFlags::CLOEXEC);
-
-fn open(path: &Path) -> Result<File, Errno> {
-    Ok(rustix::fs::open(path, READ, Mode::empty())?.into())
-}
 
 fn unreadable(path: &Path, errno: Errno) -> FileError {
     FileError::Read {

@@ -309,3 +309,26 @@ fn a_list_that_a_policy_names_is_read_with_its_lines() {
         serde_json::json!(["203.0.113.11/32"])
     );
 }
+
+#[test]
+fn a_password_is_not_taken_from_where_others_may_write() {
+    let lab = Lab::new(0);
+    let server = &lab.server;
+    server
+        .shell("mkdir -m 1777 /run/open; echo '*:*:*:*:secret' | tee /run/open/pass > /run/pass; chmod 0600 /run/open/pass /run/pass")
+        .assert_status(0);
+    let sql = |passfile: &str| {
+        server.write(
+            "/run/p",
+            format!("version: 1\nwindow: 10m\npostgres: {{host: 127.0.0.1, user: postgres, passfile: {passfile}}}\n"),
+        );
+        let report = server.cordon("plan --policy /run/p");
+        report["drain"]["sql"].as_str().unwrap().to_owned()
+    };
+    assert_eq!(sql("/run/pass"), "ok");
+    let why = sql("/run/open/pass");
+    assert!(
+        why.contains("others than root may write /run/open"),
+        "{why}"
+    );
+}
