@@ -20,7 +20,7 @@ Examples:
   pgcordon start --policy ./nightly.yaml --for 2h --verdict reset";
 
 /// Flags of start, hold and plan.
-#[derive(Debug, Clone, Args)]
+#[derive(Debug, Args)]
 pub struct Start {
     /// How long the window lasts: 90s, 10m, 1h30m; needed unless the policy says it
     #[arg(long = "for", value_name = "DURATION", value_parser = parse_window_length, allow_hyphen_values = true)]
@@ -84,7 +84,7 @@ pub struct Start {
 }
 
 /// How long a drain takes.
-#[derive(Debug, Clone, Args)]
+#[derive(Debug, Args)]
 pub struct Pace {
     /// How long PostgreSQL's last message and the TCP close may take; 0s cuts at once [default: 2s]
     #[arg(long, value_name = "DURATION", value_parser = parse_pace, allow_hyphen_values = true)]
