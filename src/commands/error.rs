@@ -221,7 +221,11 @@ impl CommandError {
             Self::Capability(_) | Self::Firewall(FirewallError::Privilege { .. }) => {
                 ("privilege", "run it as root, for example with sudo")
             }
-            Self::TooLong { .. } | Self::Window(WindowError::TooLong { .. }) => {
+            Self::TooLong { .. } => (
+                "too-long",
+                "permit it with --max, for example --max 48h, or with max_window in the policy",
+            ),
+            Self::Window(WindowError::TooLong { .. }) => {
                 ("too-long", "permit it with --max, for example --max 48h")
             }
             Self::Policy(_) => ("policy", ""),

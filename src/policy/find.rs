@@ -157,7 +157,9 @@ fn in_places(name: &str, places: &[&str], trust: Trust) -> Result<Option<Found>,
     for place in places {
         let path = Path::new(place).join(format!("{name}.yaml"));
         match load(&path, trust) {
-            Err(PolicyError::File(error)) if error.is_missing() => {}
+            // A link that leads nowhere is there, and not what was meant.
+            Err(PolicyError::File(error))
+                if error.is_missing() && path.symlink_metadata().is_err() => {}
             other => return other.map(Some),
         }
     }

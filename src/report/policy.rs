@@ -6,7 +6,7 @@ use crate::policy::{Fault, Given, Origin, Setting, Settings, Shown, in_file};
 use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
 use serde_json::{Value, json};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// The column in which origins stand.
 const ORIGINS: usize = 34;
@@ -15,6 +15,7 @@ const ORIGINS: usize = 34;
 #[derive(Debug, Clone, Serialize)]
 pub struct CheckedFile {
     /// The file.
+    #[serde(serialize_with = "shown")]
     pub file: PathBuf,
     /// Whether it can be used.
     pub valid: bool,
@@ -22,6 +23,11 @@ pub struct CheckedFile {
     pub faults: Vec<Fault>,
     /// Why it cannot be used, whatever its text says.
     pub problem: Option<String>,
+}
+
+/// A path that is not UTF-8 is still a path to tell of.
+fn shown<S: Serializer>(path: &Path, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(&path.display())
 }
 
 /// The result of `policy check`.

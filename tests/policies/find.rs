@@ -48,6 +48,14 @@ fn a_name_is_looked_for_where_the_administrator_writes_and_then_where_the_packag
     let message = outcome.assert_failure(2, "policy");
     assert!(message.contains("is not trusted"), "{message}");
 
+    // Nor does a link of ours that leads nowhere.
+    server
+        .shell("ln -sf /run/nowhere /etc/pgcordon/policies/p.yaml")
+        .assert_status(0);
+    let outcome = server.try_cordon("start --no-drain --policy p");
+    let message = outcome.assert_failure(2, "policy");
+    assert!(message.contains("No such file"), "{message}");
+
     // A value with a slash is a file, wherever it is.
     server.write("/run/p", with_reason("file"));
     assert_eq!(reason("--policy /run/p"), (json!("file"), json!("/run/p")));
