@@ -148,6 +148,19 @@ need_rust_components() {
     done
 }
 
+# cargo-fuzz, in the target directory where the machine has none; puts it on the path.
+need_cargo_fuzz() {
+    local version=0.13.2 shelf
+    shelf=$(realpath --canonicalize-missing "${CARGO_TARGET_DIR:-target}/tools")
+    export PATH=$shelf/bin:$PATH
+    command -v g++ >/dev/null || install_packages g++ || exit 1
+    if ! cargo fuzz --version >/dev/null 2>&1; then
+        echo "Installing cargo-fuzz $version"
+        cargo install --quiet --locked --root "$shelf" "cargo-fuzz@$version" ||
+            fail "cargo could not install cargo-fuzz"
+    fi
+}
+
 # Builds the release binary and puts its path into PGCORDON.
 build_release() {
     cargo build --release --locked

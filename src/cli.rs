@@ -2,14 +2,15 @@
 //! these definitions.
 
 mod in_force;
+mod policy;
 mod run;
 mod start;
 mod value;
 
 pub use in_force::{Allow, Drain, Extend, Lift, Status, Which};
-pub use run::{OnExpiry, Run};
+pub use policy::{Check, Policy, Show};
+pub use run::Run;
 pub use start::{Pace, Postgres, Start};
-pub use value::AllowEntry;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
@@ -32,7 +33,7 @@ pub struct Cli {
 const EXIT_STATUSES: &str = "\
 Exit status:
   0  done, or already so          1  failed; nothing of this call is in force
-  2  usage error                  3  the cordon is in force, the drain is incomplete
+  2  usage or policy error        3  the cordon is in force, the drain is incomplete
   4  no window                   77  a privilege is missing
   130, 143  interrupted, and lifted
   run has CMD's own status; see pgcordon run --help
@@ -103,6 +104,9 @@ pub enum Command {
     Status(Status),
     /// Show what start would block, cut and let pass; changes nothing
     Plan(Start),
+    /// Check and show policies: how a host is to be cordoned, written down once
+    #[command(subcommand, after_help = policy::EXAMPLES)]
+    Policy(Policy),
 }
 
 impl Command {
@@ -119,6 +123,9 @@ impl Command {
             Self::Lift(_) => "lift",
             Self::Status(_) => "status",
             Self::Plan(_) => "plan",
+            Self::Policy(Policy::Check(_)) => "policy check",
+            Self::Policy(Policy::Show(_)) => "policy show",
+            Self::Policy(Policy::Schema) => "policy schema",
         }
     }
 }
@@ -131,15 +138,5 @@ mod tests {
     #[test]
     fn the_definitions_hold_together() {
         Cli::command().debug_assert();
-    }
-
-    #[test]
-    fn the_pace_without_flags_is_the_default_pace() {
-        let cli = Cli::try_parse_from(["pgcordon", "drain"]).unwrap();
-        let Command::Drain(drain) = cli.command else {
-            panic!("not drain")
-        };
-        assert_eq!(drain.pace.farewell, Pace::default().farewell);
-        assert_eq!(drain.pace.drain_timeout, Pace::default().drain_timeout);
     }
 }

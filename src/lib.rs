@@ -16,6 +16,7 @@
 //! | [`job`] | the command that `run` runs, as a job of the terminal |
 //! | [`report`] | what a command has to say, for a human or as JSON |
 //! | [`audit`] | the record of who did what, in the system's logs |
+//! | [`policy`] | policies: the YAML schema, safe loading, merging with the command line |
 //! | [`cordon`] | what a cordon and a drain's result are: pure data |
 //! | [`privilege`] | capabilities, and acting as another user for one system call |
 //! | [`lock`] | one lock for each network namespace and port |
@@ -30,6 +31,7 @@ pub mod firewall;
 pub mod guard;
 pub mod job;
 pub mod lock;
+pub mod policy;
 pub mod postgres;
 pub mod privilege;
 pub mod report;

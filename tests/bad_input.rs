@@ -113,7 +113,7 @@ fn ramps() {
         &lab,
         vec![
             start("--ramp", "30", &["`30` has no unit", "30s"]),
-            start("--ramp", "0s", &["at least 1s"]),
+            start("--ramp", "500ms", &["at least 1s"]),
             start("--ramp", "24h1s", &["a day"]),
             start("--ramp", "30d", &["a day"]),
             start("--ramp", "-1m", &["negative"]),

@@ -1,8 +1,8 @@
 //! Flags of the commands that act on windows in force.
 
-use super::value::{ramp_length, window_length};
-use super::{AllowEntry, Pace, Postgres};
-use crate::cordon::parse_rate;
+use super::value::ramp_length;
+use super::{Pace, Postgres};
+use crate::cordon::{AllowEntry, parse_rate, parse_window_length};
 use clap::Args;
 use std::time::Duration;
 
@@ -61,16 +61,16 @@ pub struct Allow {
 #[derive(Debug, Args)]
 pub struct Extend {
     /// So much longer
-    #[arg(long, value_name = "DURATION", value_parser = window_length, required_unless_present = "length", conflicts_with = "length", allow_hyphen_values = true)]
+    #[arg(long, value_name = "DURATION", value_parser = parse_window_length, required_unless_present = "length", conflicts_with = "length", allow_hyphen_values = true)]
     pub by: Option<Duration>,
     /// Until so long from now
-    #[arg(long = "for", value_name = "DURATION", value_parser = window_length, allow_hyphen_values = true)]
+    #[arg(long = "for", value_name = "DURATION", value_parser = parse_window_length, allow_hyphen_values = true)]
     pub length: Option<Duration>,
     /// With --for, also move the end to an earlier time
     #[arg(long, requires = "length", conflicts_with = "by")]
     pub shorten: bool,
     /// Permit a window longer than 24 h in total, up to this
-    #[arg(long, value_name = "DURATION", value_parser = window_length, default_value = "24h", allow_hyphen_values = true)]
+    #[arg(long, value_name = "DURATION", value_parser = parse_window_length, default_value = "24h", allow_hyphen_values = true)]
     pub max: Duration,
     /// Which windows.
     #[command(flatten)]

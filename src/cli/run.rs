@@ -1,7 +1,8 @@
 //! Flags of `run`.
 
 use super::Start;
-use clap::{Args, ValueEnum};
+use crate::cordon::OnExpiry;
+use clap::Args;
 use std::ffi::OsString;
 use std::path::PathBuf;
 
@@ -27,30 +28,13 @@ pub struct Run {
     /// The window.
     #[command(flatten)]
     pub start: Start,
-    /// What is done when the window ends before CMD
-    #[arg(
-        long,
-        value_enum,
-        default_value = "warn",
-        value_name = "WHAT",
-        help_heading = None
-    )]
-    pub on_expiry: OnExpiry,
+    /// What is done when the window ends before CMD [default: warn]
+    #[arg(long, value_enum, value_name = "WHAT", help_heading = None)]
+    pub on_expiry: Option<OnExpiry>,
     /// Write the JSON report to this file, since stdout belongs to CMD
     #[arg(long, value_name = "FILE", help_heading = None)]
     pub report: Option<PathBuf>,
     /// The command and its arguments
     #[arg(last = true, required = true, value_name = "CMD", help_heading = None)]
     pub command: Vec<OsString>,
-}
-
-/// What is done when the window ends before CMD.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum OnExpiry {
-    /// Say so; CMD goes on with the port open
-    Warn,
-    /// Move the end on before it comes, by the length of --for each time, up to --max; then warn
-    Extend,
-    /// SIGTERM to CMD's process group, and SIGKILL 10 s later
-    Kill,
 }

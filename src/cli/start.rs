@@ -1,8 +1,10 @@
 //! Flags of the commands that raise a cordon.
 
-use super::AllowEntry;
-use super::value::{pace, ramp_length, window_length};
-use crate::cordon::{DEFAULT_DRAIN_TIMEOUT, DEFAULT_FAREWELL, Reason, Spare, Verdict, parse_rate};
+use crate::cordon::{
+    AllowEntry, Reason, Spare, Verdict, parse_pace, parse_patience, parse_ramp_length, parse_rate,
+    parse_window_length,
+};
+use crate::policy::Choice;
 use clap::Args;
 use std::net::IpAddr;
 use std::path::PathBuf;
@@ -13,26 +15,32 @@ Examples:
   pgcordon start --for 10m
   pgcordon start --for 1h30m --reason 'reindex orders' --allow 10.0.0.5
   pgcordon start --for 10m --ramp 2m --ramp-rate 20/s
-  pgcordon start --for 10m --port 5432 --port 5433 -o json";
+  pgcordon start --for 10m --port 5432 --port 5433 -o json
+  pgcordon start --policy office-may-enter
+  pgcordon start --policy ./nightly.yaml --for 2h --verdict reset";
 
 /// Flags of start, hold, run and plan.
 #[derive(Debug, Args)]
 pub struct Start {
-    /// How long the window lasts: 90s, 10m, 1h30m
-    #[arg(long = "for", value_name = "DURATION", value_parser = window_length, allow_hyphen_values = true)]
-    pub length: Duration,
-    /// Permit a window longer than 24 h, up to this
-    #[arg(long, value_name = "DURATION", value_parser = window_length, default_value = "24h", allow_hyphen_values = true)]
-    pub max: Duration,
-    /// TCP port to cordon; repeat it for several
-    #[arg(long = "port", value_name = "PORT", value_parser = clap::value_parser!(u16).range(1..), default_values_t = [5432])]
+    /// How long the window lasts: 90s, 10m, 1h30m; needed unless the policy says it
+    #[arg(long = "for", value_name = "DURATION", value_parser = parse_window_length, allow_hyphen_values = true)]
+    pub length: Option<Duration>,
+    /// Permit a window longer than 24 h, up to this [default: 24h]
+    #[arg(long, value_name = "DURATION", value_parser = parse_window_length, allow_hyphen_values = true)]
+    pub max: Option<Duration>,
+    /// Go by this policy, a file if there is a / in it; none: not even by the default one. Flags win
+    /// over it; see pgcordon policy --help
+    #[arg(long, value_name = "NAME|FILE|none")]
+    pub policy: Option<Choice>,
+    /// TCP port to cordon; repeat it for several [default: 5432]
+    #[arg(long = "port", value_name = "PORT", value_parser = clap::value_parser!(u16).range(1..))]
     pub ports: Vec<u16>,
     /// Let an address, a network, an interface's networks or a file's networks through
     #[arg(long, value_name = "ADDR|CIDR|interface:NAME|@FILE")]
     pub allow: Vec<AllowEntry>,
     /// Let standbys that are connected now stay and come back: their addresses pass
-    #[arg(long)]
-    pub allow_replication: bool,
+    #[arg(long, value_name = "true|false", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    pub allow_replication: Option<bool>,
     /// Cut synchronous standbys too, after all others, although local commits will wait
     #[arg(long, conflicts_with_all = ["allow_replication", "no_drain"])]
     pub cut_standbys: bool,
@@ -43,14 +51,14 @@ pub struct Start {
         conflicts_with = "no_drain"
     )]
     pub spare: Vec<Spare>,
-    /// What remote packets meet
-    #[arg(long, value_enum, default_value = "drop")]
-    pub verdict: Verdict,
-    /// After the window let new connections in slowly for so long, a day at most
-    #[arg(long, value_name = "DURATION", value_parser = ramp_length, allow_hyphen_values = true)]
+    /// What remote packets meet [default: drop]
+    #[arg(long, value_enum)]
+    pub verdict: Option<Verdict>,
+    /// After the window let new connections in slowly for so long, a day at most; 0s does not
+    #[arg(long, value_name = "DURATION", value_parser = parse_ramp_length, allow_hyphen_values = true)]
     pub ramp: Option<Duration>,
     /// How many new remote connections a second in the ramp [default: 10/s]
-    #[arg(long, value_name = "N/s", value_parser = parse_rate, requires = "ramp", allow_hyphen_values = true)]
+    #[arg(long, value_name = "N/s", value_parser = parse_rate, allow_hyphen_values = true)]
     pub ramp_rate: Option<u32>,
     /// Why, for those who look: at most 100 printable characters, no quotation mark
     #[arg(long, value_name = "TEXT")]
@@ -59,8 +67,8 @@ pub struct Start {
     #[arg(long, conflicts_with_all = ["farewell", "drain_timeout", "cancel_first", "allow_replication"])]
     pub no_drain: bool,
     /// Lift the cordon again if the drain is incomplete (status 1)
-    #[arg(long, conflicts_with = "no_drain")]
-    pub strict: bool,
+    #[arg(long, value_name = "true|false", num_args = 0..=1, require_equals = true, default_missing_value = "true", conflicts_with = "no_drain")]
+    pub strict: Option<bool>,
     /// Leave no guard behind: the kernel's timer alone ends the window
     #[arg(long)]
     pub no_guard: bool,
@@ -78,25 +86,15 @@ pub struct Start {
 /// How long a drain takes.
 #[derive(Debug, Args)]
 pub struct Pace {
-    /// How long PostgreSQL's last message and the TCP close may take; 0s cuts at once
-    #[arg(long, value_name = "DURATION", value_parser = pace, default_value = "2s", allow_hyphen_values = true)]
-    pub farewell: Duration,
-    /// How long to wait until nobody remote is left
-    #[arg(long, value_name = "DURATION", value_parser = pace, default_value = "10s", allow_hyphen_values = true)]
-    pub drain_timeout: Duration,
-    /// Cancel running statements first, and give them so long to end
-    #[arg(long, value_name = "DURATION", value_parser = window_length, allow_hyphen_values = true)]
+    /// How long PostgreSQL's last message and the TCP close may take; 0s cuts at once [default: 2s]
+    #[arg(long, value_name = "DURATION", value_parser = parse_pace, allow_hyphen_values = true)]
+    pub farewell: Option<Duration>,
+    /// How long to wait until nobody remote is left [default: 10s]
+    #[arg(long, value_name = "DURATION", value_parser = parse_pace, allow_hyphen_values = true)]
+    pub drain_timeout: Option<Duration>,
+    /// Cancel running statements first, and give them so long to end; 0s does not
+    #[arg(long, value_name = "DURATION", value_parser = parse_patience, allow_hyphen_values = true)]
     pub cancel_first: Option<Duration>,
-}
-
-impl Default for Pace {
-    fn default() -> Self {
-        Self {
-            farewell: DEFAULT_FAREWELL,
-            drain_timeout: DEFAULT_DRAIN_TIMEOUT,
-            cancel_first: None,
-        }
-    }
 }
 
 /// How PostgreSQL is reached; by default as the owner of its Unix socket.
@@ -112,8 +110,8 @@ pub struct Postgres {
     /// Database to log in to [default: postgres, then template1]
     #[arg(long = "pg-database", value_name = "NAME")]
     pub database: Option<String>,
-    /// Use TCP to this address of this host instead of the Unix socket
-    #[arg(long = "pg-host", value_name = "ADDR", requires = "passfile")]
+    /// Use TCP to this address of this host instead of the Unix socket; needs a password file
+    #[arg(long = "pg-host", value_name = "ADDR")]
     pub host: Option<IpAddr>,
     /// Password file in the format of .pgpass, owned by root with mode 0600
     #[arg(long = "pg-passfile", value_name = "FILE")]

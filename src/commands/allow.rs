@@ -2,9 +2,10 @@
 
 use super::signals::{block_on, outlive_terminal};
 use super::{CommandError, Context, Exit, raise, record, request, select};
-use crate::cli::{Allow, Pace, Postgres};
+use crate::cli::Allow;
 use crate::cordon::PassList;
 use crate::drain::Order;
+use crate::policy::{Partial, Settings};
 use crate::report::{Outcome, Report};
 use crate::window;
 
@@ -30,11 +31,11 @@ pub fn run(context: &mut Context, args: &Allow) -> Result<(Report, Exit), Comman
                 outcome.window.port
             ));
         } else if outcome.changed && args.remove {
-            let (pace, postgres) = (Pace::default(), Postgres::default());
+            let settings = Settings::merge(Partial::default(), None);
             // Nobody else is to be cut for it.
             orders.push(Order {
                 only: Some(PassList::new(networks.iter().copied())?),
-                ..raise::order_under(&outcome.window, &pace, &postgres)?
+                ..raise::order_under(&outcome.window, &settings)?
             });
         }
         raise::add(&mut report, outcome);

@@ -1,7 +1,7 @@
 //! `pgcordon drain`: drain again under a window in force.
 
 use super::signals::{block_on, outlive_terminal};
-use super::{CommandError, Context, Exit, raise, record, select};
+use super::{CommandError, Context, Exit, raise, record, select, settings};
 use crate::cli::Drain;
 use crate::report::{Outcome, Report};
 use crate::window;
@@ -11,17 +11,14 @@ use crate::window;
 /// # Errors
 /// No window, or a missing privilege.
 pub fn run(context: &mut Context, args: &Drain) -> Result<(Report, Exit), CommandError> {
+    let settings = settings::of_drain(&args.pace, &args.postgres)?;
     let firewall = &mut context.firewall;
     let mut report = Report::new("drain", Outcome::Drained);
     let mut orders = Vec::new();
     let ports = select::ports(firewall, &args.which)?;
     select::settle(firewall, &ports)?;
     for outcome in window::whole(firewall, &ports)? {
-        orders.push(raise::order_under(
-            &outcome.window,
-            &args.pace,
-            &args.postgres,
-        )?);
+        orders.push(raise::order_under(&outcome.window, &settings)?);
         raise::add(&mut report, outcome);
     }
     let drain = block_on(async {

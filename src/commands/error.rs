@@ -6,12 +6,13 @@ use crate::cordon::{DrainReport, PassError};
 use crate::firewall::FirewallError;
 use crate::job::FindError;
 use crate::lock::LockError;
+use crate::policy::{FileError, PolicyError};
 use crate::privilege;
 use crate::report::Failure;
 use crate::window::WindowError;
 use caps::Capability;
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Why a command failed.
 #[derive(Debug, thiserror::Error)]
@@ -36,12 +37,25 @@ pub enum CommandError {
         source: PassError,
     },
     /// A file of networks.
-    #[error("cannot read {}: {source}", path.display())]
-    AllowFile {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        source: io::Error,
+    #[error(transparent)]
+    AllowFile(#[from] FileError),
+    /// A policy.
+    #[error(transparent)]
+    Policy(#[from] PolicyError),
+    /// Nobody has said how long the window lasts.
+    #[error("how long? There is no --for, and {}", no_window(policy.as_deref()))]
+    NoLength {
+        /// The policy's file, if there is one.
+        policy: Option<PathBuf>,
+    },
+    /// `--ramp-rate` without a ramp.
+    #[error("--ramp-rate says how fast, and nothing says for how long")]
+    NoRamp,
+    /// `--pg-host` without a password.
+    #[error("PostgreSQL at {host} is reached through TCP, and no password file is named")]
+    NoPassfile {
+        /// The address.
+        host: std::net::IpAddr,
     },
     /// The pass list as a whole.
     #[error(transparent)]
@@ -142,6 +156,13 @@ fn who(drain: Option<&DrainReport>) -> String {
     }
 }
 
+fn no_window(policy: Option<&Path>) -> String {
+    match policy {
+        Some(path) => format!("the policy {} has no window", path.display()),
+        None => "no policy is in use that has a window".to_owned(),
+    }
+}
+
 fn show(ports: &[u16]) -> String {
     let names: Vec<_> = ports.iter().map(ToString::to_string).collect();
     names.join(", ")
@@ -152,6 +173,36 @@ fn on(ports: &[u16]) -> String {
         [] => String::new(),
         [port] => format!(" on port {port}"),
         _ => format!(" on ports {}", show(ports)),
+    }
+}
+
+/// What makes a file one that root trusts.
+const TRUST: &str = "the file and every directory on the way must belong to root, and nobody else may write to them: keep it in /etc/pgcordon, for example, after chown root and chmod go-w";
+
+/// What to do about a policy.
+fn policy_hint(error: &PolicyError) -> String {
+    match error {
+        PolicyError::Unknown { there, nearest, .. } => {
+            let meant = nearest.as_ref().map(|name| format!("is {name} meant? "));
+            let there = match there.as_slice() {
+                [] => "there is none yet".to_owned(),
+                names => format!("there are: {}", names.join(", ")),
+            };
+            format!(
+                "{}{there}; a file is given with a /, such as ./office.yaml",
+                meant.unwrap_or_default()
+            )
+        }
+        PolicyError::File(error) if error.is_mistrust() => {
+            format!("{TRUST}; to go by no policy: --policy none")
+        }
+        PolicyError::File(_) => {
+            "see the policies of this host with: ls /etc/pgcordon/policies; to go by no policy: --policy none".to_owned()
+        }
+        PolicyError::Faults { path, .. } => format!(
+            "mend it, and look again with: pgcordon policy check {}; to go by no policy: --policy none",
+            path.display()
+        ),
     }
 }
 
@@ -174,10 +225,14 @@ impl CommandError {
             ((kind, _), true) => (kind, "raise the limit of open files, see ulimit -Hn"),
             (both, false) => both,
         };
+        let hint = match self {
+            Self::Policy(error) => policy_hint(error),
+            _ => hint.to_owned(),
+        };
         Failure {
             kind,
             message: self.to_string(),
-            hint: hint.to_owned(),
+            hint,
             changed: self.exit() == Exit::Incomplete,
         }
     }
@@ -202,10 +257,28 @@ impl CommandError {
             Self::Capability(_) | Self::Firewall(FirewallError::Privilege { .. }) => {
                 ("privilege", "run it as root, for example with sudo")
             }
-            Self::TooLong { .. } | Self::Window(WindowError::TooLong { .. }) => {
+            Self::TooLong { .. } => (
+                "too-long",
+                "permit it with --max, for example --max 48h, or with max_window in the policy",
+            ),
+            Self::Window(WindowError::TooLong { .. }) => {
                 ("too-long", "permit it with --max, for example --max 48h")
             }
-            Self::Allow { .. } | Self::PassList(_) | Self::AllowFile { .. } => (
+            Self::Policy(_) => ("policy", ""),
+            Self::NoLength { .. } => (
+                "no-length",
+                "say it with --for, for example --for 10m, or write it into the policy: window: 10m",
+            ),
+            Self::NoRamp => (
+                "usage",
+                "add --ramp, for example --ramp 2m, or write it into the policy: ramp: {for: 2m}",
+            ),
+            Self::NoPassfile { .. } => (
+                "usage",
+                "name it with --pg-passfile, or in the policy: postgres: {passfile: /FILE}",
+            ),
+            Self::AllowFile(error) if error.is_mistrust() => ("pass-list", TRUST),
+            Self::Allow { .. } | Self::PassList(_) | Self::AllowFile(_) => (
                 "pass-list",
                 "give addresses, networks, interface:NAME or @FILE with one of them a line",
             ),
@@ -329,7 +402,11 @@ impl CommandError {
                 WindowError::TooLong { .. } | WindowError::Pass(_) | WindowError::NoRamp { .. },
             )
             | Self::Allow { .. }
-            | Self::AllowFile { .. }
+            | Self::AllowFile(_)
+            | Self::Policy(_)
+            | Self::NoLength { .. }
+            | Self::NoRamp
+            | Self::NoPassfile { .. }
             | Self::PassList(_)
             | Self::Interface(_)
             | Self::NotPostgres { .. }

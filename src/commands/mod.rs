@@ -12,11 +12,13 @@ mod keep;
 mod lift;
 mod listeners;
 mod plan;
+mod policy;
 mod raise;
 mod record;
 mod request;
 mod run;
 mod select;
+mod settings;
 mod signals;
 mod start;
 mod status;
@@ -29,7 +31,7 @@ pub use exit::Exit;
 use crate::cli::{Cli, Command, Output};
 use crate::guard::{self as guards, Guarded};
 use crate::job;
-use crate::report::{Paint, Report, Stream};
+use crate::report::{Answer, Failure, Paint, Report, Stream};
 use std::ffi::OsString;
 use std::process::ExitCode;
 use std::time::Instant;
@@ -115,19 +117,24 @@ pub fn main() -> ExitCode {
     }
 }
 
-fn run(context: &mut Context, command: &Command) -> Result<(Report, Exit), CommandError> {
-    error::check_privilege()?;
-    match command {
-        Command::Start(start) => start::run(context, start),
-        Command::Allow(allow) => allow::run(context, allow),
-        Command::Extend(extend) => extend::run(context, extend),
-        Command::Lift(lift) => lift::run(context, lift),
-        Command::Status(status) => status::run(context, status),
-        Command::Hold(start) => hold::run(context, start),
-        Command::Run(args) => run::run(context, args),
-        Command::Drain(drain) => drain::run(context, drain),
-        Command::Plan(start) => plan::run(context, start),
+fn run(context: &mut Context, command: &Command) -> Result<(Answer, Exit), CommandError> {
+    // What is written down can be looked at by anybody; the rest is the kernel's firewall.
+    if !matches!(command, Command::Policy(_)) {
+        error::check_privilege()?;
     }
+    let (report, exit) = match command {
+        Command::Start(start) => start::run(context, start)?,
+        Command::Allow(allow) => allow::run(context, allow)?,
+        Command::Extend(extend) => extend::run(context, extend)?,
+        Command::Lift(lift) => lift::run(context, lift)?,
+        Command::Status(status) => status::run(context, status)?,
+        Command::Hold(start) => hold::run(context, start)?,
+        Command::Run(args) => run::run(context, args)?,
+        Command::Drain(drain) => drain::run(context, drain)?,
+        Command::Plan(start) => plan::run(context, start)?,
+        Command::Policy(command) => return policy::run(command),
+    };
+    Ok((Answer::Report(Box::new(report)), exit))
 }
 
 /// Prints the result where it belongs, and tells the exit status.
@@ -135,26 +142,30 @@ fn print(
     context: &Context,
     cli: &Cli,
     name: &str,
-    result: Result<(Report, Exit), CommandError>,
+    result: Result<(Answer, Exit), CommandError>,
 ) -> Exit {
     // Where stdout belongs to CMD, not a word of ours goes there.
     let results = match cli.command {
         Command::Run(_) => Stream::Stderr,
         _ => Stream::Stdout,
     };
+    let say = |failure: &Failure| Stream::Stderr.line(&failure.to_text(context.paint));
     match result {
-        Ok((mut report, exit)) => {
-            context.tell_warnings(&mut report);
+        Ok((mut answer, exit)) => {
+            if let Answer::Report(report) = &mut answer {
+                context.tell_warnings(report);
+            }
             let quiet = match exit {
                 Exit::Done | Exit::Command(_) | Exit::WindowOver => context.quiet,
                 _ => false,
             };
             let paint = Paint::choose(cli.global.color, results);
             match cli.global.output {
-                Output::Json => results.line(&report.to_json()),
+                Output::Json => results.line(&answer.to_json()),
                 Output::Human if quiet => {}
-                Output::Human => results.line(&report.to_text(paint)),
+                Output::Human => results.line(&answer.to_text(paint)),
             }
+            answer.failure().into_iter().for_each(say);
             exit
         }
         Err(error) => {
@@ -162,7 +173,7 @@ fn print(
             if context.json && results == Stream::Stdout {
                 results.line(&failure.to_json(name));
             }
-            Stream::Stderr.line(&failure.to_text(context.paint));
+            say(&failure);
             error.exit()
         }
     }

@@ -17,6 +17,8 @@ use std::time::Duration;
 pub fn run(context: &mut Context, args: &Start) -> Result<(Report, Exit), CommandError> {
     let plan = raise::Plan::new(args)?;
     let mut report = Report::new("plan", Outcome::Planned);
+    report.policy = plan.settings.file.clone();
+    report.warnings.extend(plan.warnings.clone());
     let mut connections = Vec::new();
     let mut drained: Option<DrainReport> = None;
     for (number, listeners) in plan.listeners.iter().enumerate() {

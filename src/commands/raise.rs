@@ -1,13 +1,16 @@
 //! What `start`, `hold` and `run` have in common: cordon, then drain.
 
 use super::listeners::{self, Listeners};
-use super::{CommandError, Context, Exit, record, request};
-use crate::cli::{Pace, Postgres, Start};
+use super::{CommandError, Context, Exit, record, request, settings};
+use crate::cli::Start;
 use crate::clients::{Locality, Sockets};
-use crate::cordon::{Cordon, DrainReport, Ramp, Staying, Window, show_duration, show_rate};
+use crate::cordon::{
+    Cordon, DrainReport, OnExpiry, PassList, Ramp, Staying, Window, show_duration, show_rate,
+};
 use crate::drain::{self, Judge, Order};
 use crate::firewall::{Detail, Firewall, Standing};
 use crate::guard::{Guarded, Heal};
+use crate::policy::{Given, Partial, Settings};
 use crate::postgres::Access;
 use crate::privilege;
 use crate::report::{Outcome, Report};
@@ -17,73 +20,94 @@ use std::time::Duration;
 
 /// A call of `start`, `hold` or `run` that was checked and has not touched anything yet.
 pub struct Plan {
+    /// What it goes by.
+    pub settings: Settings,
     /// What is to be cordoned, one for each port.
     pub cordons: Vec<Cordon>,
     /// Who listens there.
     pub listeners: Vec<Listeners>,
+    /// What the user should know.
+    pub warnings: Vec<String>,
 }
 
 impl Plan {
     /// Checks a call.
     ///
     /// # Errors
-    /// Bad values, a listener that is not PostgreSQL, a missing privilege.
+    /// A bad policy, bad values, a listener that is not PostgreSQL, a missing privilege.
     pub fn new(args: &Start) -> Result<Self, CommandError> {
+        Self::for_run(args, None)
+    }
+
+    /// The same for `run`, with what becomes of a CMD that outlasts its window.
+    ///
+    /// # Errors
+    /// As [`Plan::new`].
+    pub fn for_run(args: &Start, on_expiry: Option<OnExpiry>) -> Result<Self, CommandError> {
+        let (settings, warnings) = settings::of(args, on_expiry)?;
         let (by, by_uid) = privilege::author();
-        check_host(&args.postgres)?;
-        let cordons = request::cordons(args, &by, by_uid)?;
+        check_host(&settings)?;
+        let cordons = request::cordons(&settings, args.no_drain, &by, by_uid)?;
         let of = |cordon: &Cordon| listeners::of(cordon.port, args.any_listener);
         let listeners = cordons.iter().map(of).collect::<Result<_, _>>()?;
-        Ok(Self { cordons, listeners })
+        Ok(Self {
+            settings,
+            cordons,
+            listeners,
+            warnings,
+        })
     }
 
     /// What is to be drained on the port of a number.
     pub fn order(&self, number: usize, args: &Start) -> Order {
         let cordon = &self.cordons[number];
         let listeners = &self.listeners[number];
-        let farewell = args.pace.farewell.min(cordon.length);
+        let settings = &self.settings;
         Order {
             farewell_is_running: !cordon.farewell.is_zero(),
             staying: Staying {
-                spare: args.spare.clone(),
-                replication: args.allow_replication,
+                spare: settings
+                    .spare
+                    .iter()
+                    .map(|rule| rule.value.clone())
+                    .collect(),
+                replication: settings.replication.value,
                 cut_standbys: args.cut_standbys,
             },
             ..order(
-                cordon,
+                cordon.port,
+                cordon.pass.clone(),
                 listeners,
-                farewell,
-                &args.pace,
-                access(&args.postgres),
+                settings,
+                cordon.length,
             )
         }
     }
 }
 
-/// What is to be drained on a port, with a farewell that has not begun.
+/// What is to be drained on a port in so much time, with a farewell that has not begun.
 fn order(
-    cordon: &Cordon,
+    port: u16,
+    pass: PassList,
     listeners: &Listeners,
-    farewell: Duration,
-    pace: &Pace,
-    access: Access,
+    settings: &Settings,
+    length: Duration,
 ) -> Order {
+    let cancel_first = settings.cancel_first.value.min(length);
     Order {
-        port: cordon.port,
-        pass: cordon.pass.clone(),
+        port,
+        pass,
         only: None,
         spared: Vec::new(),
         staying: Staying::default(),
-        cancel_first: pace
-            .cancel_first
-            .map(|patience| patience.min(cordon.length)),
-        farewell,
+        cancel_first: (!cancel_first.is_zero()).then_some(cancel_first),
+        farewell: settings.farewell.value.min(length),
         farewell_is_running: false,
         farewell_may_stand: false,
-        timeout: pace.drain_timeout.min(cordon.length),
+        timeout: settings.timeout.value.min(length),
         servers: listeners.servers.clone(),
         foreign_listener: listeners.foreign.clone(),
-        access,
+        access: access(settings),
     }
 }
 
@@ -94,15 +118,17 @@ fn order(
 pub fn order_after_heal(heal: &Heal) -> Result<Order, CommandError> {
     let cordon = &heal.cordon;
     let listeners = listeners::of(cordon.port, true)?;
-    let pace = Pace::default();
+    let settings = Settings::merge(Partial::default(), None);
     Ok(Order {
         spared: cordon.spared.clone(),
+        farewell: Duration::ZERO,
+        access: heal.access.clone(),
         ..order(
-            cordon,
+            cordon.port,
+            cordon.pass.clone(),
             &listeners,
-            Duration::ZERO,
-            &pace,
-            heal.access.clone(),
+            &settings,
+            cordon.length,
         )
     })
 }
@@ -111,35 +137,25 @@ pub fn order_after_heal(heal: &Heal) -> Result<Order, CommandError> {
 ///
 /// # Errors
 /// A missing privilege.
-pub fn order_under(
-    window: &Window,
-    pace: &Pace,
-    postgres: &Postgres,
-) -> Result<Order, CommandError> {
-    check_host(postgres)?;
+pub fn order_under(window: &Window, settings: &Settings) -> Result<Order, CommandError> {
+    check_host(settings)?;
     let listeners = listeners::of(window.port, true)?;
     Ok(Order {
-        port: window.port,
-        pass: window.pass.clone(),
-        only: None,
         spared: window.spared.clone(),
-        staying: Staying::default(),
-        cancel_first: pace
-            .cancel_first
-            .map(|patience| patience.min(window.remaining)),
-        farewell: pace.farewell.min(window.remaining),
-        farewell_is_running: false,
         farewell_may_stand: !window.farewell.is_zero(),
-        timeout: pace.drain_timeout.min(window.remaining),
-        servers: listeners.servers,
-        foreign_listener: listeners.foreign,
-        access: access(postgres),
+        ..order(
+            window.port,
+            window.pass.clone(),
+            &listeners,
+            settings,
+            window.remaining,
+        )
     })
 }
 
 /// A password must not be sent to another machine.
-fn check_host(postgres: &Postgres) -> Result<(), CommandError> {
-    let Some(host) = postgres.host else {
+fn check_host(settings: &Settings) -> Result<(), CommandError> {
+    let Some(Given { value: host, .. }) = settings.postgres.host else {
         return Ok(());
     };
     let is_local = Locality::open().and_then(|mut locality| locality.is_local(host, 0));
@@ -149,13 +165,17 @@ fn check_host(postgres: &Postgres) -> Result<(), CommandError> {
     }
 }
 
-pub fn access(postgres: &Postgres) -> Access {
+pub fn access(settings: &Settings) -> Access {
+    fn value<T: Clone>(given: &Option<Given<T>>) -> Option<T> {
+        given.as_ref().map(|given| given.value.clone())
+    }
+    let postgres = &settings.postgres;
     Access {
-        socket_dir: postgres.socket_dir.clone(),
-        user: postgres.user.clone(),
-        database: postgres.database.clone(),
-        host: postgres.host,
-        passfile: postgres.passfile.clone(),
+        socket_dir: value(&postgres.socket_dir),
+        user: value(&postgres.user),
+        database: value(&postgres.database),
+        host: value(&postgres.host),
+        passfile: value(&postgres.passfile),
     }
 }
 
@@ -195,6 +215,8 @@ pub fn raise(
         report.warnings.extend(other_ramp(&outcome.window, cordon));
         add(&mut report, outcome);
     }
+    report.policy = plan.settings.file.clone();
+    report.warnings.extend(plan.warnings.clone());
     for listeners in &plan.listeners {
         report.warnings.extend(listeners.warning.clone());
     }

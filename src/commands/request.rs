@@ -1,55 +1,65 @@
 //! From flags to plain data: what is to be cordoned.
 
 use super::CommandError;
-use crate::cli::{AllowEntry, Start};
 use crate::clients::interface_networks;
-use crate::cordon::{Cordon, DEFAULT_RAMP_RATE, Identity, PassList, Phase, Ramp, show_duration};
+use crate::cordon::{AllowEntry, Cordon, Identity, PassList, Phase, Ramp, show_duration};
+use crate::policy::{self, Given, Settings, Trust};
 use ipnet::IpNet;
-use std::fs::OpenOptions;
-use std::io::{self, Read};
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::time::SystemTime;
 
 /// The cordons that a call of `start`, `hold`, `run` or `plan` asks for, one for each port.
 ///
 /// # Errors
-/// A window that is too long, or a bad entry of the pass list.
-pub fn cordons(args: &Start, by: &str, by_uid: u32) -> Result<Vec<Cordon>, CommandError> {
-    if args.length > args.max {
+/// No length, a window that is too long, or a bad entry of the pass list.
+pub fn cordons(
+    settings: &Settings,
+    no_drain: bool,
+    by: &str,
+    by_uid: u32,
+) -> Result<Vec<Cordon>, CommandError> {
+    let Some(Given { value: length, .. }) = settings.window else {
+        let policy = settings.file.clone();
+        return Err(CommandError::NoLength { policy });
+    };
+    let max = settings.max_window.value;
+    if length > max {
         return Err(CommandError::TooLong {
-            asked: show_duration(args.length),
-            most: show_duration(args.max),
+            asked: show_duration(length),
+            most: show_duration(max),
         });
     }
-    let pass = PassList::new(networks(&args.allow)?)?;
+    let pass = PassList::new(networks(settings.allow.iter().map(|entry| &entry.value))?)?;
     let started_at = SystemTime::now();
-    let mut ports = args.ports.clone();
+    let mut ports = settings.ports.value.clone();
     ports.sort_unstable();
     ports.dedup();
-    let ramp = args.ramp.map(|length| Ramp {
-        length,
-        per_second: args.ramp_rate.unwrap_or(DEFAULT_RAMP_RATE),
+    let ramp_for = settings.ramp_for.value;
+    let ramp = (!ramp_for.is_zero()).then_some(Ramp {
+        length: ramp_for,
+        per_second: settings.ramp_rate.value,
     });
     let cordon = |port| Cordon {
         port,
         identity: Identity::new(random(), started_at, by, by_uid),
         phase: Phase::Closed,
-        length: args.length,
+        length,
         ramp,
-        farewell: if args.no_drain {
-            args.length
+        farewell: if no_drain {
+            length
         } else {
             // While statements are cancelled their connections must not be cut off.
-            let cancel_first = args.pace.cancel_first.unwrap_or_default();
-            let both = args.pace.farewell.saturating_add(cancel_first);
-            both.min(args.length)
+            let both = settings
+                .farewell
+                .value
+                .saturating_add(settings.cancel_first.value);
+            both.min(length)
         },
-        verdict: args.verdict,
+        verdict: settings.verdict.value,
         pass: pass.clone(),
         spared: Vec::new(),
         closing: Vec::new(),
-        reason: args.reason.clone(),
+        reason: settings.reason.clone().map(|reason| reason.value),
     };
     Ok(ports.into_iter().map(cordon).collect())
 }
@@ -71,7 +81,9 @@ fn random() -> u64 {
 ///
 /// # Errors
 /// An entry that is no network, an unknown interface, a file that cannot be read.
-pub fn networks(entries: &[AllowEntry]) -> Result<Vec<IpNet>, CommandError> {
+pub fn networks<'a>(
+    entries: impl IntoIterator<Item = &'a AllowEntry>,
+) -> Result<Vec<IpNet>, CommandError> {
     let mut networks = Vec::new();
     for entry in entries {
         match entry {
@@ -86,31 +98,12 @@ pub fn networks(entries: &[AllowEntry]) -> Result<Vec<IpNet>, CommandError> {
 /// The most bytes of a file of networks: 100,000 long ones with a comment each.
 const LONGEST_FILE: u64 = 16 << 20;
 
-/// A regular file as text; a pipe or a device could keep us waiting for ever.
-fn read_regular(path: &Path) -> io::Result<String> {
-    let refused = |why| io::Error::new(io::ErrorKind::InvalidInput, why);
-    let file = OpenOptions::new()
-        .read(true)
-        .custom_flags(nix::libc::O_NONBLOCK | nix::libc::O_NOCTTY)
-        .open(path)?;
-    let facts = file.metadata()?;
-    if !facts.is_file() {
-        return Err(refused("it is not a regular file"));
-    }
-    if facts.len() > LONGEST_FILE {
-        return Err(refused("it has more than 16 MiB"));
-    }
-    let mut text = String::new();
-    file.take(LONGEST_FILE).read_to_string(&mut text)?;
-    Ok(text)
-}
-
 /// The networks of a file: one a line, `#` starts a comment.
-fn networks_of_file(path: &Path) -> Result<Vec<IpNet>, CommandError> {
-    let text = read_regular(path).map_err(|source| CommandError::AllowFile {
-        path: path.to_owned(),
-        source,
-    })?;
+///
+/// # Errors
+/// It cannot be read, is not to be trusted, or has a line that is no network.
+pub fn networks_of_file(path: &Path) -> Result<Vec<IpNet>, CommandError> {
+    let text = policy::read_file(path, LONGEST_FILE, Trust::RootOnly)?;
     let mut networks = Vec::new();
     for (number, line) in (1..).zip(text.lines()) {
         let entry = line.split('#').next().unwrap_or_default().trim();

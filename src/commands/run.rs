@@ -9,8 +9,10 @@ use crate::cli::Run;
 use crate::cordon::Window;
 use crate::firewall::{Detail, Firewall};
 use crate::job::{self, End, Launch};
+use crate::policy::Settings;
 use crate::report::{CommandRun, Outcome, Report, ReportFile};
 use crate::window;
+use std::ffi::OsString;
 use std::time::{Duration, SystemTime};
 use tokio::time::Instant;
 
@@ -51,7 +53,7 @@ pub fn run(context: &mut Context, args: &Run) -> Result<(Report, Exit), CommandE
 }
 
 fn in_window(context: &mut Context, args: &Run) -> Result<(Report, Exit), CommandError> {
-    let mut plan = Plan::new(&args.start)?;
+    let mut plan = Plan::for_run(&args.start, args.on_expiry)?;
     context.firewall.stay_in_service();
     block_on(async {
         let mut signals = Signals::of_a_job()?;
@@ -64,7 +66,14 @@ fn in_window(context: &mut Context, args: &Run) -> Result<(Report, Exit), Comman
             report.warnings.push(text.to_owned());
         }
         context.tell(&mut report);
-        let ran = run_command(context, args, &mut report, &mut signals).await;
+        let ran = run_command(
+            context,
+            &args.command,
+            &plan.settings,
+            &mut report,
+            &mut signals,
+        )
+        .await;
         let lifted = window::lift_own_to_ramp(&mut context.firewall, &own);
         if let Ok(lifted) = &lifted {
             record::lifted(lifted, &why_lifted(&report));
@@ -154,7 +163,8 @@ fn show_ramps(context: &mut Context, report: &mut Report) {
 /// Runs CMD in its window; `None` where that was over before it could begin.
 async fn run_command(
     context: &mut Context,
-    args: &Run,
+    command: &[OsString],
+    settings: &Settings,
     report: &mut Report,
     signals: &mut Signals,
 ) -> Result<Option<Ran>, CommandError> {
@@ -168,7 +178,7 @@ async fn run_command(
     let ports: Vec<String> = report.windows.iter().map(|w| w.port.to_string()).collect();
     let ends_at = humantime::format_rfc3339_millis(first_end).to_string();
     let launch = Launch {
-        command: &args.command,
+        command,
         environment: vec![
             ("PGCORDON_ENDS_AT", ends_at),
             ("PGCORDON_PORTS", ports.join(",")),
@@ -177,11 +187,11 @@ async fn run_command(
     };
     let started_at = SystemTime::now();
     let mut job = launch.start().map_err(CommandError::Launch)?;
-    let ran = supervise::to_its_end(context, args, report, &mut job, signals).await;
+    let ran = supervise::to_its_end(context, settings, report, &mut job, signals).await;
     job.take_terminal();
     let ran = ran?;
     report.command_run = Some(CommandRun {
-        program: args.command[0].to_string_lossy().into_owned(),
+        program: command[0].to_string_lossy().into_owned(),
         pid: job.pid(),
         status: ran.end.status(),
         signal: match ran.end {

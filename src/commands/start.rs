@@ -32,7 +32,7 @@ pub async fn cordon_and_drain(
     signals: &mut Signals,
 ) -> Result<(Report, Exit), CommandError> {
     if !args.no_guard {
-        context.firewall.leave_guards(raise::access(&args.postgres));
+        context.firewall.leave_guards(raise::access(&plan.settings));
     }
     let report = raise::raise(context, command, plan)?;
     let fresh = raised_here(plan, &report);
@@ -73,7 +73,7 @@ pub async fn cordon_and_drain(
         record::lifted(&lifted, "those to be spared could not be known");
         return Err(CommandError::Spare { why });
     }
-    if args.strict && exit == Exit::Incomplete {
+    if plan.settings.strict.value && exit == Exit::Incomplete {
         let lifted = window::lift_own(&mut context.firewall, &own)?;
         record::lifted(&lifted, "the drain was incomplete (--strict)");
         let drain = report.drain.map(Box::new);

@@ -4,9 +4,9 @@
 use super::keep::{Ends, Over, Until, until_over};
 use super::signals::Signals;
 use super::{CommandError, Context, record};
-use crate::cli::{OnExpiry, Run};
-use crate::cordon::{Window, WindowEnd, show_duration};
+use crate::cordon::{OnExpiry, Window, WindowEnd, show_duration};
 use crate::job::{Change, End, Job};
+use crate::policy::Settings;
 use crate::report::Report;
 use crate::window;
 use rustix::process::Signal;
@@ -45,7 +45,7 @@ pub struct Ran {
 /// What the kernel says of the wait for it.
 pub async fn to_its_end(
     context: &mut Context,
-    args: &Run,
+    settings: &Settings,
     report: &mut Report,
     job: &mut Job,
     signals: &mut Signals,
@@ -61,7 +61,7 @@ pub async fn to_its_end(
     ));
     let mut over_at = None;
     let mut kill_at = None;
-    let mut extender = Extender::new(args, &report.windows);
+    let mut extender = Extender::new(settings, &report.windows);
     loop {
         let extend_at = extender
             .as_ref()
@@ -88,12 +88,12 @@ pub async fn to_its_end(
                     Over::Expired => "the window is over",
                     Over::Lifted => "the window was ended by someone else",
                 };
-                let then = match args.on_expiry {
+                let then = match settings.on_expiry.value {
                     OnExpiry::Kill => "CMD is told to end (SIGTERM)",
                     _ => "remote clients can connect while CMD goes on",
                 };
                 context.warn(report, format!("{what} before CMD: {then}"));
-                if args.on_expiry == OnExpiry::Kill {
+                if settings.on_expiry.value == OnExpiry::Kill {
                     kill_at = Some(Instant::now() + GRACE);
                     job.signal(Signal::TERM);
                     job.signal(Signal::CONT);
@@ -159,16 +159,18 @@ struct Extender {
 }
 
 impl Extender {
-    fn new(args: &Run, windows: &[Window]) -> Option<Self> {
+    fn new(settings: &Settings, windows: &[Window]) -> Option<Self> {
         let started_at = windows
             .iter()
             .map(|window| window.identity.started_at)
             .min()?;
-        (args.on_expiry == OnExpiry::Extend).then(|| Self {
+        (settings.on_expiry.value == OnExpiry::Extend).then(|| Self {
             ports: windows.iter().map(|window| window.port).collect(),
             started_at,
-            length: args.start.length,
-            most: args.start.max,
+            length: settings
+                .window
+                .map_or(Duration::ZERO, |window| window.value),
+            most: settings.max_window.value,
             not_before: Instant::now(),
         })
     }

@@ -131,7 +131,7 @@ mod tests {
 
     #[test]
     fn a_missing_flag_is_named_in_the_same_line() {
-        let failure = explained(&["pgcordon", "start"]);
-        assert!(failure.message.contains("--for"), "{failure:?}");
+        let failure = explained(&["pgcordon", "extend"]);
+        assert!(failure.message.contains("--by"), "{failure:?}");
     }
 }

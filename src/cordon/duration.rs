@@ -39,6 +39,78 @@ pub fn parse_duration(text: &str) -> Result<Duration, DurationError> {
     })
 }
 
+/// The longest duration; the kernel takes it, and the clock can be asked for its end.
+const LONGEST: Duration = Duration::from_secs(10 * 365 * 24 * 60 * 60);
+
+/// Why a duration is not used.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum LengthError {
+    /// Not a duration.
+    #[error(transparent)]
+    Duration(#[from] DurationError),
+    /// What blocks something must be worth it.
+    #[error("a window lasts at least 1s")]
+    ShortWindow,
+    /// A part of a millisecond would be no time at all.
+    #[error("a millisecond is the least; 0s cuts at once")]
+    ShortPace,
+    /// The same, where zero means that there is none.
+    #[error("a millisecond is the least; 0s means not at all")]
+    ShortPatience,
+    /// More than the kernel and the clock can be asked for.
+    #[error("nothing here lasts longer than 10 years")]
+    TooLong,
+}
+
+/// Reads the length of a window: from a second to ten years.
+///
+/// # Errors
+/// No duration, or one that no window lasts.
+pub fn parse_window_length(text: &str) -> Result<Duration, LengthError> {
+    match parse_duration(text)? {
+        short if short < Duration::from_secs(1) => Err(LengthError::ShortWindow),
+        length => within(length),
+    }
+}
+
+/// Reads a time of the drain, which may be zero.
+///
+/// # Errors
+/// No duration, a part of a millisecond, or more than ten years.
+pub fn parse_pace(text: &str) -> Result<Duration, LengthError> {
+    not_a_trifle(text, LengthError::ShortPace)
+}
+
+/// Reads a time that is given to statements; zero is none.
+///
+/// # Errors
+/// No duration, a part of a millisecond, or more than ten years.
+pub fn parse_patience(text: &str) -> Result<Duration, LengthError> {
+    not_a_trifle(text, LengthError::ShortPatience)
+}
+
+fn not_a_trifle(text: &str, short: LengthError) -> Result<Duration, LengthError> {
+    let length = parse_duration(text)?;
+    if !length.is_zero() && length < Duration::from_millis(1) {
+        return Err(short);
+    }
+    within(length)
+}
+
+fn within(length: Duration) -> Result<Duration, LengthError> {
+    if length > LONGEST {
+        return Err(LengthError::TooLong);
+    }
+    Ok(length)
+}
+
+/// Writes a duration as [`parse_duration`] reads it, exactly: `1h30m`.
+#[must_use]
+pub fn duration_text(duration: Duration) -> String {
+    let text = humantime::format_duration(duration).to_string();
+    text.replace(' ', "")
+}
+
 /// Writes a duration for a human, whole seconds at most: `9m 59s`.
 #[must_use]
 pub fn show_duration(duration: Duration) -> String {
@@ -65,6 +137,29 @@ mod tests {
         assert_eq!(parse_duration("1h30m").unwrap(), Duration::from_secs(5400));
         assert_eq!(parse_duration("90s").unwrap(), Duration::from_secs(90));
         assert_eq!(parse_duration("250ms").unwrap(), Duration::from_millis(250));
+    }
+
+    #[test]
+    fn a_window_and_a_pace_have_their_own_least_and_one_most() {
+        let second = Duration::from_secs(1);
+        assert_eq!(parse_window_length("1s"), Ok(second));
+        let short = parse_window_length("999ms").unwrap_err();
+        assert_eq!(short, LengthError::ShortWindow);
+        assert_eq!(parse_pace("0s"), Ok(Duration::ZERO));
+        assert_eq!(parse_pace("1us"), Err(LengthError::ShortPace));
+        assert_eq!(parse_patience("1us"), Err(LengthError::ShortPatience));
+        for parse in [parse_window_length, parse_pace, parse_patience] {
+            assert_eq!(parse("11y"), Err(LengthError::TooLong));
+        }
+    }
+
+    #[test]
+    fn a_written_duration_is_read_as_the_same() {
+        for text in ["0s", "1ms", "90s", "1h30m", "1day", "3650days", "1s7ns"] {
+            let duration = parse_duration(text).unwrap();
+            assert_eq!(parse_duration(&duration_text(duration)), Ok(duration));
+        }
+        assert_eq!(duration_text(Duration::from_secs(5400)), "1h30m");
     }
 
     #[test]

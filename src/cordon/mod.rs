@@ -4,6 +4,8 @@
 mod comment;
 mod drained;
 mod duration;
+mod entry;
+mod expiry;
 mod pass;
 mod ramp;
 mod reason;
@@ -12,9 +14,16 @@ mod window;
 
 pub use comment::Identity;
 pub use drained::{Backends, Connection, DrainReport, Fate, Peer, Sockets, SqlOutcome, Straggler};
-pub use duration::{DurationError, parse_duration, show_duration};
+pub use duration::{
+    DurationError, LengthError, duration_text, parse_duration, parse_pace, parse_patience,
+    parse_window_length, show_duration,
+};
+pub use entry::AllowEntry;
+pub use expiry::OnExpiry;
 pub use pass::{PassError, PassList};
-pub use ramp::{DEFAULT_RAMP_RATE, LONGEST_RAMP, Ramp, RampError, parse_rate, show_rate};
+pub use ramp::{
+    DEFAULT_RAMP_RATE, LONGEST_RAMP, Ramp, RampError, parse_ramp_length, parse_rate, show_rate,
+};
 pub use reason::{Reason, ReasonError};
 pub use spare::{Spare, SpareError, Staying, synchronous_standbys_needed};
 pub use window::{ClosingFlow, Counter, Knock, Phase, Window, WindowEnd};
@@ -27,6 +36,9 @@ pub const DEFAULT_FAREWELL: Duration = Duration::from_secs(2);
 
 /// The default time a drain may take before what is left are stragglers.
 pub const DEFAULT_DRAIN_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// The port of PostgreSQL where nothing is said.
+pub const DEFAULT_PORT: u16 = 5432;
 
 /// The longest window that needs no `--max`.
 pub const DEFAULT_MAX_WINDOW: Duration = Duration::from_secs(24 * 60 * 60);
@@ -73,7 +85,17 @@ impl Cordon {
 }
 
 /// What happens to a remote packet under a cordon.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize, serde::Deserialize)]
+#[derive(
+    Debug,
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    Default,
+    serde::Serialize,
+    serde::Deserialize,
+    schemars::JsonSchema,
+)]
 #[serde(rename_all = "lowercase")]
 pub enum Verdict {
     /// Dropped without an answer: the client waits and tries again.

@@ -1,5 +1,6 @@
 //! The ramp: the time after a window in which new connections are let in at a limited rate.
 
+use super::parse_duration;
 use std::time::Duration;
 
 /// How many new connections a second a ramp lets in where nothing is said (DESIGN.md
@@ -52,6 +53,17 @@ impl Ramp {
             long if long > LONGEST_RAMP => Err(RampError::TooLong),
             length => Ok(Duration::from_millis(length.as_millis() as u64)),
         }
+    }
+}
+
+/// Reads the length of a ramp; `0s` is none.
+///
+/// # Errors
+/// No duration, less than a second, or more than a day.
+pub fn parse_ramp_length(text: &str) -> Result<Duration, String> {
+    match parse_duration(text).map_err(|error| error.to_string())? {
+        Duration::ZERO => Ok(Duration::ZERO),
+        length => Ramp::check_length(length).map_err(|error| error.to_string()),
     }
 }
 

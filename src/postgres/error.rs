@@ -87,7 +87,7 @@ pub enum SessionError {
     },
     /// The password file cannot be used.
     #[error(
-        "the password file {path} is not used: {why} (root must own it, mode 0600, one host:port:database:role:password a line)"
+        "the password file {path} is not used: {why} (root must own it and every directory on the way, mode 0600, one host:port:database:role:password a line)"
     )]
     Passfile {
         /// Its path.

@@ -1,9 +1,10 @@
 //! The password for `--pg-host`, from a file in the format of `.pgpass`.
 
-use std::fs::{File, OpenOptions};
+use crate::policy::{Trust, open_file};
+use std::fs::File;
 use std::io::Read;
 use std::net::IpAddr;
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 /// A file with more than this is no password file.
@@ -22,18 +23,13 @@ pub(super) struct Wanted<'a> {
 /// matches anything, `\:` and `\\` stand for `:` and `\`, lines with `#` are comments, and a
 /// loopback address is also called `localhost` (PostgreSQL's manual, "The Password File").
 ///
-/// The file is opened once, and what was opened must be a regular file that root owns and
-/// nobody else may read or write.
+/// The file is opened once. What was opened must be a file that root trusts (see
+/// [`crate::policy::Trust`]) and that nobody else may read.
 ///
 /// # Errors
 /// Why the file is not used, as the end of a sentence.
 pub(super) fn password(path: &Path, wanted: Wanted<'_>) -> Result<Vec<u8>, String> {
-    let file = OpenOptions::new()
-        .read(true)
-        // A pipe with this name must not make us wait.
-        .custom_flags(nix::libc::O_NONBLOCK | nix::libc::O_NOCTTY)
-        .open(path)
-        .map_err(|error| error.to_string())?;
+    let file = open_file(path, Trust::RootOnly).map_err(|error| error.to_string())?;
     check(&file)?;
     let mut text = Vec::new();
     file.take(MAX_BYTES)
@@ -54,12 +50,6 @@ pub(super) fn password(path: &Path, wanted: Wanted<'_>) -> Result<Vec<u8>, Strin
 
 fn check(file: &File) -> Result<(), String> {
     let metadata = file.metadata().map_err(|error| error.to_string())?;
-    if !metadata.is_file() {
-        return Err("it is not a regular file".to_owned());
-    }
-    if metadata.uid() != 0 {
-        return Err(format!("uid {} owns it, not root", metadata.uid()));
-    }
     if metadata.mode() & 0o077 != 0 {
         let mode = metadata.mode() & 0o7777;
         return Err(format!("its mode is {mode:04o}, not 0600"));
@@ -151,7 +141,8 @@ mod tests {
 
     #[test]
     fn only_a_file_that_is_roots_alone_is_used() {
-        let folder = tempfile::tempdir().unwrap();
+        // Where only root may write, unlike /tmp.
+        let folder = tempfile::tempdir_in("/run").unwrap();
         let path = folder.path().join("pass");
         fs::write(&path, "# mine\n*:*:*:*:pw\n").unwrap();
         fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
@@ -160,7 +151,7 @@ mod tests {
         assert!(password(&path, WANTED).unwrap_err().contains("0640"));
         fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
         std::os::unix::fs::chown(&path, Some(65534), None).unwrap();
-        assert!(password(&path, WANTED).unwrap_err().contains("not root"));
+        assert!(password(&path, WANTED).unwrap_err().contains("not to root"));
         assert!(
             password(folder.path(), WANTED)
                 .unwrap_err()

@@ -273,6 +273,10 @@ impl Text {
     }
 
     fn way_out(&mut self, report: &Report) {
+        if let Some(policy) = &report.policy {
+            let policy = printable(&policy.display().to_string());
+            self.lines.push(format!("  policy   {policy}"));
+        }
         if let Some(window) = report.windows.first() {
             let port = match report.windows.len() {
                 1 => String::new(),

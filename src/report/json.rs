@@ -10,7 +10,7 @@ use std::net::SocketAddr;
 use std::time::{Duration, SystemTime};
 
 /// The version of this schema.
-const SCHEMA: u32 = 1;
+pub(super) const SCHEMA: u32 = 1;
 
 #[derive(Serialize)]
 struct ReportView<'a> {
@@ -18,6 +18,8 @@ struct ReportView<'a> {
     command: &'a str,
     changed: bool,
     result: Outcome,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    policy: Option<String>,
     windows: Vec<WindowView<'a>>,
     drain: Option<DrainView<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -124,6 +126,10 @@ pub fn report(report: &Report) -> String {
         command: report.command,
         changed: report.changed,
         result: report.outcome,
+        policy: report
+            .policy
+            .as_ref()
+            .map(|path| path.display().to_string()),
         windows: report.windows.iter().map(window).collect(),
         drain: report.drain.as_ref().map(drain),
         connections: connections.map(|all| all.iter().map(connection).collect()),
@@ -148,7 +154,7 @@ pub fn failure(command: &str, failure: &Failure) -> String {
     })
 }
 
-fn text(view: &impl Serialize) -> String {
+pub(super) fn text(view: &impl Serialize) -> String {
     // Every map in these views has text for keys, so that nothing can fail.
     serde_json::to_string(view).unwrap_or_default()
 }

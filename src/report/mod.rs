@@ -3,12 +3,15 @@
 mod file;
 mod human;
 mod json;
+mod policy;
 mod terminal;
 
 pub use file::ReportFile;
+pub use policy::{Check, CheckedFile, Show};
 pub use terminal::{Paint, Stream, printable};
 
 use crate::cordon::{Connection, DrainReport, Ramp, Window};
+use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
 
 /// The result of a command; the words of DESIGN.md section 3.
@@ -49,6 +52,8 @@ pub struct Report {
     pub changed: bool,
     /// What came of it.
     pub outcome: Outcome,
+    /// The policy that it went by.
+    pub policy: Option<PathBuf>,
     /// The windows it is about.
     pub windows: Vec<Window>,
     /// What was drained, if anything was.
@@ -94,6 +99,7 @@ impl Report {
             command,
             changed: false,
             outcome,
+            policy: None,
             windows: Vec::new(),
             drain: None,
             connections: None,
@@ -122,6 +128,62 @@ impl Report {
     #[must_use]
     pub fn to_text(&self, paint: Paint) -> String {
         human::report(self, paint)
+    }
+}
+
+/// What a command answers.
+#[derive(Debug, Clone)]
+pub enum Answer {
+    /// Windows, drains, connections.
+    Report(Box<Report>),
+    /// Whether policies are valid.
+    Check(Check),
+    /// What a policy comes to.
+    Show(Box<Show>),
+    /// A text that is the same for everybody.
+    Text(String),
+}
+
+impl Answer {
+    /// As one JSON object.
+    #[must_use]
+    pub fn to_json(&self) -> String {
+        match self {
+            Self::Report(report) => report.to_json(),
+            Self::Check(check) => check.to_json(),
+            Self::Show(show) => show.to_json(),
+            Self::Text(text) => text.clone(),
+        }
+    }
+
+    /// For a human.
+    #[must_use]
+    pub fn to_text(&self, paint: Paint) -> String {
+        match self {
+            Self::Report(report) => report.to_text(paint),
+            Self::Check(check) => check.to_text(paint),
+            Self::Show(show) => show.to_text(),
+            Self::Text(text) => text.clone(),
+        }
+    }
+
+    /// What the user should know.
+    #[must_use]
+    pub fn warnings(&self) -> &[String] {
+        match self {
+            Self::Report(report) => &report.warnings,
+            Self::Show(show) => &show.warnings,
+            Self::Check(_) | Self::Text(_) => &[],
+        }
+    }
+
+    /// Why it is a failure all the same.
+    #[must_use]
+    pub fn failure(&self) -> Option<&Failure> {
+        match self {
+            Self::Check(check) => check.failure.as_ref(),
+            _ => None,
+        }
     }
 }
 

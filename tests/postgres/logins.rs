@@ -7,7 +7,7 @@ use std::fs;
 
 fn over_tcp(server: &Server, password: Option<&str>) -> Target {
     let passfile = password.map(|password| {
-        let path = server.folder.path().join("pass");
+        let path = server.for_root.path().join("pass");
         fs::write(&path, format!("localhost:5432:*:postgres:{password}\n")).unwrap();
         set_mode(&path, 0o600);
         path

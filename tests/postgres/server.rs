@@ -38,6 +38,8 @@ pub struct Server {
     process: Child,
     pub postmaster: i32,
     pub folder: TempDir,
+    /// Where only root may write.
+    pub for_root: TempDir,
     _template: Arc<TempDir>,
 }
 
@@ -90,6 +92,7 @@ impl Server {
             process,
             postmaster: 0,
             folder,
+            for_root: tempfile::tempdir_in("/run").expect("a folder of root's"),
             _template: template,
         };
         server.wait_until_ready();

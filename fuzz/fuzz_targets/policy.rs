@@ -1,0 +1,24 @@
+//! Any text ends in a policy that survives print and parse, or in faults with places.
+
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+use pgcordon::policy::{parse, print};
+
+fuzz_target!(|text: &str| {
+    match parse(text) {
+        Ok(policy) => {
+            let printed = print(&policy).expect("every policy has a text");
+            assert_eq!(parse(&printed).as_ref(), Ok(&policy), "{printed}");
+        }
+        Err(faults) => {
+            assert!(!faults.is_empty(), "a bad policy has a fault");
+            let lines = text.lines().count();
+            for fault in faults {
+                assert!(!fault.message.is_empty());
+                assert!(fault.place.line >= 1 && fault.place.column >= 1, "{fault}");
+                assert!(fault.place.line <= lines + 1, "{fault} of {lines} lines");
+            }
+        }
+    }
+});

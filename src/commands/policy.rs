@@ -1,0 +1,106 @@
+//! `pgcordon policy`: check and show what is written down. It needs no privilege, and changes
+//! nothing.
+
+use super::{CommandError, Exit, request, settings};
+use crate::cli::{Check, Policy, Show};
+use crate::cordon::PassList;
+use crate::policy::{self, AbsolutePath, Found, Partial, PolicyError, Trust};
+use crate::report::{self, Answer, CheckedFile, Failure};
+use std::path::{Path, PathBuf};
+
+/// Runs one of them.
+///
+/// # Errors
+/// A policy to show that is not there, not to be trusted, or bad.
+pub fn run(command: &Policy) -> Result<(Answer, Exit), CommandError> {
+    match command {
+        Policy::Check(args) => Ok(check(args)),
+        Policy::Show(args) => Ok((Answer::Show(Box::new(show(args)?)), Exit::Done)),
+        Policy::Schema => {
+            let schema = policy::json_schema();
+            // A JSON value always has a text.
+            let text = serde_json::to_string_pretty(&schema).unwrap_or_default();
+            Ok((Answer::Text(text), Exit::Done))
+        }
+    }
+}
+
+/// What is asked of a file: root is told of what root would not use.
+fn trust() -> Trust {
+    match rustix::process::geteuid().is_root() {
+        true => Trust::RootOnly,
+        false => Trust::Anybody,
+    }
+}
+
+fn check(args: &Check) -> (Answer, Exit) {
+    let trust = match args.content {
+        true => Trust::Anybody,
+        false => trust(),
+    };
+    let check = |file: &PathBuf| check_file(file, trust);
+    let files: Vec<CheckedFile> = args.files.iter().map(check).collect();
+    let bad = files.iter().filter(|file| !file.valid).count();
+    let failure = (bad > 0).then(|| Failure {
+        kind: "policy",
+        message: match (bad, files.len()) {
+            (1, 1) => "the policy is bad".to_owned(),
+            (1, all) => format!("1 of {all} policies is bad"),
+            (bad, all) => format!("{bad} of {all} policies are bad"),
+        },
+        hint: "what a policy may hold: pgcordon policy --help; every key: pgcordon policy schema"
+            .to_owned(),
+        changed: false,
+    });
+    let exit = match failure {
+        Some(_) => Exit::Usage,
+        None => Exit::Done,
+    };
+    (Answer::Check(report::Check { files, failure }), exit)
+}
+
+fn check_file(file: &Path, trust: Trust) -> CheckedFile {
+    let (faults, problem) = match policy::load(file, trust) {
+        Ok(found) => (Vec::new(), problem_of_addresses(&found, trust)),
+        Err(PolicyError::Faults { faults, .. }) => (faults, None),
+        // What is in it can be told all the same.
+        Err(PolicyError::File(error)) if error.is_mistrust() => {
+            match policy::load(file, Trust::Anybody) {
+                Err(PolicyError::Faults { faults, .. }) => (faults, Some(error.to_string())),
+                _ => (Vec::new(), Some(error.to_string())),
+            }
+        }
+        Err(error) => (Vec::new(), Some(error.to_string())),
+    };
+    CheckedFile {
+        file: file.to_owned(),
+        valid: faults.is_empty() && problem.is_none(),
+        faults,
+        problem,
+    }
+}
+
+/// Why root could not use the file of addresses that a policy names. It need not be there
+/// where somebody else checks.
+fn problem_of_addresses(found: &Found, trust: Trust) -> Option<String> {
+    let allow = &found.policy.allow;
+    let (Some(AbsolutePath(path)), Trust::RootOnly) = (&allow.addresses_file, trust) else {
+        return None;
+    };
+    let own = allow.addresses.iter().flatten().map(|network| network.0);
+    let all = request::networks_of_file(path)
+        .and_then(|networks| Ok(PassList::new(networks.into_iter().chain(own))?));
+    let error = all.err()?;
+    let policy = found.path.display();
+    Some(format!("{policy}: allow.addresses_file: {error}"))
+}
+
+fn show(args: &Show) -> Result<report::Show, CommandError> {
+    let flags = Partial {
+        on_expiry: args.on_expiry,
+        ..settings::flags(&args.start)
+    };
+    let choice = args.name.as_ref().or(args.start.policy.as_ref());
+    let (settings, warnings) = settings::decide(&args.start, flags, choice, trust())?;
+    Ok(report::Show { settings, warnings })
+}

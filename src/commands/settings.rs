@@ -1,0 +1,110 @@
+//! From the command line to settings: what flags say, merged with the policy that is meant.
+
+use super::CommandError;
+use crate::cli::{Pace, Postgres, Start};
+use crate::cordon::OnExpiry;
+use crate::policy::{self, Choice, Given, Origin, Partial, PartialPostgres, Settings, Trust};
+
+/// What a call of `start`, `hold`, `run` or `plan` goes by, and what the user should know of
+/// it.
+///
+/// # Errors
+/// A policy that is not there, not to be trusted, or bad; a host without a password file.
+pub fn of(
+    args: &Start,
+    on_expiry: Option<OnExpiry>,
+) -> Result<(Settings, Vec<String>), CommandError> {
+    let flags = Partial {
+        on_expiry,
+        ..flags(args)
+    };
+    decide(args, flags, args.policy.as_ref(), Trust::RootOnly)
+}
+
+/// The same for flags that were put together already.
+///
+/// # Errors
+/// As [`of`].
+pub fn decide(
+    args: &Start,
+    flags: Partial,
+    choice: Option<&Choice>,
+    trust: Trust,
+) -> Result<(Settings, Vec<String>), CommandError> {
+    let found = policy::find(choice, trust)?;
+    if let Some(found) = &found {
+        tracing::debug!(policy = %found.path.display(), "goes by a policy");
+    }
+    let mut settings = checked(Settings::merge(flags, found.as_ref()))?;
+    let mut warnings = Vec::new();
+    if args.no_drain && settings.replication.value {
+        // To know the standbys is the drain's work.
+        warnings.push(
+            "with --no-drain the policy's allow.replication does nothing: standbys go on, but one that is cut off does not come back before the window ends"
+                .to_owned(),
+        );
+        settings.replication = Given {
+            value: false,
+            origin: Origin::Flag,
+        };
+    }
+    Ok((settings, warnings))
+}
+
+/// The settings of a drain: flags alone, since it reads no policy.
+///
+/// # Errors
+/// A host without a password file.
+pub fn of_drain(pace: &Pace, postgres: &Postgres) -> Result<Settings, CommandError> {
+    checked(Settings::merge(drain_flags(pace, postgres), None))
+}
+
+/// What one value needs of another one, wherever each of them came from.
+fn checked(settings: Settings) -> Result<Settings, CommandError> {
+    let (length, rate) = (settings.ramp_for, settings.ramp_rate);
+    if rate.origin == Origin::Flag && length.value.is_zero() && length.origin != Origin::Flag {
+        return Err(CommandError::NoRamp);
+    }
+    match (&settings.postgres.host, &settings.postgres.passfile) {
+        (Some(host), None) => Err(CommandError::NoPassfile { host: host.value }),
+        _ => Ok(settings),
+    }
+}
+
+/// What the flags say.
+#[must_use]
+pub fn flags(args: &Start) -> Partial {
+    Partial {
+        ports: (!args.ports.is_empty()).then(|| args.ports.clone()),
+        window: args.length,
+        max_window: args.max,
+        verdict: args.verdict,
+        allow: args.allow.clone(),
+        // To cut even synchronous standbys is to let none pass.
+        replication: args
+            .allow_replication
+            .or(args.cut_standbys.then_some(false)),
+        spare: args.spare.clone(),
+        strict: args.strict,
+        ramp_for: args.ramp,
+        ramp_rate: args.ramp_rate,
+        reason: args.reason.clone(),
+        ..drain_flags(&args.pace, &args.postgres)
+    }
+}
+
+fn drain_flags(pace: &Pace, postgres: &Postgres) -> Partial {
+    Partial {
+        farewell: pace.farewell,
+        timeout: pace.drain_timeout,
+        cancel_first: pace.cancel_first,
+        postgres: PartialPostgres {
+            socket_dir: postgres.socket_dir.clone(),
+            user: postgres.user.clone(),
+            database: postgres.database.clone(),
+            host: postgres.host,
+            passfile: postgres.passfile.clone(),
+        },
+        ..Partial::default()
+    }
+}

@@ -1,0 +1,253 @@
+//! Files that root acts on: each is opened once, and what was opened is what is checked. Root
+//! trusts a file only if nobody else could have written it: it and every directory on the way
+//! belong to root, and nobody else may write to them. A sticky directory such as /tmp is none
+//! of these: who may make files there may make one of this name before root does.
+
+use rustix::fs::{Mode, OFlags, Stat, fstat, openat, readlinkat};
+use rustix::io::Errno;
+use std::ffi::{OsStr, OsString};
+use std::fs::File;
+use std::io::{self, Read};
+use std::os::fd::OwnedFd;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::path::{Component, Path, PathBuf};
+
+/// How many symbolic links are followed (`MAXSYMLINKS` of Linux).
+const MOST_LINKS: usize = 40;
+
+/// What is asked of a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Trust {
+    /// Only root could have written it: what is read is acted on with root's rights.
+    RootOnly,
+    /// Nothing: it is read for whoever can read it anyway.
+    Anybody,
+}
+
+/// Why a file is not used.
+#[derive(Debug, thiserror::Error)]
+pub enum FileError {
+    /// It cannot be read.
+    #[error("cannot read {}: {source}", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// A pipe, a device or a directory.
+    #[error("cannot read {}: it is not a regular file", .0.display())]
+    NotRegular(PathBuf),
+    /// Too long.
+    #[error("cannot read {}: it has more than {} MiB", path.display(), most >> 20)]
+    TooLong {
+        /// The file.
+        path: PathBuf,
+        /// The most, in bytes.
+        most: u64,
+    },
+    /// Bytes that are no text.
+    #[error("cannot read {}: line {line} is not UTF-8", path.display())]
+    NotText {
+        /// The file.
+        path: PathBuf,
+        /// The line of the first one.
+        line: usize,
+    },
+    /// Someone else's.
+    #[error("{} is not trusted: {} belongs to uid {uid}, not to root", path.display(), culprit.display())]
+    Owner {
+        /// The file.
+        path: PathBuf,
+        /// It, or a directory on the way.
+        culprit: PathBuf,
+        /// Whose it is.
+        uid: u32,
+    },
+    /// Someone else may write it.
+    #[error("{} is not trusted: others than root may write {} (mode {mode:04o})", path.display(), culprit.display())]
+    Writable {
+        /// The file.
+        path: PathBuf,
+        /// It, or a directory on the way.
+        culprit: PathBuf,
+        /// Its permissions.
+        mode: u32,
+    },
+}
+
+impl FileError {
+    /// Whether there is no such file.
+    #[must_use]
+    pub fn is_missing(&self) -> bool {
+        matches!(self, Self::Read { source, .. } if source.kind() == io::ErrorKind::NotFound)
+    }
+
+    /// Whether the file is there and could be read, and is not trusted.
+    #[must_use]
+    pub fn is_mistrust(&self) -> bool {
+        matches!(self, Self::Owner { .. } | Self::Writable { .. })
+    }
+}
+
+/// Opens a regular file.
+///
+/// # Errors
+/// It cannot be opened, or is not to be trusted.
+pub fn open(path: &Path, trust: Trust) -> Result<File, FileError> {
+    let file: File = match trust {
+        Trust::RootOnly => open_trusted(path)?,
+        Trust::Anybody => rustix::fs::open(path, READ, Mode::empty())
+            .map_err(|errno| unreadable(path, errno))?
+            .into(),
+    };
+    let facts = file.metadata().map_err(|source| FileError::Read {
+        path: path.to_owned(),
+        source,
+    })?;
+    match facts.is_file() {
+        true => Ok(file),
+        false => Err(FileError::NotRegular(path.to_owned())),
+    }
+}
+
+/// Reads a regular file of at most so many bytes as text.
+///
+/// # Errors
+/// It cannot be read, is too long or no text, or is not to be trusted.
+pub fn read(path: &Path, most: u64, trust: Trust) -> Result<String, FileError> {
+    let file = open(path, trust)?;
+    let unreadable = |source| FileError::Read {
+        path: path.to_owned(),
+        source,
+    };
+    let mut bytes = Vec::new();
+    let mut limited = file.take(most + 1);
+    limited.read_to_end(&mut bytes).map_err(unreadable)?;
+    if bytes.len() as u64 > most {
+        return Err(FileError::TooLong {
+            path: path.to_owned(),
+            most,
+        });
+    }
+    String::from_utf8(bytes).map_err(|error| {
+        let before = &error.as_bytes()[..error.utf8_error().valid_up_to()];
+        FileError::NotText {
+            path: path.to_owned(),
+            line: 1 + before.iter().filter(|byte| **byte == b'\n').count(),
+        }
+    })
+}
+
+/// A pipe or a device could keep us waiting for ever, and a terminal become ours.
+const READ: OFlags = OFlags::RDONLY
+    .union(OFlags::NONBLOCK)
+    .union(OFlags::NOCTTY)
+    .union(OFlags::CLOEXEC);
+
+const DIRECTORY: OFlags = OFlags::PATH
+    .union(OFlags::DIRECTORY)
+    .union(OFlags::NOFOLLOW)
+    .union(OFlags::CLOEXEC);
+
+fn unreadable(path: &Path, errno: Errno) -> FileError {
+    FileError::Read {
+        path: path.to_owned(),
+        source: errno.into(),
+    }
+}
+
+/// Goes from the root directory to the file step by step. Each directory is checked through
+/// the descriptor that the next step starts from, so that nothing can be put in its place
+/// meanwhile. Symbolic links are followed here, not by the kernel: where they lead is checked
+/// in the same way.
+fn open_trusted(path: &Path) -> Result<File, FileError> {
+    let whole = std::path::absolute(path).map_err(|source| FileError::Read {
+        path: path.to_owned(),
+        source,
+    })?;
+    let walk = Walk { path };
+    let root = rustix::fs::open("/", DIRECTORY, Mode::empty()).map_err(|e| walk.unreadable(e))?;
+    walk.check(&root, Path::new("/"))?;
+    let mut way: Vec<(OwnedFd, PathBuf)> = vec![(root, "/".into())];
+    let mut steps = steps(&whole);
+    let mut links = 0;
+    while let Some(step) = steps.pop() {
+        if step == ".." {
+            way.truncate(way.len().saturating_sub(1).max(1));
+            continue;
+        }
+        let (here, here_path) = &way[way.len() - 1];
+        let culprit = here_path.join(&step);
+        let flags = match steps.is_empty() {
+            true => READ | OFlags::NOFOLLOW,
+            false => DIRECTORY,
+        };
+        match openat(here, &step, flags, Mode::empty()) {
+            Ok(file) if steps.is_empty() => {
+                walk.check(&file, &culprit)?;
+                return Ok(file.into());
+            }
+            Ok(directory) => {
+                walk.check(&directory, &culprit)?;
+                way.push((directory, culprit));
+            }
+            Err(errno @ (Errno::LOOP | Errno::NOTDIR)) => {
+                let Ok(target) = readlinkat(here, &step, Vec::new()) else {
+                    return Err(walk.unreadable(errno));
+                };
+                links += 1;
+                if links > MOST_LINKS {
+                    return Err(walk.unreadable(Errno::LOOP));
+                }
+                let target = PathBuf::from(OsString::from_vec(target.into_bytes()));
+                if target.is_absolute() {
+                    way.truncate(1);
+                }
+                steps.extend(self::steps(&target));
+            }
+            Err(errno) => return Err(walk.unreadable(errno)),
+        }
+    }
+    Err(FileError::NotRegular(path.to_owned()))
+}
+
+/// The steps of a path, the last one first.
+fn steps(path: &Path) -> Vec<OsString> {
+    let step = |component: Component<'_>| match component {
+        Component::Normal(name) => Some(name.to_owned()),
+        Component::ParentDir => Some(OsStr::from_bytes(b"..").to_owned()),
+        Component::RootDir | Component::CurDir | Component::Prefix(_) => None,
+    };
+    path.components().rev().filter_map(step).collect()
+}
+
+/// The path as it was given, for messages.
+struct Walk<'a> {
+    path: &'a Path,
+}
+
+impl Walk<'_> {
+    fn unreadable(&self, errno: Errno) -> FileError {
+        unreadable(self.path, errno)
+    }
+
+    fn check(&self, opened: &OwnedFd, culprit: &Path) -> Result<(), FileError> {
+        let facts: Stat = fstat(opened).map_err(|errno| self.unreadable(errno))?;
+        let (path, culprit) = (self.path.to_owned(), culprit.to_owned());
+        if facts.st_uid != 0 {
+            let uid = facts.st_uid;
+            return Err(FileError::Owner { path, culprit, uid });
+        }
+        // An access control list that lets anybody write shows in the group's bits.
+        if facts.st_mode & 0o022 != 0 {
+            let mode = facts.st_mode & 0o7777;
+            return Err(FileError::Writable {
+                path,
+                culprit,
+                mode,
+            });
+        }
+        Ok(())
+    }
+}
