@@ -32,9 +32,11 @@ impl ValueEnum for OnExpiry {
     fn to_possible_value(&self) -> Option<clap::builder::PossibleValue> {
         let value = clap::builder::PossibleValue::new(self.as_str());
         Some(match self {
-            Self::Warn => value.help("It goes on with the port open, and a warning says so"),
-            Self::Extend => value.help("The window is extended, up to --max"),
-            Self::Kill => value.help("It is ended"),
+            Self::Warn => value.help("Say so; CMD goes on with the port open"),
+            Self::Extend => value.help(
+                "Move the end on before it comes, by the length of the window each time, up to --max; then warn",
+            ),
+            Self::Kill => value.help("SIGTERM to CMD's process group, and SIGKILL 10 s later"),
         })
     }
 }

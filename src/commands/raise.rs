@@ -5,12 +5,12 @@ use super::{CommandError, Context, Exit, record, request, settings};
 use crate::cli::Start;
 use crate::clients::{Locality, Sockets};
 use crate::cordon::{
-    Cordon, DrainReport, OnExpiry, PassList, Ramp, Staying, Window, show_duration, show_rate,
+    Cordon, DrainReport, PassList, Ramp, Staying, Window, show_duration, show_rate,
 };
 use crate::drain::{self, Judge, Order};
 use crate::firewall::{Detail, Firewall, Standing};
 use crate::guard::{Guarded, Heal};
-use crate::policy::{Given, Partial, Settings};
+use crate::policy::{Given, Partial, Settings, Trust};
 use crate::postgres::Access;
 use crate::privilege;
 use crate::report::{Outcome, Report};
@@ -36,15 +36,16 @@ impl Plan {
     /// # Errors
     /// A bad policy, bad values, a listener that is not PostgreSQL, a missing privilege.
     pub fn new(args: &Start) -> Result<Self, CommandError> {
-        Self::for_run(args, None)
+        Self::with_flags(args, settings::flags(args))
     }
 
-    /// The same for `run`, with what becomes of a CMD that outlasts its window.
+    /// The same for flags that are more than those of `start`.
     ///
     /// # Errors
     /// As [`Plan::new`].
-    pub fn for_run(args: &Start, on_expiry: Option<OnExpiry>) -> Result<Self, CommandError> {
-        let (settings, warnings) = settings::of(args, on_expiry)?;
+    pub fn with_flags(args: &Start, flags: Partial) -> Result<Self, CommandError> {
+        let policy = args.policy.as_ref();
+        let (settings, warnings) = settings::decide(args, flags, policy, Trust::RootOnly)?;
         let (by, by_uid) = privilege::author();
         check_host(&settings)?;
         let cordons = request::cordons(&settings, args.no_drain, &by, by_uid)?;

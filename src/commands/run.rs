@@ -4,12 +4,12 @@ use super::keep::Over;
 use super::raise::Plan;
 use super::signals::{Signals, block_on};
 use super::supervise::{self, Ran};
-use super::{CommandError, Context, Exit, keep, record, start};
+use super::{CommandError, Context, Exit, keep, record, settings, start};
 use crate::cli::Run;
 use crate::cordon::Window;
 use crate::firewall::{Detail, Firewall};
 use crate::job::{self, End, Launch};
-use crate::policy::Settings;
+use crate::policy::{Partial, Settings};
 use crate::report::{CommandRun, Outcome, Report, ReportFile};
 use crate::window;
 use std::ffi::OsString;
@@ -53,7 +53,11 @@ pub fn run(context: &mut Context, args: &Run) -> Result<(Report, Exit), CommandE
 }
 
 fn in_window(context: &mut Context, args: &Run) -> Result<(Report, Exit), CommandError> {
-    let mut plan = Plan::for_run(&args.start, args.on_expiry)?;
+    let flags = Partial {
+        on_expiry: args.on_expiry,
+        ..settings::flags(&args.start)
+    };
+    let mut plan = Plan::with_flags(&args.start, flags)?;
     context.firewall.stay_in_service();
     block_on(async {
         let mut signals = Signals::of_a_job()?;

@@ -2,29 +2,14 @@
 
 use super::CommandError;
 use crate::cli::{Pace, Postgres, Start};
-use crate::cordon::OnExpiry;
 use crate::policy::{self, Choice, Given, Origin, Partial, PartialPostgres, Settings, Trust};
 
 /// What a call of `start`, `hold`, `run` or `plan` goes by, and what the user should know of
 /// it.
 ///
 /// # Errors
-/// A policy that is not there, not to be trusted, or bad; a host without a password file.
-pub fn of(
-    args: &Start,
-    on_expiry: Option<OnExpiry>,
-) -> Result<(Settings, Vec<String>), CommandError> {
-    let flags = Partial {
-        on_expiry,
-        ..flags(args)
-    };
-    decide(args, flags, args.policy.as_ref(), Trust::RootOnly)
-}
-
-/// The same for flags that were put together already.
-///
-/// # Errors
-/// As [`of`].
+/// A policy that is not there, not to be trusted, or bad; a host without a password file; a
+/// rate without a ramp.
 pub fn decide(
     args: &Start,
     flags: Partial,

@@ -11,6 +11,7 @@ mod every_key;
 mod find;
 mod hostile;
 mod print_and_parse;
+mod run;
 mod shipped;
 mod trust;
 
