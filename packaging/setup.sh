@@ -24,6 +24,7 @@ need_packages() {
         gcc libc6-dev pkg-config libnftnl-dev libmnl-dev # to build
         nftables iproute2 util-linux procps python3      # to play with
         systemd busybox                                  # their logs
+        groff-base                                       # to read the manual
         postgresql-15 "$@"
     )
     local package missing=()

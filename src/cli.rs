@@ -1,11 +1,13 @@
 //! The command line: clap types, nothing else. Help, completions and man pages come from
 //! these definitions.
 
+mod documents;
 mod in_force;
 mod run;
 mod start;
 mod value;
 
+pub use documents::{Completions, Man, Shell};
 pub use in_force::{Allow, Drain, Extend, Lift, Status, Which};
 pub use run::{OnExpiry, Run};
 pub use start::{Pace, Postgres, Start};
@@ -103,6 +105,12 @@ pub enum Command {
     Status(Status),
     /// Show what start would block, cut and let pass; changes nothing
     Plan(Start),
+    /// Print what a shell needs to complete this command line
+    #[command(after_help = documents::COMPLETIONS_EXAMPLES)]
+    Completions(Completions),
+    /// Write the manual, a page for each command
+    #[command(after_help = documents::MAN_EXAMPLES)]
+    Man(Man),
 }
 
 impl Command {
@@ -119,6 +127,8 @@ impl Command {
             Self::Lift(_) => "lift",
             Self::Status(_) => "status",
             Self::Plan(_) => "plan",
+            Self::Completions(_) => "completions",
+            Self::Man(_) => "man",
         }
     }
 }

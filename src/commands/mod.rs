@@ -1,6 +1,7 @@
 //! One file for each command: a straight pipeline that reads like DESIGN.md section 3.
 
 mod allow;
+mod completions;
 mod countdown;
 mod drain;
 mod error;
@@ -10,6 +11,7 @@ mod hold;
 mod keep;
 mod lift;
 mod listeners;
+mod man;
 mod plan;
 mod raise;
 mod record;
@@ -111,35 +113,50 @@ pub fn main() -> ExitCode {
     }
 }
 
-fn run(context: &mut Context, command: &Command) -> Result<(Report, Exit), CommandError> {
-    error::check_privilege()?;
-    match command {
-        Command::Start(start) => start::run(context, start),
-        Command::Allow(allow) => allow::run(context, allow),
-        Command::Extend(extend) => extend::run(context, extend),
-        Command::Lift(lift) => lift::run(context, lift),
-        Command::Status(status) => status::run(context, status),
-        Command::Hold(start) => hold::run(context, start),
-        Command::Run(args) => run::run(context, args),
-        Command::Drain(drain) => drain::run(context, drain),
-        Command::Plan(start) => plan::run(context, start),
+/// What a command has to say.
+enum Said {
+    /// On windows, and how to exit.
+    Report(Box<Report>, Exit),
+    /// A text as it is, whatever `--output` says.
+    Document(String),
+}
+
+fn run(context: &mut Context, command: &Command) -> Result<Said, CommandError> {
+    // Those that only write a document are anyone's.
+    if !matches!(command, Command::Completions(_) | Command::Man(_)) {
+        error::check_privilege()?;
     }
+    let (report, exit) = match command {
+        Command::Start(start) => start::run(context, start)?,
+        Command::Allow(allow) => allow::run(context, allow)?,
+        Command::Extend(extend) => extend::run(context, extend)?,
+        Command::Lift(lift) => lift::run(context, lift)?,
+        Command::Status(status) => status::run(context, status)?,
+        Command::Hold(start) => hold::run(context, start)?,
+        Command::Run(args) => run::run(context, args)?,
+        Command::Drain(drain) => drain::run(context, drain)?,
+        Command::Plan(start) => plan::run(context, start)?,
+        Command::Completions(args) => return Ok(Said::Document(completions::run(args))),
+        Command::Man(args) => return man::run(args).map(Said::Document),
+    };
+    Ok(Said::Report(Box::new(report), exit))
 }
 
 /// Prints the result where it belongs, and tells the exit status.
-fn print(
-    context: &Context,
-    cli: &Cli,
-    name: &str,
-    result: Result<(Report, Exit), CommandError>,
-) -> Exit {
+fn print(context: &Context, cli: &Cli, name: &str, result: Result<Said, CommandError>) -> Exit {
     // Where stdout belongs to CMD, not a word of ours goes there.
     let results = match cli.command {
         Command::Run(_) => Stream::Stderr,
         _ => Stream::Stdout,
     };
     match result {
-        Ok((mut report, exit)) => {
+        Ok(Said::Document(text)) => {
+            if !context.quiet {
+                Stream::Stdout.line(text.trim_end());
+            }
+            Exit::Done
+        }
+        Ok(Said::Report(mut report, exit)) => {
             context.tell_warnings(&mut report);
             let quiet = match exit {
                 Exit::Done | Exit::Command(_) | Exit::WindowOver => context.quiet,
