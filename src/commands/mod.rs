@@ -18,6 +18,7 @@ mod record;
 mod request;
 mod run;
 mod select;
+mod service;
 mod signals;
 mod start;
 mod status;
