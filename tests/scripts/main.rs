@@ -8,6 +8,7 @@ mod lab;
 
 mod cut_everyone;
 mod major_upgrade;
+mod run_sql;
 
 use lab::{Host, Program, Running, Session};
 use nix::sys::signal::{Signal, killpg};
