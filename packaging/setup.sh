@@ -18,21 +18,26 @@ need_root() {
     ((EUID == 0)) || fail "run it as root: it makes network namespaces"
 }
 
-# Packages by name, for what every script needs; more may be given.
+# Packages by name, for what every script needs that plays with PostgreSQL; more may be given.
 need_packages() {
     local wanted=(
-        gcc libc6-dev pkg-config libnftnl-dev libmnl-dev # to build
-        nftables iproute2 util-linux procps python3      # to play with
-        systemd busybox                                  # their logs
+        nftables iproute2 util-linux procps python3 # to play with
+        systemd busybox                             # their logs
+        groff-base                                  # to read the manual
         postgresql-15 "$@"
     )
+    need_build_packages "${wanted[@]}"
+    [[ -x $POSTGRES_BIN/postgres ]] || fail "no PostgreSQL in $POSTGRES_BIN"
+}
+
+# Packages by name, for a build; more may be given.
+need_build_packages() {
     local package missing=()
-    for package in "${wanted[@]}"; do
+    for package in gcc libc6-dev pkg-config libnftnl-dev libmnl-dev "$@"; do
         [[ $(dpkg-query --show --showformat '${db:Status-Status}' "$package" 2>/dev/null) == installed ]] ||
             missing+=("$package")
     done
     ((${#missing[@]} == 0)) || install_packages "${missing[@]}" || exit 1
-    [[ -x $POSTGRES_BIN/postgres ]] || fail "no PostgreSQL in $POSTGRES_BIN"
 }
 
 # Installs in a subshell, so that what is changed for that time is put back in any case.

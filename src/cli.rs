@@ -1,12 +1,14 @@
 //! The command line: clap types, nothing else. Help, completions and man pages come from
 //! these definitions.
 
+mod documents;
 mod in_force;
 mod policy;
 mod run;
 mod start;
 mod value;
 
+pub use documents::{Completions, Man, Shell};
 pub use in_force::{Allow, Drain, Extend, Lift, Status, Which};
 pub use policy::{Check, Policy, Show};
 pub use run::Run;
@@ -107,6 +109,12 @@ pub enum Command {
     /// Check and show policies: how a host is to be cordoned, written down once
     #[command(subcommand, after_help = policy::EXAMPLES)]
     Policy(Policy),
+    /// Print what a shell needs to complete this command line
+    #[command(after_help = documents::COMPLETIONS_EXAMPLES)]
+    Completions(Completions),
+    /// Write the manual, a page for each command
+    #[command(after_help = documents::MAN_EXAMPLES)]
+    Man(Man),
 }
 
 impl Command {
@@ -126,6 +134,8 @@ impl Command {
             Self::Policy(Policy::Check(_)) => "policy check",
             Self::Policy(Policy::Show(_)) => "policy show",
             Self::Policy(Policy::Schema) => "policy schema",
+            Self::Completions(_) => "completions",
+            Self::Man(_) => "man",
         }
     }
 }

@@ -126,8 +126,8 @@ async fn plain(context: &Context, mut ends: watch::Receiver<Ends>) -> Infallible
     }
 }
 
-/// The time of day, in UTC.
-fn clock(from_now: Duration) -> String {
+/// The time of day so long from now, in UTC.
+pub fn clock(from_now: Duration) -> String {
     let time = humantime::format_rfc3339_seconds(SystemTime::now() + from_now);
     time.to_string().replace('T', " ")
 }

@@ -121,6 +121,14 @@ pub enum CommandError {
         /// What the drain has done.
         drain: Option<Box<DrainReport>>,
     },
+    /// A file that was to be written.
+    #[error("cannot write {}: {source}", path.display())]
+    Write {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
     /// CMD of `run` cannot be run.
     #[error(transparent)]
     Find(#[from] FindError),
@@ -330,6 +338,7 @@ impl CommandError {
                 "report",
                 "name a file in a folder that root can write, for example --report /root/run.json",
             ),
+            Self::Write { .. } => ("write", "name a directory that you may write to"),
             Self::Runtime(_) => ("runtime", "check the limits of this shell: ulimit -a"),
             Self::Firewall(error) => Self::of_firewall(error, BY_HAND),
             Self::Window(WindowError::Firewall(error)) => Self::of_firewall(error, BY_HAND),
@@ -430,6 +439,7 @@ impl CommandError {
             | Self::Processes(_)
             | Self::Survey(_)
             | Self::Spare { .. }
+            | Self::Write { .. }
             | Self::Strict { .. } => Exit::Failed,
         }
     }

@@ -3,7 +3,7 @@
 use super::keep::{Ends, Over, Until, until_over, until_swept};
 use super::raise::Plan;
 use super::signals::{Signals, block_on};
-use super::{CommandError, Context, Exit, countdown, record, start};
+use super::{CommandError, Context, Exit, countdown, record, service, start};
 use crate::cli::Start;
 use crate::report::{Outcome, Report};
 use crate::window;
@@ -49,6 +49,7 @@ async fn hold(
             return Err(CommandError::Interrupted(caught.exit()));
         }
         over = until_over(firewall, &own, Until::AllIsOver, &ends) => over,
+        never = service::follow(told.clone(), exit) => match never {},
         never = countdown::show(context, told) => match never {},
     };
     until_swept(&own).await;

@@ -1,6 +1,7 @@
 //! One file for each command: a straight pipeline that reads like DESIGN.md section 3.
 
 mod allow;
+mod completions;
 mod countdown;
 mod drain;
 mod error;
@@ -11,6 +12,7 @@ mod hold;
 mod keep;
 mod lift;
 mod listeners;
+mod man;
 mod plan;
 mod policy;
 mod raise;
@@ -18,6 +20,7 @@ mod record;
 mod request;
 mod run;
 mod select;
+mod service;
 mod settings;
 mod signals;
 mod start;
@@ -119,7 +122,8 @@ pub fn main() -> ExitCode {
 
 fn run(context: &mut Context, command: &Command) -> Result<(Answer, Exit), CommandError> {
     // What is written down can be looked at by anybody; the rest is the kernel's firewall.
-    if !matches!(command, Command::Policy(_)) {
+    let is_document = matches!(command, Command::Completions(_) | Command::Man(_));
+    if !is_document && !matches!(command, Command::Policy(_)) {
         error::check_privilege()?;
     }
     let (report, exit) = match command {
@@ -133,8 +137,15 @@ fn run(context: &mut Context, command: &Command) -> Result<(Answer, Exit), Comma
         Command::Drain(drain) => drain::run(context, drain)?,
         Command::Plan(start) => plan::run(context, start)?,
         Command::Policy(command) => return policy::run(command),
+        Command::Completions(args) => return Ok(document(completions::run(args))),
+        Command::Man(args) => return Ok(document(man::run(args)?)),
     };
     Ok((Answer::Report(Box::new(report)), exit))
+}
+
+/// A text as it is, whatever `--output` says.
+fn document(text: String) -> (Answer, Exit) {
+    (Answer::Text(text.trim_end().to_owned()), Exit::Done)
 }
 
 /// Prints the result where it belongs, and tells the exit status.

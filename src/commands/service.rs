@@ -1,0 +1,50 @@
+//! What the service manager hears of a window in the foreground (sd_notify(3)).
+
+use super::Exit;
+use super::countdown::clock;
+use super::keep::Ends;
+use sd_notify::NotifyState;
+use std::convert::Infallible;
+use std::time::Duration;
+use tokio::sync::watch;
+use tokio::time::{Instant, sleep_until};
+
+/// Says that the window is in force and its drain is over, so that the unit is active; then,
+/// for ever, until when, each time the end is moved and when the ramp begins. Without a
+/// service manager nobody hears it.
+pub async fn follow(mut ends: watch::Receiver<Ends>, drained: Exit) -> Infallible {
+    let mut states = vec![NotifyState::Ready];
+    loop {
+        let end = *ends.borrow_and_update();
+        let now = Instant::now();
+        let block = end.block.saturating_duration_since(now);
+        let status = status(block, end.ramp.saturating_duration_since(now), drained);
+        states.push(NotifyState::Status(&status));
+        // The window does not depend on who hears of it.
+        if let Err(error) = sd_notify::notify(&states) {
+            tracing::warn!(%error, "the service manager could not be told");
+        }
+        states = Vec::new();
+        tokio::select! {
+            Ok(()) = ends.changed() => {}
+            () = sleep_until(end.block), if !block.is_zero() => {}
+            else => return std::future::pending().await,
+        }
+    }
+}
+
+/// One line for `systemctl status`, from what is left of the block and of all of it.
+fn status(block: Duration, whole: Duration, drained: Exit) -> String {
+    if block.is_zero() {
+        return format!("open at the ramp's rate until {}", clock(whole));
+    }
+    let drain = match drained {
+        Exit::Incomplete => "; the drain was incomplete",
+        _ => "",
+    };
+    let ramp = match whole > block {
+        true => format!(", then open at the ramp's rate until {}", clock(whole)),
+        false => String::new(),
+    };
+    format!("cordoned until {}{ramp}{drain}", clock(block))
+}
