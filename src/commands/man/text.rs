@@ -7,10 +7,10 @@ pub type Entry = (&'static str, &'static str);
 pub const EXIT_STATUSES: [Entry; 14] = [
     ("0", "Done, or already so."),
     ("1", "Failed; nothing of this call is in force."),
-    ("2", "Usage error."),
+    ("2", "Usage or policy error."),
     (
         "3",
-        "The cordon is in force, the drain is incomplete or could not be verified.",
+        "The cordon is in force, the drain is incomplete or could not be verified; or what was changed could not be read back or taken back.",
     ),
     ("4", "No window (extend, drain, allow, status --check)."),
     ("77", "A privilege is missing; the message names it."),
@@ -43,12 +43,16 @@ pub const ERRORS: [&str; 2] = [
 ];
 
 /// The kinds of `Failure`, in alphabetical order.
-pub const KINDS: [Entry; 27] = [
+pub const KINDS: [Entry; 31] = [
     (
         "clients",
         "Sockets or processes could not be listed, so nobody knows who is connected.",
     ),
     ("command", "CMD of run cannot be run, or not be waited for."),
+    (
+        "guard",
+        "The guard of a window could not be ended, and would put back what is taken away.",
+    ),
     (
         "incomplete",
         "With --strict: the drain was incomplete, and the cordon is lifted again.",
@@ -61,6 +65,10 @@ pub const KINDS: [Entry; 27] = [
         "kernel",
         "The kernel refused a part of the cordon; the message says which.",
     ),
+    (
+        "left",
+        "What this call raised could not be taken back: it is in force, and ends at its time (status 3).",
+    ),
     ("lock", "The lock under /run/pgcordon could not be used."),
     ("locked", "Another call is changing the same port."),
     (
@@ -70,6 +78,10 @@ pub const KINDS: [Entry; 27] = [
     (
         "no-answer",
         "The kernel did not answer: look with status what is in force.",
+    ),
+    (
+        "no-length",
+        "Neither --for nor a policy says how long the window lasts.",
     ),
     (
         "no-ramp",
@@ -87,6 +99,10 @@ pub const KINDS: [Entry; 27] = [
         "An entry of the pass list is wrong or cannot be read.",
     ),
     ("pg-host", "--pg-host is not an address of this host."),
+    (
+        "policy",
+        "A policy is not there, not to be trusted, or bad; the message names file, line and key.",
+    ),
     (
         "privilege",
         "A capability is missing; the message names it.",
@@ -135,10 +151,14 @@ pub const ENVIRONMENT: [Entry; 3] = [
 ];
 
 /// Files, of the program and of its packages.
-pub const FILES: [Entry; 3] = [
+pub const FILES: [Entry; 4] = [
     (
         "/run/pgcordon/",
-        "Locks, named by network namespace and port. No state: that is in the kernel.",
+        "Locks and the guards' pids, named by network namespace and port. No state: that is in the kernel.",
+    ),
+    (
+        "/etc/pgcordon/policies/, /usr/share/pgcordon/policies/",
+        "Policies by name. default.yaml in the first is used when none is named.",
     ),
     (
         "pgcordon@.service, pgcordon@.timer",
