@@ -113,7 +113,10 @@ fn take_back(firewall: &mut impl Firewall, cordons: &[Cordon]) {
 }
 
 /// A window in force must be the one that is asked for, but for its end and reason.
-fn check_same(window: &Window, cordon: &Cordon) -> Result<(), WindowError> {
+///
+/// # Errors
+/// [`WindowError::Differs`], with the differences.
+pub fn check_same(window: &Window, cordon: &Cordon) -> Result<(), WindowError> {
     let mut differences = Vec::new();
     if window.verdict != cordon.verdict {
         differences.push(format!(

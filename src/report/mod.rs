@@ -8,7 +8,7 @@ mod terminal;
 pub use file::ReportFile;
 pub use terminal::{Paint, Stream, printable};
 
-use crate::cordon::{Connection, DrainReport, Ramp, Window};
+use crate::cordon::{Connection, Cordon, DrainReport, Ramp, Window};
 use std::time::{Duration, SystemTime};
 
 /// The result of a command; the words of DESIGN.md section 3.
@@ -53,6 +53,8 @@ pub struct Report {
     pub windows: Vec<Window>,
     /// What was drained, if anything was.
     pub drain: Option<DrainReport>,
+    /// For plan: what is asked for, one for each port, those in a window already too.
+    pub planned: Vec<Cordon>,
     /// For plan: what would happen to whom.
     pub connections: Option<Vec<Connection>>,
     /// For plan: how new connections would be let in after the window.
@@ -96,6 +98,7 @@ impl Report {
             outcome,
             windows: Vec::new(),
             drain: None,
+            planned: Vec::new(),
             connections: None,
             ramp: None,
             blocked_after: None,
