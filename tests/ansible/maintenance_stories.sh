@@ -60,6 +60,20 @@ one_host_without_capability() {
     check "every client gets in" on_each is_open
 }
 
+one_host_with_a_client_that_does_not_end() {
+    local backend
+    write_tasks
+    hold_session db1
+    backend=$(backend_of_session db1)
+    inside db1 kill -STOP "$backend"
+    play maintenance -e pgcordon_for=2m -e pgcordon_drain_timeout=1s -e pgcordon_tasks=tasks.yml
+    inside db1 kill -CONT "$backend"
+    check "the play fails and names the client" has "$STATUS $OUTPUT" '^2 ' 'Nothing was run' "db1: .*backend $backend of"
+    check "nothing ran" equal "$(on_each marked_answer | paste -sd' ')" 'none none none'
+    check "every cordon is lifted, the one in force there too" on_each has_no_window
+    wait "$SESSION" || true
+}
+
 one_host_that_cannot_be_reached() {
     write_tasks
     on db3 ip link set eth0 down
