@@ -37,13 +37,19 @@ make_world() {
 
 # A host on the bridge: add_host NAME NUMBER has 203.0.113.NUMBER and 2001:db8:53::NUMBER.
 add_host() {
-    local name=$1 number=$2 deadline
+    local name=$1 deadline
     unshare --net sleep infinity &
     HOST[$name]=$!
     deadline=$((SECONDS + 10))
     until [[ $(readlink "/proc/${HOST[$name]}/ns/net") != "$(readlink /proc/self/ns/net)" ]]; do
         ((SECONDS < deadline)) || fail "no network namespace for $name"
     done
+    connect_host "$@"
+}
+
+# Connects a host that has its network namespace to the bridge: connect_host NAME NUMBER.
+connect_host() {
+    local name=$1 number=$2
     # Without this a new link-local address is no use for its first second.
     on "$name" sysctl -qw net.ipv6.conf.default.accept_dad=0
     on "$name" ip -batch - <<-END

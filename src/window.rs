@@ -151,7 +151,10 @@ fn changed(firewall: &mut impl Firewall, port: u16) -> Result<Window, WindowErro
 }
 
 /// A window in force must be the one that is asked for, but for its end and reason.
-fn check_same(window: &Window, cordon: &Cordon) -> Result<(), WindowError> {
+///
+/// # Errors
+/// [`WindowError::Differs`], with the differences.
+pub fn check_same(window: &Window, cordon: &Cordon) -> Result<(), WindowError> {
     let mut differences = Vec::new();
     if window.verdict != cordon.verdict {
         differences.push(format!(

@@ -162,3 +162,35 @@ fn a_stopped_postmaster_does_not_stop_the_plan() {
     lab.server.signal(postmaster, "CONT");
     assert_eq!(lab.cluster().vitals_by(&local), vitals);
 }
+
+#[test]
+fn what_is_asked_for_is_told_and_a_window_that_differs_is_refused_as_by_start() {
+    let lab = Lab::new(0);
+    let vitals = lab.cluster().vitals();
+    let plan = |line: &str| lab.server.pgcordon(line.split(' '));
+    let asked = "plan --for 1m --port 5432 --port 5433 --allow 10.0.0.5 -o json";
+    let planned = |report: &Value| report["planned"].clone();
+    let cordon = |port: u16| {
+        json!({ "port": port, "for_s": 60.0, "verdict": "drop", "reason": null,
+            "pass": ["10.0.0.5/32"], "ramp": null })
+    };
+    let report = plan(asked).assert_status(0).json();
+    assert_eq!(planned(&report), json!([cordon(5432), cordon(5433)]));
+    assert_eq!(report["windows"], json!([]));
+
+    let start = "start --for 10m --no-drain --allow 10.0.0.5";
+    lab.server.pgcordon(start.split(' ')).assert_status(0);
+    let table = || lab.server.run(["nft", "-s", "list", "ruleset"]).stdout;
+    let before = table();
+    let report = plan(asked).assert_status(0).json();
+    assert_eq!(planned(&report), json!([cordon(5432), cordon(5433)]));
+    assert_eq!(report["windows"][0]["port"], 5432, "{report}");
+    let differs = plan("plan --for 1m --verdict reset -o json");
+    let message = differs.assert_failure(1, "window-differs");
+    assert!(
+        message.contains("the verdict drop instead of reset"),
+        "{message}"
+    );
+    assert_eq!(table(), before);
+    assert_eq!(lab.cluster().vitals(), vitals);
+}

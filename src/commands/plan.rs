@@ -8,12 +8,13 @@ use crate::cordon::{Backends, DrainReport, Sockets};
 use crate::drain;
 use crate::firewall::{Detail, Firewall};
 use crate::report::{Outcome, Report};
+use crate::window;
 use std::time::Duration;
 
 /// Lists every connection with what would happen to it.
 ///
 /// # Errors
-/// What `start` would refuse before it touches anything.
+/// What `start` would refuse, a window in force that differs from what is asked for too.
 pub fn run(context: &mut Context, args: &Start) -> Result<(Report, Exit), CommandError> {
     let plan = raise::Plan::new(args)?;
     let mut report = Report::new("plan", Outcome::Planned);
@@ -26,6 +27,7 @@ pub fn run(context: &mut Context, args: &Start) -> Result<(Report, Exit), Comman
         let standing = context.firewall.read(order.port, Detail::Whole)?;
         match standing.and_then(|standing| standing.window) {
             Some(window) if window.is_closed() => {
+                window::check_same(&window, &plan.cordons[number])?;
                 report.warnings.push(format!(
                     "port {} is in a window already: start changes nothing there",
                     order.port
@@ -58,6 +60,7 @@ pub fn run(context: &mut Context, args: &Start) -> Result<(Report, Exit), Comman
     }
     report.connections = Some(connections);
     report.ramp = plan.cordons.iter().find_map(|cordon| cordon.ramp);
+    report.planned = plan.cordons;
     report.drain = drained;
     Ok((report, Exit::Done))
 }

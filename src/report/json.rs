@@ -2,8 +2,8 @@
 
 use super::{CommandRun, Failure, Outcome, Report};
 use crate::cordon::{
-    Backends, Connection, Counter, DrainReport, Fate, Knock, Peer, Phase, Ramp, Sockets,
-    SqlOutcome, Verdict, Window,
+    Backends, Connection, Cordon, Counter, DrainReport, Fate, Knock, PassList, Peer, Phase, Ramp,
+    Reason, Sockets, SqlOutcome, Verdict, Window,
 };
 use serde::Serialize;
 use std::net::SocketAddr;
@@ -22,6 +22,8 @@ struct ReportView<'a> {
     policy: Option<String>,
     windows: Vec<WindowView<'a>>,
     drain: Option<DrainView<'a>>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    planned: Vec<PlannedView<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     connections: Option<Vec<ConnectionView<'a>>>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -56,6 +58,16 @@ struct WindowView<'a> {
 struct RampView {
     for_s: f64,
     per_s: u32,
+}
+
+#[derive(Serialize)]
+struct PlannedView<'a> {
+    port: u16,
+    for_s: f64,
+    verdict: Verdict,
+    reason: Option<&'a str>,
+    pass: Vec<String>,
+    ramp: Option<RampView>,
 }
 
 #[derive(Serialize)]
@@ -132,6 +144,7 @@ pub fn report(report: &Report) -> String {
             .map(|path| path.display().to_string()),
         windows: report.windows.iter().map(window).collect(),
         drain: report.drain.as_ref().map(drain),
+        planned: report.planned.iter().map(planned).collect(),
         connections: connections.map(|all| all.iter().map(connection).collect()),
         ramp: report.ramp.map(ramp),
         cmd: report.command_run.as_ref().map(command),
@@ -168,17 +181,14 @@ fn window(window: &Window) -> WindowView<'_> {
         ends_at: timestamp(window.ends_at),
         remaining_s: seconds(window.remaining),
         verdict: window.verdict,
-        reason: window.reason.as_ref().map(crate::cordon::Reason::as_str),
+        reason: window.reason.as_ref().map(Reason::as_str),
         by: &window.identity.by,
         by_uid: window.identity.by_uid,
         guard_pid: window.identity.guard,
         healed: window.identity.healed,
         blocked: window.blocked,
         knocks: &window.knocks,
-        pass: window.pass_was_read.then(|| {
-            let networks = window.pass.networks();
-            networks.map(|network| network.to_string()).collect()
-        }),
+        pass: window.pass_was_read.then(|| networks(&window.pass)),
         ramp: window.ramp.map(ramp),
     }
 }
@@ -188,6 +198,22 @@ fn ramp(ramp: Ramp) -> RampView {
         for_s: seconds(ramp.length),
         per_s: ramp.per_second,
     }
+}
+
+fn planned(cordon: &Cordon) -> PlannedView<'_> {
+    PlannedView {
+        port: cordon.port,
+        for_s: seconds(cordon.length),
+        verdict: cordon.verdict,
+        reason: cordon.reason.as_ref().map(Reason::as_str),
+        pass: networks(&cordon.pass),
+        ramp: cordon.ramp.map(ramp),
+    }
+}
+
+fn networks(pass: &PassList) -> Vec<String> {
+    let networks = pass.networks();
+    networks.map(|network| network.to_string()).collect()
 }
 
 fn drain(drain: &DrainReport) -> DrainView<'_> {

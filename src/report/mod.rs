@@ -10,7 +10,7 @@ pub use file::ReportFile;
 pub use policy::{Check, CheckedFile, Show};
 pub use terminal::{Paint, Stream, printable};
 
-use crate::cordon::{Connection, DrainReport, Ramp, Window};
+use crate::cordon::{Connection, Cordon, DrainReport, Ramp, Window};
 use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
 
@@ -58,6 +58,8 @@ pub struct Report {
     pub windows: Vec<Window>,
     /// What was drained, if anything was.
     pub drain: Option<DrainReport>,
+    /// For plan: what is asked for, one for each port, those in a window already too.
+    pub planned: Vec<Cordon>,
     /// For plan: what would happen to whom.
     pub connections: Option<Vec<Connection>>,
     /// For plan: how new connections would be let in after the window.
@@ -102,6 +104,7 @@ impl Report {
             policy: None,
             windows: Vec::new(),
             drain: None,
+            planned: Vec::new(),
             connections: None,
             ramp: None,
             blocked_after: None,
