@@ -3,7 +3,7 @@
 
 mod guard;
 
-pub use guard::{GuardLock, NAME as GUARD_NAME, guarded_ports, guardian, may_be_guarded_unlocked};
+pub use guard::{GuardLock, NAME as GUARD_NAME, guarded_ports, guardian};
 
 use nix::errno::Errno;
 use nix::fcntl::{Flock, FlockArg};

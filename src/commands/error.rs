@@ -234,7 +234,7 @@ impl CommandError {
             (both, false) => both,
         };
         let hint = match self {
-            Self::Policy(error) => policy_hint(error),
+            Self::Policy(error) if !self.is_out_of_descriptors() => policy_hint(error),
             _ => hint.to_owned(),
         };
         Failure {
@@ -406,6 +406,8 @@ impl CommandError {
             | Self::Window(WindowError::Firewall(FirewallError::Privilege { .. })) => {
                 Exit::Privilege
             }
+            // Nothing is wrong with the policy.
+            Self::Policy(_) if self.is_out_of_descriptors() => Exit::Failed,
             Self::TooLong { .. }
             | Self::Window(
                 WindowError::TooLong { .. } | WindowError::Pass(_) | WindowError::NoRamp { .. },

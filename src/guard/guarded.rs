@@ -141,13 +141,19 @@ impl Guarded {
         }
     }
 
-    /// Tells the guards that nothing was changed.
-    fn tell_again(&mut self, before: Vec<(u16, Cordon)>) {
+    /// A port's cordon as the kernel has it.
+    fn as_it_stands(&mut self, port: u16) -> Option<(u16, Cordon)> {
+        let window = self.named(port, Detail::Whole).ok().flatten()?;
+        Some((port, window.as_cordon()))
+    }
+
+    /// Tells the guards what stands, although they were told otherwise.
+    fn tell_again(&mut self, standing: &[(u16, Cordon)]) {
         let at = Moment::now();
         let mut guards = self.guards.borrow_mut();
-        for (port, cordon) in before {
-            if let Some(guard) = guards.own.get_mut(&port) {
-                let told = guard.again(at, cordon);
+        for (port, cordon) in standing {
+            if let Some(guard) = guards.own.get_mut(port) {
+                let told = guard.again(at, cordon.clone());
                 tracing::debug!(port, ?told, "the guard goes on with what was there");
             }
         }
@@ -275,13 +281,27 @@ impl Firewall for Guarded {
         let before = self.known(&ports);
         self.tell(&changes);
         let changed = self.nftables.change(&changes);
-        if changed.is_err() {
-            self.tell_again(before);
+        let is_uncertain = changed.as_ref().is_err_and(FirewallError::is_uncertain);
+        let mut fresh = Vec::new();
+        if is_uncertain {
+            // What the kernel has says whether it was made.
+            let now = ports.iter().filter_map(|port| self.as_it_stands(*port));
+            let now: Vec<(u16, Cordon)> = now.collect();
+            self.tell_again(&now);
+            fresh.extend(
+                taken_over
+                    .into_iter()
+                    .filter_map(|t| t.guarding_what_stands(&now)),
+            );
+        } else {
+            if changed.is_err() {
+                self.tell_again(&before);
+            }
+            let made = if changed.is_ok() { &changes[..] } else { &[] };
+            for taken in taken_over {
+                fresh.extend(taken.conclude(&mut self.nftables, made));
+            }
         }
-        let made = if changed.is_ok() { &changes[..] } else { &[] };
-        let taken_over = taken_over.into_iter();
-        let fresh = taken_over.filter_map(|taken| taken.conclude(&mut self.nftables, made));
-        let fresh = fresh.collect();
         self.stand(fresh);
         changed
     }
@@ -294,16 +314,19 @@ impl Firewall for Guarded {
     }
 
     fn guard(&mut self, port: u16) -> Option<u32> {
-        lock::guardian(port, None)
+        lock::guardian(port, None).or_else(|| {
+            let window = self.named(port, Detail::Block).ok().flatten()?;
+            lock::guardian(port, window.identity.guard)
+        })
     }
 
     fn dismiss(&mut self, port: u16) -> Result<(), FirewallError> {
-        // Only where there can be no lock it matters whom the window names.
-        let named = match lock::may_be_guarded_unlocked(port) {
-            true => self
+        // Where there can be no lock, the window names it.
+        let named = match lock::guardian(port, None) {
+            None => self
                 .named(port, Detail::Block)?
                 .and_then(|w| w.identity.guard),
-            false => None,
+            Some(_) => None,
         };
         self.end_guard(port, named)
     }

@@ -4,7 +4,7 @@
 use super::Guarded;
 use super::handle::Handle;
 use super::wanted::{Moment, Wanted};
-use crate::cordon::Window;
+use crate::cordon::{Cordon, Window};
 use crate::firewall::{Change, Detail, Firewall, FirewallError, Nftables};
 use crate::lock;
 
@@ -118,6 +118,16 @@ impl TakenOver {
             );
         }
         Some((self.guard?, self.wanted))
+    }
+
+    /// Gives the guard, and what it is to guard, where it is not known whether the changes
+    /// were made: what stands.
+    pub fn guarding_what_stands(self, standing: &[(u16, Cordon)]) -> Option<(Handle, Wanted)> {
+        let found = standing.iter().find(|(port, _)| *port == self.window.port);
+        let wanted = found.map_or(self.wanted, |(_, cordon)| {
+            Wanted::new(cordon.clone(), Moment::now())
+        });
+        Some((self.guard?, wanted))
     }
 
     /// The change that does nothing but name the guard.

@@ -6,11 +6,11 @@ use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, fcntl};
 use nix::libc;
 use std::fs::File;
-use std::io::{self, Read, Seek, Write};
+use std::io::{Read, Seek, Write};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-/// What `/proc/PID/comm` says of a guard.
+/// How a guard's process is called.
 pub const NAME: &str = "pgcordon-guard";
 
 /// A guard's own lock; gone when it is dropped, or with the process.
@@ -40,12 +40,14 @@ impl GuardLock {
             }
             Err(error) => return Err(failed(error.into())),
         }
-        let write = |file: &mut File| -> io::Result<()> {
-            file.set_len(0)?;
-            file.rewind()?;
-            write!(file, "{}", std::process::id())
-        };
-        write(&mut file).map_err(failed)?;
+        // Where /run is full the lock tells that there is a guard, and the window's comment who.
+        let written = file
+            .set_len(0)
+            .and_then(|()| file.rewind())
+            .and_then(|()| write!(file, "{}", std::process::id()));
+        if let Err(error) = written {
+            tracing::debug!(%error, "the guard's lock does not name it");
+        }
         Ok(Self(file))
     }
 }
@@ -61,27 +63,21 @@ fn whole_file() -> libc::flock {
     }
 }
 
-/// The process that guards a port of this network namespace, while it is alive. It is looked
-/// up by its lock, else (where there can be no lock) by the pid that its window names.
+/// The process that guards a port of this network namespace, while it is alive: the one that
+/// holds the lock, else the one that is `named` by the window, for where there can be no lock.
 #[must_use]
 pub fn guardian(port: u16, named: Option<u32>) -> Option<u32> {
     let namespace = network_namespace().ok()?;
-    let pid = match File::open(path_of_guard(port)?) {
-        Ok(mut file) => {
-            let mut lock = whole_file();
-            fcntl(&file, FcntlArg::F_OFD_GETLK(&mut lock)).ok()?;
-            let is_held = lock.l_type != libc::F_UNLCK as i16;
-            is_held.then(|| read_pid(&mut file)).flatten()
-        }
-        Err(_) => named,
-    };
-    pid.filter(|pid| is_guard(*pid, namespace))
-}
-
-/// Whether a port's guard may live without a lock, since there is no file for one.
-#[must_use]
-pub fn may_be_guarded_unlocked(port: u16) -> bool {
-    path_of_guard(port).is_none_or(|path| !path.exists())
+    let file = File::open(path_of_guard(port)?);
+    let locked = file.ok().and_then(|mut file| {
+        let mut lock = whole_file();
+        fcntl(&file, FcntlArg::F_OFD_GETLK(&mut lock)).ok()?;
+        let is_held = lock.l_type != libc::F_UNLCK as i16;
+        is_held.then(|| read_pid(&mut file)).flatten()
+    });
+    locked
+        .or(named)
+        .filter(|pid| is_guard(*pid, port, namespace))
 }
 
 fn path_of_guard(port: u16) -> Option<PathBuf> {
@@ -104,12 +100,14 @@ pub fn guarded_ports() -> Vec<u16> {
     names.filter_map(port).collect()
 }
 
-/// Whether a process is a guard of this network namespace: a pid may belong to another
-/// process by now, or to another PID namespace.
-fn is_guard(pid: u32, namespace: u64) -> bool {
-    let name = std::fs::read_to_string(format!("/proc/{pid}/comm"));
+/// Whether a process is the guard of a port of this network namespace: a pid may belong to
+/// another process by now, or to another PID namespace.
+fn is_guard(pid: u32, port: u16, namespace: u64) -> bool {
+    let words = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+    let mut words = words.split(|byte| *byte == 0);
     let network = std::fs::metadata(format!("/proc/{pid}/ns/net"));
-    name.is_ok_and(|name| name.trim_end() == NAME)
+    words.next() == Some(NAME.as_bytes())
+        && words.next() == Some(port.to_string().as_bytes())
         && network.is_ok_and(|network| network.ino() == namespace)
 }
 

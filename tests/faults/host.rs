@@ -29,6 +29,10 @@ fn without_a_lock_nothing_is_closed_and_everything_can_be_opened() {
             if command != Command::Start {
                 server.shell("rm -r /run/pgcordon").assert_status(0);
             }
+            if fault == READ_ONLY {
+                // A file system that a guard writes to cannot be made read-only.
+                server.kill_every_pgcordon();
+            }
             server.shell(fault).assert_status(0);
             let outcome = command.tool(server).run();
             let case = Case::of(server, &format!("{command:?} after {fault}"), outcome);
