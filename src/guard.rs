@@ -49,7 +49,7 @@ const KILLED_WITHIN: Duration = Duration::from_secs(5);
 /// # Errors
 /// What the kernel says of the process.
 pub fn watch(port: u16, named: Option<u32>) -> io::Result<Option<OwnedFd>> {
-    let Some(pid) = lock::guardian(port, named) else {
+    let Some(pid) = lock::guardian(port, named)? else {
         return Ok(None);
     };
     let Some(process) = i32::try_from(pid).ok().and_then(Pid::from_raw) else {
@@ -61,7 +61,7 @@ pub fn watch(port: u16, named: Option<u32>) -> io::Result<Option<OwnedFd>> {
         Err(error) => return Err(error.into()),
     };
     // The pid may have become another process's before it was opened, not after.
-    let still = lock::guardian(port, named) == Some(pid);
+    let still = lock::guardian(port, named)? == Some(pid);
     Ok(still.then_some(pidfd))
 }
 
@@ -71,8 +71,7 @@ pub fn watch(port: u16, named: Option<u32>) -> io::Result<Option<OwnedFd>> {
 /// # Errors
 /// It cannot be killed.
 fn end(port: u16, named: Option<u32>) -> Result<(), FirewallError> {
-    let pid = lock::guardian(port, named).unwrap_or_default();
-    let failed = |source: io::Error| FirewallError::Guard { port, pid, source };
+    let failed = |source: io::Error| FirewallError::Guard { port, source };
     let Some(pidfd) = watch(port, named).map_err(failed)? else {
         return Ok(());
     };

@@ -380,7 +380,7 @@ impl CommandError {
             ),
             FirewallError::Guard { .. } => (
                 "guard",
-                "end that process by hand (kill -9), then: nft delete table inet pgcordon_PORT",
+                "see its pid with pgcordon status and end it by hand (kill -9), then: nft delete table inet pgcordon_PORT",
             ),
             FirewallError::Missing { .. } => ("race", "see pgcordon status, and try again"),
             FirewallError::Refused { .. } => (

@@ -191,12 +191,10 @@ pub enum FirewallError {
     #[error("cannot read nftables: {0}")]
     Read(#[source] io::Error),
     /// A guard would put back what is taken away.
-    #[error("the guard of port {port}, process {pid}, cannot be ended: {source}")]
+    #[error("the guard of port {port} cannot be ended: {source}")]
     Guard {
         /// The port.
         port: u16,
-        /// The guard.
-        pid: u32,
         /// The kernel's word.
         source: io::Error,
     },

@@ -215,7 +215,8 @@ impl Firewall for Guarded {
     fn ports(&mut self) -> Result<Vec<u16>, FirewallError> {
         let mut ports = self.nftables.ports()?;
         let guarded = lock::guarded_ports().into_iter();
-        ports.extend(guarded.filter(|port| lock::guardian(*port, None).is_some()));
+        let is_guarded = |port: &u16| lock::guardian(*port, None).is_ok_and(|pid| pid.is_some());
+        ports.extend(guarded.filter(is_guarded));
         ports.sort_unstable();
         ports.dedup();
         Ok(ports)
@@ -226,7 +227,7 @@ impl Firewall for Guarded {
         let mut standing = self.nftables.read(port, detail)?;
         let window = standing.as_mut().and_then(|s| s.window.as_mut());
         if let Some(guard) = window.map(|window| &mut window.identity.guard) {
-            *guard = guard.and_then(|named| lock::guardian(port, Some(named)));
+            *guard = guard.and_then(|named| lock::guardian(port, Some(named)).ok().flatten());
         }
         Ok(standing)
     }
@@ -314,15 +315,18 @@ impl Firewall for Guarded {
     }
 
     fn guard(&mut self, port: u16) -> Option<u32> {
-        lock::guardian(port, None).or_else(|| {
+        let locked = lock::guardian(port, None).ok().flatten();
+        locked.or_else(|| {
             let window = self.named(port, Detail::Block).ok().flatten()?;
-            lock::guardian(port, window.identity.guard)
+            let named = lock::guardian(port, window.identity.guard);
+            named.ok().flatten()
         })
     }
 
     fn dismiss(&mut self, port: u16) -> Result<(), FirewallError> {
         // Where there can be no lock, the window names it.
-        let named = match lock::guardian(port, None) {
+        let found = lock::guardian(port, None);
+        let named = match found.map_err(|source| FirewallError::Guard { port, source })? {
             None => self
                 .named(port, Detail::Block)?
                 .and_then(|w| w.identity.guard),

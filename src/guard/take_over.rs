@@ -37,7 +37,7 @@ impl Guarded {
         // Someone may have put one there while the lock was waited for.
         let window = self.named(port, Detail::Block)?;
         let is_ours = window.is_some_and(|window| window.identity.id == id && window.is_closed());
-        if !is_ours || lock::guardian(port, None).is_some() {
+        if !is_ours || self.guard(port).is_some() {
             return Ok(());
         }
         self.bury(port);

@@ -6,7 +6,7 @@ use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, fcntl};
 use nix::libc;
 use std::fs::File;
-use std::io::{Read, Seek, Write};
+use std::io::{self, Read, Seek, Write};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
@@ -65,24 +65,34 @@ fn whole_file() -> libc::flock {
 
 /// The process that guards a port of this network namespace, while it is alive: the one that
 /// holds the lock, else the one that is `named` by the window, for where there can be no lock.
-#[must_use]
-pub fn guardian(port: u16, named: Option<u32>) -> Option<u32> {
-    let namespace = network_namespace().ok()?;
-    let file = File::open(path_of_guard(port)?);
-    let locked = file.ok().and_then(|mut file| {
-        let mut lock = whole_file();
-        fcntl(&file, FcntlArg::F_OFD_GETLK(&mut lock)).ok()?;
-        let is_held = lock.l_type != libc::F_UNLCK as i16;
-        is_held.then(|| read_pid(&mut file)).flatten()
-    });
-    locked
-        .or(named)
-        .filter(|pid| is_guard(*pid, port, namespace))
+///
+/// # Errors
+/// It cannot be found out: this process has no file descriptor left.
+pub fn guardian(port: u16, named: Option<u32>) -> io::Result<Option<u32>> {
+    let namespace = network_namespace()?;
+    let locked = match File::open(path_of_guard(port)?) {
+        Ok(mut file) => {
+            let mut lock = whole_file();
+            fcntl(&file, FcntlArg::F_OFD_GETLK(&mut lock))?;
+            let is_held = lock.l_type != libc::F_UNLCK as i16;
+            is_held.then(|| read_pid(&mut file)).flatten()
+        }
+        Err(error) if is_out_of_descriptors(&error) => return Err(error),
+        Err(_) => None,
+    };
+    match locked.or(named) {
+        Some(pid) => Ok(is_guard(pid, port, namespace)?.then_some(pid)),
+        None => Ok(None),
+    }
 }
 
-fn path_of_guard(port: u16) -> Option<PathBuf> {
-    let namespace = network_namespace().ok()?;
-    Some(Path::new(DIRECTORY).join(format!("{namespace}-{port}.guard")))
+fn is_out_of_descriptors(error: &io::Error) -> bool {
+    matches!(error.raw_os_error(), Some(libc::EMFILE | libc::ENFILE))
+}
+
+fn path_of_guard(port: u16) -> io::Result<PathBuf> {
+    let namespace = network_namespace()?;
+    Ok(Path::new(DIRECTORY).join(format!("{namespace}-{port}.guard")))
 }
 
 /// The ports of this network namespace that had a guard; it may be gone.
@@ -102,13 +112,16 @@ pub fn guarded_ports() -> Vec<u16> {
 
 /// Whether a process is the guard of a port of this network namespace: a pid may belong to
 /// another process by now, or to another PID namespace.
-fn is_guard(pid: u32, port: u16, namespace: u64) -> bool {
-    let words = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+fn is_guard(pid: u32, port: u16, namespace: u64) -> io::Result<bool> {
+    let words = match std::fs::read(format!("/proc/{pid}/cmdline")) {
+        Err(error) if is_out_of_descriptors(&error) => return Err(error),
+        words => words.unwrap_or_default(),
+    };
     let mut words = words.split(|byte| *byte == 0);
     let network = std::fs::metadata(format!("/proc/{pid}/ns/net"));
-    words.next() == Some(NAME.as_bytes())
+    Ok(words.next() == Some(NAME.as_bytes())
         && words.next() == Some(port.to_string().as_bytes())
-        && network.is_ok_and(|network| network.ino() == namespace)
+        && network.is_ok_and(|network| network.ino() == namespace))
 }
 
 fn read_pid(file: &mut File) -> Option<u32> {

@@ -27,11 +27,9 @@ fn without_a_lock_nothing_is_closed_and_everything_can_be_opened() {
             let port = server.at_v4(5432);
             command.prepare(server);
             if command != Command::Start {
-                server.shell("rm -r /run/pgcordon").assert_status(0);
-            }
-            if fault == READ_ONLY {
-                // A file system that a guard writes to cannot be made read-only.
+                // What a guard writes to cannot be made read-only, and it makes what is missing.
                 server.kill_every_pgcordon();
+                server.shell("rm -r /run/pgcordon").assert_status(0);
             }
             server.shell(fault).assert_status(0);
             let outcome = command.tool(server).run();
