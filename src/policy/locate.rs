@@ -10,6 +10,10 @@ use std::fmt;
 /// The place of the value (or key) that these steps lead to; the text's beginning if they do
 /// not.
 pub(super) fn locate(text: &str, steps: &[Step]) -> Place {
+    if steps.is_empty() {
+        // It is about the whole; the parser would name its end where it is empty.
+        return Place::START;
+    }
     let found = Way(steps).deserialize(serde_yaml::Deserializer::from_str(text));
     let place = found.err().and_then(|error| error.location());
     place.map_or(Place::START, Place::from)
