@@ -13,11 +13,14 @@ fuzz_target!(|text: &str| {
         }
         Err(faults) => {
             assert!(!faults.is_empty(), "a bad policy has a fault");
-            let lines = text.lines().count();
+            // YAML has more line ends than Rust: a carriage return alone is one, too.
+            let is_end = |c: &char| matches!(c, '\n' | '\r' | '\u{85}' | '\u{2028}' | '\u{2029}');
+            // The end of the text may count as one more.
+            let lines = 2 + text.chars().filter(is_end).count();
             for fault in faults {
                 assert!(!fault.message.is_empty());
                 assert!(fault.place.line >= 1 && fault.place.column >= 1, "{fault}");
-                assert!(fault.place.line <= lines + 1, "{fault} of {lines} lines");
+                assert!(fault.place.line <= lines, "{fault} of {lines} lines");
             }
         }
     }
