@@ -37,6 +37,23 @@ fn a_second_call_cuts_who_was_left_alone_and_moves_the_end() {
 }
 
 #[test]
+fn a_bad_policy_of_the_host_is_no_obstacle() {
+    let lab = Lab::new(1);
+    let client = lab.clients[0].connect(lab.server.at_v4(5432));
+    // An /etc of this host's own, over the machine's.
+    let bad_policy = "
+        mkdir -p /run/own/upper /run/own/work
+        mount -t overlay overlay /etc \
+            -o lowerdir=/etc,upperdir=/run/own/upper,workdir=/run/own/work
+        mkdir -p /etc/pgcordon/policies
+        echo 'windw: never' >/etc/pgcordon/policies/default.yaml";
+    lab.server.shell(bad_policy).assert_status(0);
+    lab.server.try_cordon("start --for 1m").assert_status(2);
+    script(&lab.server, "cut-everyone").run().assert_status(0);
+    client.wait_end(SOON).assert_farewell();
+}
+
+#[test]
 fn without_the_privilege_nothing_happens_and_sudo_is_named() {
     let lab = Lab::new(1);
     let client = lab.clients[0].connect(lab.server.at_v4(5432));
