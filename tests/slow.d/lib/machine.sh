@@ -9,10 +9,10 @@ readonly MACHINE_PACKAGES=(
     systemd systemd-sysv dbus nftables iproute2 procps ca-certificates
 )
 
-# Runs the script again in a mount namespace of its own, so that what it mounts goes with it.
+# Runs the script SELF again in a mount namespace of its own, so that what it mounts goes with it.
 own_mounts() {
     [[ -n ${PGCORDON_OWN_MOUNTS:-} ]] ||
-        PGCORDON_OWN_MOUNTS=1 exec unshare --mount --propagation private "$0" "$@"
+        PGCORDON_OWN_MOUNTS=1 exec unshare --mount --propagation private "$SELF" "$@"
 }
 
 # Makes the directory that machines are copied from, once: debian_root DIRECTORY

@@ -97,7 +97,7 @@ windows_of_units() {
     inside systemctl reload postgresql@15-main
     inside systemctl stop pgcordon@long
 
-    inside systemctl start pgcordon@short
+    check "a window of eight seconds begins" inside systemctl start pgcordon@short
     check "a window's unit ends with the window" await 20 unit_is pgcordon@short inactive
     check "with nothing left of it" no_table
     check "and with success" equal "$(property pgcordon@short Result)" success
@@ -116,7 +116,7 @@ exposure_is_told() {
 
 second_is_refused() {
     ! inside systemctl start pgcordon@short 2>/dev/null &&
-        inside journalctl --unit pgcordon@short --output cat | grep 'window' &&
+        inside journalctl --unit pgcordon@short --output cat | grep 'already' &&
         inside systemctl reset-failed pgcordon@short
 }
 
