@@ -40,7 +40,8 @@ Exit status:
   130, 143  interrupted, and lifted
   run has CMD's own status; see pgcordon run --help
 
-To open a port by hand with no pgcordon at all: nft delete table inet pgcordon_PORT";
+To open a port by hand with no pgcordon at all:
+  pkill -KILL -f '^pgcordon-guard PORT'; nft delete table inet pgcordon_PORT";
 
 /// Flags of every command.
 #[derive(Debug, Args)]

@@ -7,6 +7,7 @@ noise of the machine meets both; times are of whole processes, from spawn to exi
 import argparse
 import ctypes
 import os
+import signal
 import statistics
 import subprocess
 import sys
@@ -150,7 +151,10 @@ class Bench:
         return ["/usr/sbin/nft", "-f", str(rules)]
 
     def clear(self):
-        """Back to no rules at all, not timed; then a pause for what the kernel frees late."""
+        """Back to no rules and no guards at all, not timed; then a pause for what the kernel
+        frees late."""
+        for guard in guards():
+            os.kill(guard, signal.SIGKILL)
         subprocess.run(["/usr/sbin/nft", "flush", "ruleset"], check=True)
         time.sleep(0.05)
 
@@ -297,6 +301,27 @@ class Table:
         self.line(what, f"{a:.1f} ms", f"{b:.1f} ms", f"{ratio:.2f}")
 
 
+def guards():
+    """The pids of the guards in this PID namespace."""
+    found = []
+    for name in os.listdir("/proc"):
+        try:
+            if name.isdigit() and open(f"/proc/{name}/cmdline").read().startswith("pgcordon-guard"):
+                found.append(int(name))
+        except OSError:
+            pass  # It has ended.
+    return found
+
+
+def guard_memory(bench):
+    """What a guard takes, in KiB: the proportional set size that the kernel tells."""
+    bench.spawn(bench.start())
+    (guard,) = guards()
+    lines = open(f"/proc/{guard}/smaps_rollup").read().splitlines()
+    bench.clear()
+    return int(next(line.split()[1] for line in lines if line.startswith("Pss:")))
+
+
 def pass_list(folder, count):
     """A file of networks that cannot be merged, and a table of three rules with the same."""
     networks = [
@@ -363,6 +388,10 @@ def main():
     table.times(
         "start, no listener; `nft -f`, three rules", *bench.alternate(bench.start(), three, pairs)
     )
+    table.times(
+        "the same with `--no-guard`", *bench.alternate(bench.start("--no-guard"), three, pairs)
+    )
+    table.line("memory of a guard (Pss), at most 5 MiB", f"{guard_memory(bench) / 1024:.1f} MiB")
     bench.enter_network(bench.server_network)
     table.times(
         "start, PostgreSQL idle; `nft -f`, three rules", *bench.alternate(bench.start(), three, pairs)

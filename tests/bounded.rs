@@ -46,6 +46,8 @@ fn first_answer(client: &Host, to: SocketAddr) -> (i128, i128) {
 enum Present {
     /// Every pgcordon was killed.
     Nobody,
+    /// Each window has its guard.
+    Guards,
 }
 
 /// How far from its end a port may be opened.
@@ -102,6 +104,10 @@ fn let_end(lab: &Lab, windows: u16, present: Present) -> Vec<(i128, i128)> {
     assert_eq!(ends.len(), usize::from(windows), "{report}");
     match present {
         Present::Nobody => server.kill_every_pgcordon(),
+        Present::Guards => {
+            let guards = server.pids_of("pgcordon-guard");
+            assert_eq!(guards.len(), usize::from(windows));
+        }
     }
     thread::scope(|scope| {
         let trying = targets.iter().map(|to| {
@@ -119,7 +125,7 @@ fn let_end(lab: &Lab, windows: u16, present: Present) -> Vec<(i128, i128)> {
 #[test]
 fn fifty_windows_end_at_their_time() {
     let lab = Lab::bare(1);
-    for present in [Present::Nobody] {
+    for present in [Present::Nobody, Present::Guards] {
         let batches = (0..5).flat_map(|_| let_end(&lab, 10, present));
         let batches: Vec<_> = batches.collect();
         let latest = batches.iter().map(|(blocked, _)| blocked).max().unwrap();

@@ -262,3 +262,15 @@ fn a_window_that_is_lifted_into_its_ramp_has_a_guard_until_the_end() {
     server.wait_gone(pid, SOON * 2);
     assert_eq!(server.ruleset(), "");
 }
+
+#[test]
+fn a_port_is_opened_by_hand_as_the_help_says() {
+    let lab = Lab::bare(1);
+    let (server, client) = (&lab.server, &lab.clients[0]);
+    server.cordon("start --for 10m --no-drain");
+    let help = server.pgcordon(["--help"]).stdout;
+    let line = help.lines().find(|line| line.contains("pkill")).unwrap();
+    server.shell(&line.replace("PORT", "5432")).assert_status(0);
+    assert_eq!(client.reach(server.at_v4(5432), SOON), Reach::Refused);
+    assert_eq!(server.ruleset(), "");
+}

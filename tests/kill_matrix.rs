@@ -113,6 +113,92 @@ fn a_kill_at_any_boundary_leaves_a_port_that_is_free_or_ends_at_its_time() {
     assert!(total >= LEAST, "only {total} kills");
 }
 
+#[test]
+fn a_guard_killed_at_any_boundary_of_a_heal_leaves_a_port_that_is_free_or_ends_at_its_time() {
+    let labs: Vec<Lab> = (0..LABS).map(|_| Lab::new(1)).collect();
+    let began = Instant::now();
+    let (tally, next) = (Tally::default(), AtomicUsize::new(0));
+    thread::scope(|scope| {
+        for lab in &labs {
+            scope.spawn(|| while kill_guard(lab, next.fetch_add(1, Ordering::Relaxed), &tally) {});
+        }
+    });
+    let (kills, free) = (tally.kills.into_inner(), tally.free.into_inner());
+    let took = began.elapsed().as_secs_f64();
+    report(&format!(
+        "{kills} kills of a guard that heals: {free} times the port was free, {} times in its window ({took:.0} s)",
+        kills - free
+    ));
+    assert!(free > 0 && free < kills, "{free} of {kills}");
+}
+
+/// Flushes the ruleset under a guard, and kills that at the boundary in front of its call of
+/// this number from then on. Says whether it has come so far: to the end of the heal and of
+/// its drain.
+fn kill_guard(lab: &Lab, number: usize, tally: &Tally) -> bool {
+    let (server, client) = (&lab.server, &lab.clients[0]);
+    let window = lab::only_window(&server.cordon("start --for 10m --allow 10.0.0.0/8"));
+    let guard = i32::try_from(window["guard_pid"].as_i64().unwrap()).unwrap();
+    let (was_killed, calls) = (AtomicUsize::new(0), AtomicUsize::new(0));
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            server.trace(guard, SOON * 12, |call| {
+                calls.fetch_add(1, Ordering::Relaxed);
+                match call.result {
+                    None if call.count == number => {
+                        was_killed.store(1, Ordering::Relaxed);
+                        Order::Kill
+                    }
+                    _ => Order::GoOn,
+                }
+            })
+        });
+        let traced = format!("until ! grep -q 'TracerPid:.0$' /proc/{guard}/status; do :; done");
+        server.shell(&traced).assert_status(0);
+        server.nft("flush ruleset");
+        wait_until_dead_or_idle(server, guard, &calls);
+        let killed = was_killed.load(Ordering::Relaxed) == 1;
+        if killed {
+            server.wait_gone(guard, SOON);
+            tally.kills.fetch_add(1, Ordering::Relaxed);
+            let elements = server.timed_elements(5432);
+            for (set, element) in &elements {
+                let left = element["elem"]["expires"].as_u64();
+                assert!(
+                    left.is_some_and(|left| left <= 600),
+                    "{number}: {set}: {element}"
+                );
+            }
+            if !elements.iter().any(|(set, _)| *set == "window") {
+                tally.free.fetch_add(1, Ordering::Relaxed);
+                assert!(client.connect(server.at_v4(5432)).is_alive());
+            }
+            assert_local_clients_pass(lab);
+        }
+        server.cordon("lift");
+        assert_eq!(server.ruleset(), "", "boundary {number}");
+        assert_no_lock_is_held(server);
+        assert!(client.connect(server.at_v4(5432)).is_alive());
+        killed
+    })
+}
+
+/// Waits until a guard is dead, or has put the table back and makes no call any more. That it
+/// does nothing is no event: it is looked at for half a second.
+fn wait_until_dead_or_idle(server: &Host, guard: i32, calls: &AtomicUsize) {
+    let deadline = Instant::now() + SOON * 6;
+    let (mut before, mut quiet) = (usize::MAX, 0);
+    while server.is_process(guard) && quiet < 10 {
+        assert!(Instant::now() < deadline, "the guard does not come to rest");
+        thread::sleep(Duration::from_millis(50));
+        let now = calls.load(Ordering::Relaxed);
+        let table = ["nft", "list", "table", "inet", "pgcordon_5432"];
+        let rests = now == before && server.run(table).status.success();
+        quiet = if rests { quiet + 1 } else { 0 };
+        before = now;
+    }
+}
+
 /// Says something that is seen although the test passes: what eprintln says is kept back.
 fn report(text: &str) {
     let line = format!("kill_matrix: {text}\n");

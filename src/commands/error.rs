@@ -260,7 +260,7 @@ impl CommandError {
     }
 
     fn kind_and_hint(&self) -> (&'static str, &'static str) {
-        const BY_HAND: &str = "see what is there with: nft list ruleset; open a port by hand with: nft delete table inet pgcordon_PORT";
+        const BY_HAND: &str = "see what is there with: nft list ruleset; open a port by hand with: pkill -KILL -f '^pgcordon-guard PORT'; nft delete table inet pgcordon_PORT";
         match self {
             Self::Capability(_) | Self::Firewall(FirewallError::Privilege { .. }) => {
                 ("privilege", "run it as root, for example with sudo")
@@ -380,7 +380,7 @@ impl CommandError {
             ),
             FirewallError::Guard { .. } => (
                 "guard",
-                "see its pid with pgcordon status and end it by hand (kill -9), then: nft delete table inet pgcordon_PORT",
+                "end it by hand: pkill -KILL -f '^pgcordon-guard PORT'; then: nft delete table inet pgcordon_PORT",
             ),
             FirewallError::Missing { .. } => ("race", "see pgcordon status, and try again"),
             FirewallError::Refused { .. } => (
