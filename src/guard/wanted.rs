@@ -268,3 +268,96 @@ fn only_wanted_closing(window: &Window, wanted: &Cordon) -> bool {
         asked.any(|asked| asked.client == flow.client && flow.remaining <= asked.remaining + SLACK)
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cordon::{Identity, PassList, Ramp, Verdict};
+    use std::time::SystemTime;
+
+    const MINUTE: Duration = Duration::from_secs(60);
+
+    fn cordon() -> Cordon {
+        Cordon {
+            port: 5432,
+            identity: Identity::new(7, SystemTime::UNIX_EPOCH, "root", 0),
+            phase: Phase::Closed,
+            length: 10 * MINUTE,
+            ramp: None,
+            farewell: Duration::from_secs(2),
+            verdict: Verdict::Drop,
+            pass: PassList::default(),
+            spared: Vec::new(),
+            closing: Vec::new(),
+            reason: None,
+        }
+    }
+
+    fn flow(port: u16) -> SocketAddr {
+        SocketAddr::from(([203, 0, 113, 7], port))
+    }
+
+    #[test]
+    fn what_is_wanted_runs_out_with_time() {
+        let start = Moment(MINUTE);
+        let wanted = Wanted::new(cordon(), start);
+        let later = wanted.at(start.after(MINUTE));
+        assert_eq!(later.length, 9 * MINUTE);
+        assert_eq!(later.farewell, Duration::ZERO);
+        assert_eq!(wanted.left(start.after(11 * MINUTE)), Duration::ZERO);
+        // A clock that other processes have read a little later.
+        assert_eq!(wanted.at(Moment(Duration::ZERO)).length, 10 * MINUTE);
+    }
+
+    #[test]
+    fn a_ramp_comes_when_the_window_is_over() {
+        let ramp = Ramp {
+            length: MINUTE,
+            per_second: 10,
+        };
+        let start = Moment::now();
+        let wanted = Wanted::new(
+            Cordon {
+                ramp: Some(ramp),
+                spared: vec![flow(1)],
+                ..cordon()
+            },
+            start,
+        );
+        let closed = wanted.at(start.after(9 * MINUTE));
+        assert_eq!((closed.phase, closed.length), (Phase::Closed, MINUTE));
+        let ramping = wanted.at(start.after(10 * MINUTE + MINUTE / 2));
+        assert_eq!((ramping.phase, ramping.length), (Phase::Ramp, MINUTE / 2));
+        assert!(ramping.spared.is_empty());
+        assert_eq!(wanted.left(start), 11 * MINUTE);
+    }
+
+    #[test]
+    fn changes_are_taken_over_from_their_own_moment_on() {
+        let start = Moment::now();
+        let mut wanted = Wanted::new(cordon(), start);
+        let change = Change::FarewellOver {
+            closing: vec![flow(1)],
+            linger: 2 * MINUTE,
+        };
+        wanted.change(start.after(MINUTE), &change);
+        let flows = Change::Flows {
+            spared: vec![flow(2), flow(2)],
+            closing: Vec::new(),
+            remaining: MINUTE,
+        };
+        wanted.change(start.after(MINUTE), &flows);
+        let later = wanted.at(start.after(2 * MINUTE));
+        assert_eq!(later.length, 8 * MINUTE);
+        assert_eq!(later.closing[0].remaining, MINUTE);
+        assert_eq!(later.spared, [flow(2)]);
+        assert!(wanted.at(start.after(4 * MINUTE)).closing.is_empty());
+    }
+
+    #[test]
+    fn a_missing_table_is_a_fault() {
+        let wanted = Wanted::new(cordon(), Moment::now());
+        let faults = wanted.faults(None, Moment::now());
+        assert_eq!(faults, ["the table is gone"]);
+    }
+}

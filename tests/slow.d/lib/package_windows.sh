@@ -97,10 +97,47 @@ windows_of_units() {
     inside systemctl reload postgresql@15-main
     inside systemctl stop pgcordon@long
 
+    check "start works in a service that ends with it" \
+        inside systemd-run --quiet --wait --collect --property Type=oneshot \
+        pgcordon start --for 1m --quiet
+    check "its guard is alive when the service has ended" guard_is_alive
+    check "and small" guard_is_small
+    inside nft flush ruleset
+    check "it puts the cordon back" await 5 is_healed
+    check "and tells the journal by whom it was taken away" \
+        await 5 journal_names_program nft
+    inside pgcordon lift --quiet
+
+    check "the guard of a held window is in its unit" inside systemctl start pgcordon@long
+    inside nft flush ruleset
+    check "where it heals, too, in the sandbox" await 5 is_healed
+    check "and remote clients cannot connect" cannot_connect
+    check "its unit is stopped" inside systemctl stop pgcordon@long
+    check "with no guard left" equal "$(inside pgrep -c -f '^pgcordon-guard')" 0
+
     check "a window of eight seconds begins" inside systemctl start pgcordon@short
     check "a window's unit ends with the window" await 20 unit_is pgcordon@short inactive
     check "with nothing left of it" no_table
     check "and with success" equal "$(property pgcordon@short Result)" success
+}
+
+guard_is_alive() { [[ $(window guard_pid) =~ ^[0-9]+$ ]]; }
+
+# Its proportional set size: at most 5 MiB.
+guard_is_small() {
+    local size
+    size=$(inside awk '/^Pss:/ { print $2 }' "/proc/$(window guard_pid)/smaps_rollup")
+    ((size > 0 && size <= 5120)) || {
+        echo "$size kB"
+        return 1
+    }
+}
+
+is_healed() { [[ $(window healed) == 1 ]]; }
+
+journal_names_program() {
+    inside journalctl PGCORDON_ACTION=heal --output cat --output-fields PGCORDON_PROGRAM |
+        grep -x "$1"
 }
 
 units_verify() {
