@@ -167,7 +167,7 @@ on_control() {
         env --ignore-environment LC_ALL=C.UTF-8 TZ=UTC HOME="$WORK" PWD="$WORK" \
         PATH="$ANSIBLE_BIN:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin" \
         ANSIBLE_CONFIG="$WORK/ansible.cfg" \
-        ANSIBLE_COLLECTIONS_PATH="$COLLECTIONS" ANSIBLE_COLLECTIONS_PATHS="$COLLECTIONS" \
+        ANSIBLE_COLLECTIONS_PATH="$COLLECTIONS" \
         ANSIBLE_NOCOLOR=1 "$@"
 }
 

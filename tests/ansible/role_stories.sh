@@ -39,6 +39,11 @@ the_role_installs_and_a_bad_policy_changes_nothing() {
     check "once" result '0 0 0 0'
     control ansible-playbook install.yml -e '{"install_pgcordon_policies_removed": ["patch", "reindex"], "install_pgcordon_policies": {}}'
     check "policies are removed" equal "$STATUS $(inside db1 ls /etc/pgcordon/policies)" '0 '
+    # For the next Ansible.
+    local host
+    for host in db1 db2 db3; do
+        inside "$host" dpkg --purge pgcordon-for-test >/dev/null
+    done
 }
 
 # What the role has laid down, as sums.
