@@ -5,9 +5,11 @@
 mod lab;
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use lab::{Host, Lab, Reach, SOON, milliseconds, only_window};
+use lab::{Host, Lab, Order, Reach, SOON, milliseconds, only_window};
+use nix::libc;
 
 /// The guard of the host's only window, by its pid in the lab.
 #[track_caller]
@@ -273,4 +275,30 @@ fn a_port_is_opened_by_hand_as_the_help_says() {
     server.shell(&line.replace("PORT", "5432")).assert_status(0);
     assert_eq!(client.reach(server.at_v4(5432), SOON), Reach::Refused);
     assert_eq!(server.ruleset(), "");
+}
+
+#[test]
+fn a_window_that_could_not_be_lifted_into_its_ramp_is_guarded_as_before() {
+    let lab = Lab::bare(0);
+    let server = &lab.server;
+    server.cordon("start --for 10m --no-drain");
+    let old = guard(server);
+    let has_failed = AtomicBool::new(false);
+    let (outcome, _) = server
+        .tool()
+        .args(["lift", "--ramp", "30s", "-o", "json"])
+        .run_traced(|call| {
+            // The transaction goes as one message; the kernel has no room for it.
+            let is_transaction = call.result.is_none() && call.number == libc::SYS_sendmsg;
+            match is_transaction && !has_failed.swap(true, Ordering::Relaxed) {
+                true => Order::Skip(-i64::from(libc::ENOBUFS)),
+                false => Order::GoOn,
+            }
+        });
+    outcome.assert_failure(1, "netlink");
+    server.wait_gone(old, SOON);
+    assert_eq!(server.window()["phase"], "closed");
+    guard(server);
+    server.nft("flush ruleset");
+    assert_eq!(server.window()["healed"], 1);
 }

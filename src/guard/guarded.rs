@@ -253,7 +253,14 @@ impl Firewall for Guarded {
             cordon.identity.guard = guard.as_ref().and_then(Handle::pid);
             fresh.extend(guard.map(|guard| (guard, cordon.clone())));
         }
-        let acknowledged = self.nftables.raise(&cordons, leftovers)?;
+        let acknowledged = match self.nftables.raise(&cordons, leftovers) {
+            Ok(acknowledged) => acknowledged,
+            Err(error) => {
+                drop(fresh); // They were told nothing, and end.
+                self.guard_again(leftovers);
+                return Err(error);
+            }
+        };
         let mut wanted = Vec::new();
         for (guard, mut cordon) in fresh {
             let mut at = Moment::now();

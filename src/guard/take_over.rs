@@ -33,6 +33,20 @@ impl Guarded {
         all
     }
 
+    /// Guards windows on that were to be replaced, and were not: their guards are ended.
+    pub(super) fn guard_again(&mut self, ports: &[u16]) {
+        let mut fresh = Vec::new();
+        for port in ports {
+            match self.take_over(*port) {
+                Ok(taken) => {
+                    fresh.extend(taken.and_then(|taken| taken.conclude(&mut self.nftables, &[])));
+                }
+                Err(error) => tracing::warn!(port, %error, "the window has no guard"),
+            }
+        }
+        self.stand(fresh);
+    }
+
     fn stand_again_on(&mut self, port: u16, id: u64) -> Result<(), FirewallError> {
         // Someone may have put one there while the lock was waited for.
         let window = self.named(port, Detail::Block)?;
