@@ -166,8 +166,10 @@ fn print(
             if let Answer::Report(report) = &mut answer {
                 context.tell_warnings(report);
             }
+            // A text that was asked for is no report of success.
+            let is_report = matches!(answer, Answer::Report(_) | Answer::Check(_));
             let quiet = match exit {
-                Exit::Done | Exit::Command(_) | Exit::WindowOver => context.quiet,
+                Exit::Done | Exit::Command(_) | Exit::WindowOver => context.quiet && is_report,
                 _ => false,
             };
             let paint = Paint::choose(cli.global.color, results);

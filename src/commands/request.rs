@@ -2,7 +2,7 @@
 
 use super::CommandError;
 use crate::clients::interface_networks;
-use crate::cordon::{AllowEntry, Cordon, Identity, PassList, Phase, Ramp, show_duration};
+use crate::cordon::{AllowEntry, Cordon, Identity, PassList, Phase, Ramp};
 use crate::policy::{self, Given, Settings, Trust};
 use ipnet::IpNet;
 use std::path::Path;
@@ -11,7 +11,7 @@ use std::time::SystemTime;
 /// The cordons that a call of `start`, `hold`, `run` or `plan` asks for, one for each port.
 ///
 /// # Errors
-/// No length, a window that is too long, or a bad entry of the pass list.
+/// No length, or a bad entry of the pass list.
 pub fn cordons(
     settings: &Settings,
     no_drain: bool,
@@ -22,13 +22,6 @@ pub fn cordons(
         let policy = settings.file.clone();
         return Err(CommandError::NoLength { policy });
     };
-    let max = settings.max_window.value;
-    if length > max {
-        return Err(CommandError::TooLong {
-            asked: show_duration(length),
-            most: show_duration(max),
-        });
-    }
     let pass = PassList::new(networks(settings.allow.iter().map(|entry| &entry.value))?)?;
     let started_at = SystemTime::now();
     let mut ports = settings.ports.value.clone();
@@ -104,6 +97,7 @@ const LONGEST_FILE: u64 = 16 << 20;
 /// It cannot be read, is not to be trusted, or has a line that is no network.
 pub fn networks_of_file(path: &Path) -> Result<Vec<IpNet>, CommandError> {
     let text = policy::read_file(path, LONGEST_FILE, Trust::RootOnly)?;
+    let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
     let mut networks = Vec::new();
     for (number, line) in (1..).zip(text.lines()) {
         let entry = line.split('#').next().unwrap_or_default().trim();

@@ -2,6 +2,7 @@
 
 use super::CommandError;
 use crate::cli::{Pace, Postgres, Start};
+use crate::cordon::{AllowEntry, PassList, show_duration};
 use crate::policy::{self, Choice, Given, Origin, Partial, PartialPostgres, Settings, Trust};
 
 /// What a call of `start`, `hold`, `run` or `plan` goes by, and what the user should know of
@@ -50,6 +51,23 @@ fn checked(settings: Settings) -> Result<Settings, CommandError> {
     if rate.origin == Origin::Flag && length.value.is_zero() && length.origin != Origin::Flag {
         return Err(CommandError::NoRamp);
     }
+    let most = settings.max_window.value;
+    if let Some(window) = settings.window.filter(|window| window.value > most) {
+        return Err(CommandError::TooLong {
+            asked: show_duration(window.value),
+            most: show_duration(most),
+        });
+    }
+    // Each of them may be good, and all of them cover everything.
+    PassList::new(
+        settings
+            .allow
+            .iter()
+            .filter_map(|entry| match &entry.value {
+                AllowEntry::Network(network) => Some(*network),
+                _ => None,
+            }),
+    )?;
     match (&settings.postgres.host, &settings.postgres.passfile) {
         (Some(host), None) => Err(CommandError::NoPassfile { host: host.value }),
         _ => Ok(settings),

@@ -33,6 +33,13 @@ pub fn parse_duration(text: &str) -> Result<Duration, DurationError> {
             why: "it is negative".to_owned(),
         });
     }
+    let mut units = bare.split(|c: char| c.is_ascii_digit() || c.is_whitespace());
+    if units.any(|unit| unit == "M") {
+        return Err(DurationError::Malformed {
+            text: bare.to_owned(),
+            why: "M is months, m is minutes".to_owned(),
+        });
+    }
     humantime::parse_duration(bare).map_err(|error| DurationError::Malformed {
         text: bare.to_owned(),
         why: error.to_string(),

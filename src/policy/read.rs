@@ -16,6 +16,8 @@ const MOST_FAULTS: usize = 20;
 /// # Errors
 /// The first fault of syntax, or the first 20 faults of meaning in the order of the text.
 pub fn parse(text: &str) -> Result<Policy, Vec<Fault>> {
+    // Some editors put a byte order mark there; the parser would take it for indentation.
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let mut tree = tree(text).map_err(|fault| vec![fault])?;
     check_version(&tree).map_err(|wrong| vec![fault(text, wrong)])?;
     let mut faults = Vec::new();
@@ -25,7 +27,10 @@ pub fn parse(text: &str) -> Result<Policy, Vec<Fault>> {
             Err(wrong) => {
                 let dropped = tree.drop(&wrong.steps);
                 faults.push(fault(text, wrong));
-                if !dropped || faults.len() == MOST_FAULTS {
+                if faults.len() == MOST_FAULTS {
+                    return Err(and_perhaps_more(sorted(faults)));
+                }
+                if !dropped {
                     return Err(sorted(faults));
                 }
             }
@@ -51,6 +56,19 @@ pub fn parse(text: &str) -> Result<Policy, Vec<Fault>> {
 /// None that a policy can cause: every value of it has a form in YAML.
 pub fn print(policy: &Policy) -> Result<String, serde_yaml::Error> {
     serde_yaml::to_string(policy)
+}
+
+/// Says that the rest was not looked at.
+fn and_perhaps_more(mut faults: Vec<Fault>) -> Vec<Fault> {
+    if let Some(last) = faults.last() {
+        faults.push(Fault {
+            message: format!(
+                "this is fault {MOST_FAULTS}, and there may be more; mend these and check again"
+            ),
+            ..last.clone()
+        });
+    }
+    faults
 }
 
 fn sorted(mut faults: Vec<Fault>) -> Vec<Fault> {
@@ -149,5 +167,18 @@ impl Node {
             }
             _ => false,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_byte_order_mark_is_no_text() {
+        let policy = parse("\u{feff}version: 1\nwindow: 5s\n").unwrap();
+        assert_eq!(policy, parse("version: 1\nwindow: 5s\n").unwrap());
+        let faults = parse("\u{feff}version: 1\nwindwo: 5s\n").unwrap_err();
+        assert!(faults[0].to_string().starts_with("2:1"), "{}", faults[0]);
     }
 }

@@ -3,7 +3,7 @@
 use crate::lab::{Host, Lab};
 
 /// What is wrong, and the policy. Version 1 is put in front where nothing else is tested.
-const BAD: [(&str, &str); 96] = [
+const BAD: [(&str, &str); 98] = [
     // The text.
     ("empty", "\0"),
     ("comment-only", "\0# nothing here\n"),
@@ -26,6 +26,11 @@ const BAD: [(&str, &str); 96] = [
     ("version-as-text", "\0version: \"1\"\n"),
     ("version-1.0", "\0version: 1.0\n"),
     ("version-twice", "version: 1\n"),
+    ("months", "window: 10M\n"),
+    (
+        "more-than-are-told",
+        "allow: {addresses: [a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p, q, r, s, t, u, v]}\n",
+    ),
     // Keys.
     ("typo", "windwo: 10m\n"),
     ("typo-below", "drain:\n  farwell: 2s\n"),

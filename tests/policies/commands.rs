@@ -135,3 +135,21 @@ fn without_a_drain_replication_is_not_promised() {
         "{report}"
     );
 }
+
+#[test]
+fn what_start_would_refuse_is_not_shown_as_what_it_would_go_by() {
+    let lab = Lab::bare(0);
+    let show = |words: &str| lab.server.try_cordon(&format!("policy show {words}"));
+    show("none --for 48h").assert_failure(2, "too-long");
+    show("none --for 1h --allow 0.0.0.0/1 --allow 128.0.0.0/1").assert_failure(2, "pass-list");
+    show("none --for 48h --max 48h").assert_status(0);
+}
+
+#[test]
+fn a_text_that_was_asked_for_is_printed_quietly_too() {
+    let lab = Lab::bare(0);
+    for line in ["policy schema", "policy show none", "completions bash"] {
+        let outcome = lab.server.pgcordon(line.split(' ').chain(["--quiet"]));
+        assert!(outcome.assert_status(0).stdout.len() > 100, "{outcome}");
+    }
+}
