@@ -27,6 +27,18 @@ const PAUSE: Duration = Duration::from_millis(5);
 #[derive(Debug)]
 pub struct PortLock(#[expect(dead_code, reason = "held, not used")] Flock<File>);
 
+impl PortLock {
+    /// Writes down who holds it.
+    fn signed(mut locked: Flock<File>) -> Self {
+        // Only for whoever waits; a full /run must not matter.
+        let _ = locked
+            .set_len(0)
+            .and_then(|()| locked.rewind())
+            .and_then(|()| write!(locked, "{}", std::process::id()));
+        Self(locked)
+    }
+}
+
 /// Why a port could not be locked.
 #[derive(Debug, thiserror::Error)]
 pub enum LockError {
@@ -54,6 +66,8 @@ pub enum LockError {
         port: u16,
         /// The other call.
         holder: String,
+        /// Its process, as it wrote itself down.
+        pid: Option<u32>,
     },
 }
 
@@ -116,7 +130,7 @@ fn open(path: &Path) -> Result<File, LockError> {
 pub fn try_port(port: u16) -> Result<Option<PortLock>, LockError> {
     let path = path_of(port, "lock")?;
     match Flock::lock(open(&path)?, FlockArg::LockExclusiveNonblock) {
-        Ok(locked) => Ok(Some(PortLock(locked))),
+        Ok(locked) => Ok(Some(PortLock::signed(locked))),
         Err((_, Errno::EWOULDBLOCK | Errno::EINTR)) => Ok(None),
         Err((_, error)) => Err(LockError::Open {
             path,
@@ -142,18 +156,15 @@ fn lock(path: &Path, port: u16) -> Result<PortLock, LockError> {
     let deadline = Instant::now() + PATIENCE;
     loop {
         match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
-            Ok(mut locked) => {
-                // Only for the message of whoever waits; a full /run must not matter.
-                let _ = locked
-                    .set_len(0)
-                    .and_then(|()| locked.rewind())
-                    .and_then(|()| write!(locked, "{}", std::process::id()));
-                return Ok(PortLock(locked));
-            }
+            Ok(locked) => return Ok(PortLock::signed(locked)),
             Err((mut held, Errno::EWOULDBLOCK)) => {
                 if Instant::now() >= deadline {
-                    let holder = holder(&mut held);
-                    return Err(LockError::Taken { port, holder });
+                    let pid = holder(&mut held);
+                    let holder = match pid {
+                        Some(pid) => format!("pgcordon process {pid}"),
+                        None => "another pgcordon process".to_owned(),
+                    };
+                    return Err(LockError::Taken { port, holder, pid });
                 }
                 file = held;
                 std::thread::sleep(PAUSE);
@@ -165,13 +176,10 @@ fn lock(path: &Path, port: u16) -> Result<PortLock, LockError> {
 }
 
 /// Who holds a lock, as it wrote itself down.
-fn holder(file: &mut File) -> String {
+fn holder(file: &mut File) -> Option<u32> {
     let mut text = String::new();
     let _ = file
         .rewind()
         .and_then(|()| file.take(16).read_to_string(&mut text));
-    match text.trim().parse::<u32>() {
-        Ok(pid) => format!("pgcordon process {pid}"),
-        Err(_) => "another pgcordon process".to_owned(),
-    }
+    text.trim().parse().ok()
 }

@@ -12,7 +12,7 @@ pub use whole::LONG;
 
 use crate::cordon::{Cordon, PassList, Window, WindowEnd};
 use crate::firewall::{Change, Detail, Firewall, FirewallError, Standing};
-use crate::lock;
+use crate::lock::{self, LockError, PortLock};
 use ipnet::IpNet;
 use std::time::{Duration, Instant, SystemTime};
 
@@ -48,7 +48,7 @@ pub fn raise(
     exclusive: bool,
 ) -> Result<Raised, WindowError> {
     let ports: Vec<u16> = cordons.iter().map(|cordon| cordon.port).collect();
-    let _locks = lock::ports(&ports)?;
+    let _locks = locked(firewall, &ports)?;
     let (mut leftovers, mut fresh, mut outcomes) = (Vec::new(), Vec::new(), Vec::new());
     for cordon in cordons {
         match firewall.read(cordon.port, Detail::Whole)? {
@@ -91,6 +91,25 @@ pub fn raise(
         outcomes,
         acknowledged,
     })
+}
+
+/// The locks of ports. A guard that was stopped while it held one does not answer, and is
+/// ended: whoever asks for a change brings a new one.
+///
+/// # Errors
+/// Another call holds a lock for too long, or none can be had here.
+fn locked(firewall: &mut impl Firewall, ports: &[u16]) -> Result<Vec<PortLock>, WindowError> {
+    match lock::ports(ports) {
+        Err(LockError::Taken {
+            port,
+            pid: Some(pid),
+            ..
+        }) if firewall.guard(port) == Some(pid) => {
+            firewall.dismiss(port)?;
+            Ok(lock::ports(ports)?)
+        }
+        locks => Ok(locks?),
+    }
 }
 
 /// Removes what a call has raised, or may have raised, that has failed with this error. If
@@ -199,7 +218,7 @@ pub fn extend(
     shorten: bool,
     most: Duration,
 ) -> Result<Vec<Outcome>, WindowError> {
-    let _locks = lock::ports(ports)?;
+    let _locks = locked(firewall, ports)?;
     let mut outcomes = all_in_force(firewall, ports)?;
     let mut changes = Vec::new();
     for outcome in &mut outcomes {
@@ -264,7 +283,7 @@ pub fn allow(
     networks: &[IpNet],
     remove: bool,
 ) -> Result<Vec<Outcome>, WindowError> {
-    let _locks = lock::ports(ports)?;
+    let _locks = locked(firewall, ports)?;
     let mut outcomes = all_in_force(firewall, ports)?;
     let mut changes = Vec::new();
     for outcome in &mut outcomes {
@@ -305,7 +324,7 @@ fn update(outcomes: &mut [Outcome], window: Window) {
 /// # Errors
 /// A port without a window, or the firewall's word.
 pub fn whole(firewall: &mut impl Firewall, ports: &[u16]) -> Result<Vec<Outcome>, WindowError> {
-    let _locks = lock::ports(ports)?;
+    let _locks = locked(firewall, ports)?;
     all_in_force(firewall, ports)
 }
 

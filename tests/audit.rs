@@ -267,3 +267,27 @@ fn verbose_shows_the_record_on_stderr() {
     let lifted = server.pgcordon(["lift"]);
     assert!(!lifted.stderr.contains("port=5432"), "{lifted}");
 }
+
+#[test]
+fn a_heal_names_the_program_and_the_end_is_recorded_by_the_guard() {
+    let lab = Lab::bare(0);
+    let server = &lab.server;
+    let _journald = server.start_journald();
+    let window = only_window(&server.cordon("start --for 3s --no-drain --reason held"));
+    server.nft("flush ruleset");
+    let records = server.journal("end");
+    let healed = only(&records, "heal");
+    let id = window["id"].as_str().unwrap();
+    assert_fields(
+        &healed,
+        &[
+            ("PROGRAM", "nft"),
+            ("WHY", "changed by nft: the table is gone"),
+            ("WINDOW", id),
+            ("REASON", "held"),
+            ("HEALED", "1"),
+        ],
+    );
+    assert_eq!(healed["PRIORITY"], "4", "{healed:#}");
+    assert_fields(&only(&records, "end"), &[("WINDOW", id), ("HEALED", "1")]);
+}

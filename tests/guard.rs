@@ -302,3 +302,40 @@ fn a_window_that_could_not_be_lifted_into_its_ramp_is_guarded_as_before() {
     server.nft("flush ruleset");
     assert_eq!(server.window()["healed"], 1);
 }
+
+#[test]
+fn a_guard_that_is_not_to_be_seen_from_here_is_no_missing_guard() {
+    let lab = Lab::bare(1);
+    let (server, client) = (&lab.server, &lab.clients[0]);
+    server.cordon("start --for 10m --no-drain");
+    let tool = env!("CARGO_BIN_EXE_pgcordon");
+    let elsewhere = format!("unshare -p -f --mount-proc {tool} lift -o json");
+    let message = server.shell(&elsewhere).assert_failure(1, "guard");
+    assert!(message.contains("PID namespace"), "{message}");
+    client.assert_blocked(&[server.at_v4(5432)]);
+    guard(server);
+    server.cordon("lift");
+    assert_eq!(server.ruleset(), "");
+}
+
+#[test]
+fn nobody_can_pose_as_a_guard() {
+    let lab = Lab::bare(0);
+    let server = &lab.server;
+    let raised = only_window(&server.cordon("start --for 10m --no-drain"));
+    let start = milliseconds(&raised["started_at"]);
+    server.kill_every_pgcordon();
+    // What anybody may call himself; the window names this process, too.
+    let pose = "setpriv --reuid 65534 --clear-groups \
+                bash -c 'exec -a pgcordon-guard sleep 600' 5432 </dev/null >/dev/null 2>&1 & \
+                rm /run/pgcordon/*.guard; echo $!";
+    let pid = server.shell(pose).assert_status(0).stdout.trim().to_owned();
+    let named = format!("id=1 start={start} by=x uid=0 healed=0 guard={pid}");
+    server.nft(&format!(
+        "flush set inet pgcordon_5432 window\n\
+         add element inet pgcordon_5432 window {{ 5432 timeout 9m comment \"{named}\" }}"
+    ));
+    assert!(server.window()["guard_pid"].is_null());
+    server.cordon("extend --by 5m");
+    guard(server);
+}

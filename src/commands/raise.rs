@@ -1,7 +1,7 @@
 //! What `start`, `hold` and `run` have in common: cordon, then drain.
 
 use super::listeners::{self, Listeners};
-use super::{CommandError, Context, Exit, record, request, settings};
+use super::{CommandError, Context, Exit, record, request, select, settings};
 use crate::cli::Start;
 use crate::clients::{Locality, Sockets};
 use crate::cordon::{
@@ -198,6 +198,12 @@ pub fn raise(
     }
     // `hold` and `run` lift what they hold, and so it must be theirs.
     let exclusive = command != "start";
+    for cordon in &plan.cordons {
+        // What is away just now is a window all the same.
+        if context.firewall.guard(cordon.port).is_some() {
+            select::settle(&mut context.firewall, &[cordon.port])?;
+        }
+    }
     let raised = window::raise(&mut context.firewall, &plan.cordons, exclusive)?;
     let mut report = Report::new(command, Outcome::AlreadyCordoned);
     report.warnings = context.firewall.warnings();

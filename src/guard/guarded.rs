@@ -14,7 +14,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::os::unix::net::UnixStream;
 use std::rc::Rc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
+
+/// A transaction that takes longer is no matter of milliseconds any more.
+const PROMPT: Duration = Duration::from_millis(100);
 
 /// The kernel's firewall with its guards. Copies are the same one.
 #[derive(Clone, Default)]
@@ -44,9 +47,19 @@ impl Guarded {
         Self::default()
     }
 
-    /// Whether this process has started the guard of a port.
+    /// Whether the guard of a port was started here, and is still that: whoever has changed
+    /// the window since has put another one in its place.
     pub(super) fn has_own(&self, port: u16) -> bool {
-        self.guards.borrow().own.contains_key(&port)
+        let pid = match self.guards.borrow().own.get(&port) {
+            None => return false,
+            Some(guard) => guard.pid(),
+        };
+        let is_it = |pid| lock::guardian(port, Some(pid)).is_ok_and(|now| now == Some(pid));
+        if pid.is_none_or(is_it) {
+            return true; // Without a pid it is this process itself.
+        }
+        self.bury(port);
+        false
     }
 
     /// Starts a guard, which is told nothing yet.
@@ -115,11 +128,15 @@ impl Guarded {
     /// Ends the guard of a port, whoever has started it.
     pub(super) fn end_guard(&mut self, port: u16, named: Option<u32>) -> Result<(), FirewallError> {
         let own = self.guards.borrow_mut().own.remove(&port);
-        match own {
-            Some(guard) => guard.kill(),
-            None => end(port, named)?,
+        let is_self = own.as_ref().is_some_and(|guard| guard.pid().is_none());
+        if let Some(guard) = own {
+            guard.kill();
         }
-        Ok(())
+        // Somebody may have put another one in its place.
+        match is_self {
+            true => Ok(()),
+            false => end(port, named),
+        }
     }
 
     /// Tells the guards of changes. One that does not listen is ended: it would heal what is
@@ -143,13 +160,13 @@ impl Guarded {
 
     /// A port's cordon as the kernel has it.
     fn as_it_stands(&mut self, port: u16) -> Option<(u16, Cordon)> {
-        let window = self.named(port, Detail::Whole).ok().flatten()?;
+        let mut window = self.named(port, Detail::Whole).ok().flatten()?;
+        window.remaining = window.remaining_now();
         Some((port, window.as_cordon()))
     }
 
     /// Tells the guards what stands, although they were told otherwise.
-    fn tell_again(&mut self, standing: &[(u16, Cordon)]) {
-        let at = Moment::now();
+    fn tell_again(&mut self, standing: &[(u16, Cordon)], at: Moment) {
         let mut guards = self.guards.borrow_mut();
         for (port, cordon) in standing {
             if let Some(guard) = guards.own.get_mut(port) {
@@ -238,13 +255,14 @@ impl Firewall for Guarded {
         for cordon in &mut cordons {
             let port = cordon.port;
             // A damaged cordon that is put back keeps having a guard.
-            let named = match leftovers.contains(&port) {
-                true => self
-                    .named(port, Detail::Block)?
-                    .and_then(|w| w.identity.guard),
+            let before = match leftovers.contains(&port) {
+                true => self.named(port, Detail::Block)?,
                 false => None,
             };
-            let wants_guard = self.guards.borrow().leave.is_some() || named.is_some();
+            let is_before = |window: &Window| window.identity.id == cordon.identity.id;
+            let is_same = before.as_ref().is_some_and(is_before);
+            let named = before.and_then(|window| window.identity.guard);
+            let wants_guard = self.guards.borrow().leave.is_some() || is_same && named.is_some();
             let guard = match wants_guard {
                 true => self.guards.borrow_mut().start(port),
                 false => None,
@@ -253,21 +271,27 @@ impl Firewall for Guarded {
             cordon.identity.guard = guard.as_ref().and_then(Handle::pid);
             fresh.extend(guard.map(|guard| (guard, cordon.clone())));
         }
+        // Before it, never after: nobody may want a later end than the kernel has.
+        let written = Moment::now();
         let acknowledged = match self.nftables.raise(&cordons, leftovers) {
             Ok(acknowledged) => acknowledged,
             Err(error) => {
                 drop(fresh); // They were told nothing, and end.
-                self.guard_again(leftovers);
+                if !error.is_uncertain() {
+                    self.guard_again(leftovers);
+                }
                 return Err(error);
             }
         };
+        let took_long = Moment::now().since(written) > PROMPT;
         let mut wanted = Vec::new();
         for (guard, mut cordon) in fresh {
-            let mut at = Moment::now();
-            if cordon.pass.len() > LONG {
+            let mut at = written;
+            if took_long || cordon.pass.len() > LONG {
                 // The kernel has taken its time with it: what it says is the window's end.
+                let now = Moment::now();
                 if let Some(window) = self.named(cordon.port, Detail::Block)? {
-                    (cordon.length, at) = (window.remaining, Moment::now());
+                    (cordon.length, at) = (window.remaining, now);
                 }
             }
             wanted.push((guard, Wanted::new(cordon, at)));
@@ -288,26 +312,28 @@ impl Firewall for Guarded {
         }
         let before = self.known(&ports);
         self.tell(&changes);
+        let at = Moment::now();
         let changed = self.nftables.change(&changes);
         let is_uncertain = changed.as_ref().is_err_and(FirewallError::is_uncertain);
         let mut fresh = Vec::new();
         if is_uncertain {
             // What the kernel has says whether it was made.
+            let at = Moment::now();
             let now = ports.iter().filter_map(|port| self.as_it_stands(*port));
             let now: Vec<(u16, Cordon)> = now.collect();
-            self.tell_again(&now);
+            self.tell_again(&now, at);
             fresh.extend(
                 taken_over
                     .into_iter()
-                    .filter_map(|t| t.guarding_what_stands(&now)),
+                    .filter_map(|t| t.guarding_what_stands(&now, at)),
             );
         } else {
             if changed.is_err() {
-                self.tell_again(&before);
+                self.tell_again(&before, at);
             }
             let made = if changed.is_ok() { &changes[..] } else { &[] };
             for taken in taken_over {
-                fresh.extend(taken.conclude(&mut self.nftables, made));
+                fresh.extend(taken.conclude(&mut self.nftables, made, at));
             }
         }
         self.stand(fresh);

@@ -165,8 +165,11 @@ where
         self.wanted = healed;
         if Moment::now().since(began) > PROMPT && cordon.phase == Phase::Closed {
             // A long pass list has taken its time, by which the window must not be longer.
-            let ends = self.wanted.end(Moment::now());
-            self.nftables.change(&[(self.port, ends)])?;
+            match self.wanted.end(Moment::now()) {
+                Some(end) => self.nftables.change(&[(self.port, end)])?,
+                // It has lasted beyond the window: the next look makes a ramp of it, or nothing.
+                None => self.again = Some(Instant::now()),
+            }
         }
         Ok(())
     }

@@ -184,7 +184,12 @@ where
             let look = Some(left.saturating_sub(LAST_LOOK)).filter(|look| !look.is_zero());
             let next = [retry, look].into_iter().flatten().min();
             self.wait_for_anything(next.map_or(left, |next| next.min(left)))?;
+            let was_told = !self.channel.has_ended();
             self.hear();
+            if was_told && self.channel.has_ended() {
+                // Whoever is gone may have died between its word and its deed.
+                self.check(&Event::default());
+            }
             self.end_drain();
             let event = self.read_events()?;
             if event.touched || self.again.is_some_and(|at| at <= Instant::now()) {

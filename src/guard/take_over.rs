@@ -39,7 +39,11 @@ impl Guarded {
         for port in ports {
             match self.take_over(*port) {
                 Ok(taken) => {
-                    fresh.extend(taken.and_then(|taken| taken.conclude(&mut self.nftables, &[])));
+                    fresh.extend(
+                        taken.and_then(|taken| {
+                            taken.conclude(&mut self.nftables, &[], Moment::now())
+                        }),
+                    );
                 }
                 Err(error) => tracing::warn!(port, %error, "the window has no guard"),
             }
@@ -56,7 +60,7 @@ impl Guarded {
         }
         self.bury(port);
         let fresh = self.take_over(port)?;
-        let fresh = fresh.and_then(|taken| taken.conclude(&mut self.nftables, &[]));
+        let fresh = fresh.and_then(|taken| taken.conclude(&mut self.nftables, &[], Moment::now()));
         self.stand(fresh.into_iter().collect());
         Ok(())
     }
@@ -75,8 +79,9 @@ impl Guarded {
         };
         let guard = self.start_guard(port);
         self.end_guard(port, Some(named))?;
-        window.remaining = window.remaining_now();
+        // The time first: nobody may want a later end than the kernel has.
         let read_at = Moment::now();
+        window.remaining = window.remaining_now();
         window.identity.guard = guard.as_ref().and_then(Handle::pid);
         Ok(Some(TakenOver {
             guard,
@@ -118,34 +123,31 @@ impl TakenOver {
         mut self,
         nftables: &mut Nftables,
         made: &[(u16, Change)],
+        at: Moment,
     ) -> Option<(Handle, Wanted)> {
-        let at = Moment::now();
         let its = made.iter().filter(|(port, _)| *port == self.window.port);
         its.for_each(|(_, change)| self.wanted.change(at, change));
         if !self.is_named || made.is_empty() {
             // By itself: a long pass list takes longer, and the end must not move with it.
-            let named = nftables.change(&[self.naming()]);
-            tracing::debug!(
-                port = self.window.port,
-                ?named,
-                "the window names its new guard"
-            );
+            // A ramp is left as it is: the lock names its guard, too.
+            let port = self.window.port;
+            if let Some(naming) = self.wanted.end(Moment::now()) {
+                let named = nftables.change(&[(port, naming)]);
+                tracing::debug!(port, ?named, "the window names its new guard");
+            }
         }
         Some((self.guard?, self.wanted))
     }
 
     /// Gives the guard, and what it is to guard, where it is not known whether the changes
     /// were made: what stands.
-    pub fn guarding_what_stands(self, standing: &[(u16, Cordon)]) -> Option<(Handle, Wanted)> {
+    pub fn guarding_what_stands(
+        self,
+        standing: &[(u16, Cordon)],
+        at: Moment,
+    ) -> Option<(Handle, Wanted)> {
         let found = standing.iter().find(|(port, _)| *port == self.window.port);
-        let wanted = found.map_or(self.wanted, |(_, cordon)| {
-            Wanted::new(cordon.clone(), Moment::now())
-        });
+        let wanted = found.map_or(self.wanted, |(_, cordon)| Wanted::new(cordon.clone(), at));
         Some((self.guard?, wanted))
-    }
-
-    /// The change that does nothing but name the guard.
-    fn naming(&self) -> (u16, Change) {
-        (self.window.port, self.wanted.end(Moment::now()))
     }
 }

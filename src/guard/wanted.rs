@@ -94,18 +94,22 @@ impl Wanted {
         whole.saturating_sub(now.since(self.as_of))
     }
 
-    /// The change that writes what is left of a window that is closed, and whose it is.
+    /// The change that writes what is left of the block, and whose it is; `None` when that is
+    /// over: written in a ramp, it would close the port again.
     #[must_use]
-    pub fn end(&self, now: Moment) -> Change {
+    pub fn end(&self, now: Moment) -> Option<Change> {
         let cordon = self.at(now);
-        Change::End {
+        if cordon.phase != Phase::Closed || cordon.length.is_zero() {
+            return None;
+        }
+        Some(Change::End {
             farewell: cordon.farewell_lasts(),
             identity: cordon.identity,
             remaining: cordon.length,
             ramp: cordon.ramp,
             spared: cordon.spared,
             closing: cordon.closing,
-        }
+        })
     }
 
     /// Notes that the cordon was put back.
@@ -330,6 +334,19 @@ mod tests {
         assert_eq!((ramping.phase, ramping.length), (Phase::Ramp, MINUTE / 2));
         assert!(ramping.spared.is_empty());
         assert_eq!(wanted.left(start), 11 * MINUTE);
+    }
+
+    #[test]
+    fn nothing_is_written_that_would_close_a_port_in_its_ramp() {
+        let start = Moment::now();
+        let ramp = Some(Ramp {
+            length: MINUTE,
+            per_second: 10,
+        });
+        let wanted = Wanted::new(Cordon { ramp, ..cordon() }, start);
+        assert!(wanted.end(start.after(9 * MINUTE)).is_some());
+        assert_eq!(wanted.end(start.after(10 * MINUTE)), None);
+        assert_eq!(wanted.end(start.after(20 * MINUTE)), None);
     }
 
     #[test]

@@ -9,6 +9,12 @@ use std::fs::File;
 use std::io::{self, Read, Seek, Write};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// How often a lock that is held is looked at until its holder is to be seen.
+const LOOKS: usize = 20;
+/// Between two looks at it.
+const PAUSE: Duration = Duration::from_millis(5);
 
 /// How a guard's process is called.
 pub const NAME: &str = "pgcordon-guard";
@@ -32,11 +38,12 @@ impl GuardLock {
         match fcntl(&file, FcntlArg::F_OFD_SETLK(&whole_file())) {
             Ok(_) => {}
             Err(Errno::EAGAIN | Errno::EACCES) => {
-                let holder = match read_pid(&mut file) {
+                let pid = read_pid(&mut file);
+                let holder = match pid {
                     Some(pid) => format!("the guard {pid}"),
                     None => "another guard".to_owned(),
                 };
-                return Err(LockError::Taken { port, holder });
+                return Err(LockError::Taken { port, holder, pid });
             }
             Err(error) => return Err(failed(error.into())),
         }
@@ -64,26 +71,34 @@ fn whole_file() -> libc::flock {
 }
 
 /// The process that guards a port of this network namespace, while it is alive: the one that
-/// holds the lock, else the one that is `named` by the window, for where there can be no lock.
+/// holds the lock, or, where there is no lock file, the one that is `named` by the window.
 ///
 /// # Errors
-/// It cannot be found out: this process has no file descriptor left.
+/// It cannot be found out, since this process has no file descriptor left; or the lock is held
+/// by a process that is not to be seen from here, as in another PID namespace.
 pub fn guardian(port: u16, named: Option<u32>) -> io::Result<Option<u32>> {
     let namespace = network_namespace()?;
-    let locked = match File::open(path_of_guard(port)?) {
-        Ok(mut file) => {
-            let mut lock = whole_file();
-            fcntl(&file, FcntlArg::F_OFD_GETLK(&mut lock))?;
-            let is_held = lock.l_type != libc::F_UNLCK as i16;
-            is_held.then(|| read_pid(&mut file)).flatten()
-        }
+    let mut file = match File::open(path_of_guard(port)?) {
+        Ok(file) => file,
         Err(error) if is_out_of_descriptors(&error) => return Err(error),
-        Err(_) => None,
+        Err(_) => return as_guard(named, port, namespace),
     };
-    match locked.or(named) {
-        Some(pid) => Ok(is_guard(pid, port, namespace)?.then_some(pid)),
-        None => Ok(None),
+    for _ in 0..LOOKS {
+        let mut lock = whole_file();
+        fcntl(&file, FcntlArg::F_OFD_GETLK(&mut lock))?;
+        if lock.l_type == libc::F_UNLCK as i16 {
+            return Ok(None);
+        }
+        let pid = read_pid(&mut file).or(named);
+        if let Some(pid) = as_guard(pid, port, namespace)? {
+            return Ok(Some(pid));
+        }
+        // It has just begun, and not written its pid, or is about to be gone.
+        std::thread::sleep(PAUSE);
     }
+    Err(io::Error::other(
+        "its lock is held by a process that is not to be seen from here; call pgcordon in the PID namespace where the window was raised",
+    ))
 }
 
 fn is_out_of_descriptors(error: &io::Error) -> bool {
@@ -110,18 +125,23 @@ pub fn guarded_ports() -> Vec<u16> {
     names.filter_map(port).collect()
 }
 
-/// Whether a process is the guard of a port of this network namespace: a pid may belong to
-/// another process by now, or to another PID namespace.
-fn is_guard(pid: u32, port: u16, namespace: u64) -> io::Result<bool> {
+/// A process, if it is the guard of a port of this network namespace: a pid may belong to
+/// another process by now, and anybody can call himself so.
+fn as_guard(pid: Option<u32>, port: u16, namespace: u64) -> io::Result<Option<u32>> {
+    let Some(pid) = pid else { return Ok(None) };
     let words = match std::fs::read(format!("/proc/{pid}/cmdline")) {
         Err(error) if is_out_of_descriptors(&error) => return Err(error),
         words => words.unwrap_or_default(),
     };
     let mut words = words.split(|byte| *byte == 0);
+    let process = std::fs::metadata(format!("/proc/{pid}"));
     let network = std::fs::metadata(format!("/proc/{pid}/ns/net"));
-    Ok(words.next() == Some(NAME.as_bytes())
+    let own = rustix::process::geteuid().as_raw();
+    let is_it = words.next() == Some(NAME.as_bytes())
         && words.next() == Some(port.to_string().as_bytes())
-        && network.is_ok_and(|network| network.ino() == namespace))
+        && process.is_ok_and(|process| process.uid() == own)
+        && network.is_ok_and(|network| network.ino() == namespace);
+    Ok(is_it.then_some(pid))
 }
 
 fn read_pid(file: &mut File) -> Option<u32> {

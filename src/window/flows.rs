@@ -1,9 +1,8 @@
 //! Whose packets pass: the farewell, flows that are spared or closing, and standbys.
 
-use super::{WindowError, in_force};
+use super::{WindowError, in_force, locked};
 use crate::cordon::ClosingFlow;
 use crate::firewall::{Change, Firewall, FirewallError};
-use crate::lock;
 use ipnet::IpNet;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
@@ -22,7 +21,7 @@ pub fn allow_standbys(
     port: u16,
     addresses: &[IpAddr],
 ) -> Result<(), WindowError> {
-    let _lock = lock::ports(&[port])?;
+    let _lock = locked(firewall, &[port])?;
     let window = in_force(firewall, port)?.window;
     let pass = window
         .pass
@@ -51,7 +50,7 @@ pub fn renew_farewell(
     port: u16,
     length: Duration,
 ) -> Result<(), WindowError> {
-    let _lock = lock::ports(&[port])?;
+    let _lock = locked(firewall, &[port])?;
     let length = length.min(in_force(firewall, port)?.window.remaining);
     Ok(firewall.change(&[(port, Change::Farewell(length))])?)
 }
@@ -65,7 +64,7 @@ pub fn end_farewell(
     port: u16,
     closing: Vec<SocketAddr>,
 ) -> Result<(), WindowError> {
-    let _lock = lock::ports(&[port])?;
+    let _lock = locked(firewall, &[port])?;
     let change = Change::FarewellOver {
         closing,
         linger: LINGER,
@@ -82,7 +81,7 @@ pub fn linger(
     port: u16,
     closing: Vec<SocketAddr>,
 ) -> Result<(), WindowError> {
-    let _lock = lock::ports(&[port])?;
+    let _lock = locked(firewall, &[port])?;
     let closing = closing.into_iter().map(|client| ClosingFlow {
         client,
         remaining: LINGER,
@@ -104,7 +103,7 @@ pub fn spare(
     port: u16,
     spared: Vec<SocketAddr>,
 ) -> Result<(), WindowError> {
-    let _lock = lock::ports(&[port])?;
+    let _lock = locked(firewall, &[port])?;
     let change = Change::Flows {
         spared,
         closing: Vec::new(),

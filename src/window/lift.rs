@@ -3,7 +3,7 @@
 use super::{Outcome, WindowError, whole};
 use crate::cordon::{Cordon, DEFAULT_RAMP_RATE, Phase, Ramp, Window};
 use crate::firewall::{Detail, Firewall, FirewallError};
-use crate::lock::{self, LockError, PortLock};
+use crate::lock::{LockError, PortLock};
 use std::time::{Duration, Instant};
 
 /// Ends windows now, and removes what is left of old ones. Returns the windows that were
@@ -88,7 +88,7 @@ pub fn lift_to_ramp(
     ports: &[u16],
     wish: RampWish,
 ) -> Result<Vec<Outcome>, WindowError> {
-    let _locks = lock_if_possible(ports)?;
+    let _locks = lock_if_possible(firewall, ports)?;
     let (mut cordons, mut outcomes, mut before) = (Vec::new(), Vec::new(), Vec::new());
     for port in ports {
         let Some(standing) = firewall.read(*port, Detail::Whole)? else {
@@ -126,7 +126,7 @@ pub fn lift_own_to_ramp(
     own: &[(u16, u64)],
 ) -> Result<Vec<Window>, WindowError> {
     let ports: Vec<u16> = own.iter().map(|(port, _)| *port).collect();
-    let _locks = lock_if_possible(&ports)?;
+    let _locks = lock_if_possible(firewall, &ports)?;
     let (mut cordons, mut over, mut lifted) = (Vec::new(), Vec::new(), Vec::new());
     for (port, id) in own {
         let standing = firewall.read(*port, Detail::Whole)?;
@@ -192,7 +192,7 @@ fn remove_if(
     ports: &[u16],
     is_meant: impl Fn(u16, Option<&Window>) -> bool,
 ) -> Result<Vec<Window>, WindowError> {
-    let _locks = lock_if_possible(ports)?;
+    let _locks = lock_if_possible(firewall, ports)?;
     let (mut lifted, mut tables) = (Vec::new(), Vec::new());
     for port in ports {
         let mut standing = firewall.read(*port, Detail::Block)?;
@@ -235,10 +235,12 @@ fn remove(firewall: &mut impl Firewall, tables: &[u16]) -> Result<(), WindowErro
 
 /// A lock that someone holds is respected. One that cannot be had at all, on a read-only
 /// /run, must not keep a port closed.
-fn lock_if_possible(ports: &[u16]) -> Result<Vec<PortLock>, LockError> {
-    match lock::ports(ports) {
-        Err(error @ LockError::Taken { .. }) => Err(error),
-        Err(error) => {
+fn lock_if_possible(
+    firewall: &mut impl Firewall,
+    ports: &[u16],
+) -> Result<Vec<PortLock>, WindowError> {
+    match super::locked(firewall, ports) {
+        Err(WindowError::Lock(error)) if !matches!(error, LockError::Taken { .. }) => {
             tracing::warn!(%error, "the port is opened without a lock");
             Ok(Vec::new())
         }
