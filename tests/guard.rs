@@ -118,6 +118,8 @@ fn a_stopped_guard_does_not_close_the_port_again_after_a_lift() {
         }
         let lifted = server.cordon("lift --port 5432");
         assert_eq!(server.ruleset(), "", "flushed: {flushed}, {lifted}");
+        assert_eq!(lifted["changed"], true, "flushed: {flushed}, {lifted}");
+        assert_eq!(lifted["result"], "lifted", "flushed: {flushed}, {lifted}");
         server.signal(pid, "CONT");
         server.wait_gone(pid, SOON);
         assert_eq!(server.ruleset(), "");

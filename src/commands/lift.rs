@@ -17,6 +17,10 @@ pub fn run(context: &mut Context, args: &Lift) -> Result<(Report, Exit), Command
         other => other?,
     };
     let mut report = Report::new("lift", Outcome::NotCordoned);
+    // A cordon that another program has flushed just now is a window all the same: lifting
+    // ends its guard before that puts it back.
+    let guarded = |port: &u16| firewall.guard(*port).is_some();
+    let is_guarded = ports.iter().any(guarded);
     match args.ramp {
         None => {
             report.windows = window::lift(firewall, &ports)?;
@@ -43,7 +47,7 @@ pub fn run(context: &mut Context, args: &Lift) -> Result<(Report, Exit), Command
         let text = format!("what old windows have left could not be removed: {error}");
         report.warnings.push(text);
     }
-    if !report.windows.is_empty() {
+    if !report.windows.is_empty() || is_guarded && args.ramp.is_none() {
         (report.outcome, report.changed) = match args.ramp {
             None => (Outcome::Lifted, true),
             Some(_) => (Outcome::Ramping, report.changed),

@@ -3,8 +3,8 @@
 use super::Standing;
 use super::damage::expected;
 use super::element::{Element, SPARED, read_ranges};
+use super::ramp_note::ramp_length;
 use super::readback::{RuleFacts, Table, is_pass_set};
-use super::ruleset::ramp_length;
 use crate::cordon::{
     ClosingFlow, Counter, DEFAULT_RAMP_RATE, Identity, Knock, PassList, Phase, Ramp, Reason,
     Verdict, Window,

@@ -10,6 +10,7 @@ pub mod ffi;
 mod meaning;
 pub mod netlink;
 mod nftables;
+mod ramp_note;
 mod readback;
 mod ruleset;
 mod transaction;

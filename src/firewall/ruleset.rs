@@ -3,7 +3,8 @@
 
 use super::expression::{self as is, Family};
 use super::ffi::Expr;
-use crate::cordon::{Cordon, DEFAULT_RAMP_RATE, Ramp, Verdict};
+use super::ramp_note::ramp_comment;
+use crate::cordon::{Cordon, DEFAULT_RAMP_RATE, Verdict};
 use std::time::Duration;
 
 /// Before conntrack (-200) and DNAT (-100), and before `raw` (-300).
@@ -135,20 +136,6 @@ impl Ruleset {
             rules: rules(cordon),
         }
     }
-}
-
-/// How a ramp's length is noted beside its rule: once the window is over nothing else in
-/// the kernel tells it.
-#[must_use]
-pub fn ramp_comment(ramp: Ramp) -> String {
-    format!("ramp of {} ms", ramp.length.as_millis())
-}
-
-/// The length in a comment that [`ramp_comment`] has written.
-#[must_use]
-pub fn ramp_length(comment: &str) -> Option<Duration> {
-    let milliseconds = comment.strip_prefix("ramp of ")?.strip_suffix(" ms")?;
-    Some(Duration::from_millis(milliseconds.parse().ok()?))
 }
 
 pub(super) fn sets(cordon: &Cordon) -> Vec<SetSpec> {

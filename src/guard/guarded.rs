@@ -357,13 +357,12 @@ impl Firewall for Guarded {
     }
 
     fn dismiss(&mut self, port: u16) -> Result<(), FirewallError> {
-        // Where there can be no lock, the window names it.
-        let found = lock::guardian(port, None);
-        let named = match found.map_err(|source| FirewallError::Guard { port, source })? {
-            None => self
+        // Where the lock does not name it, the window does.
+        let named = match lock::guardian(port, None) {
+            Ok(Some(_)) => None,
+            _ => self
                 .named(port, Detail::Block)?
                 .and_then(|w| w.identity.guard),
-            Some(_) => None,
         };
         self.end_guard(port, named)
     }

@@ -79,6 +79,10 @@ impl Text {
         let line = match report.outcome {
             Outcome::Status if none => "No window is in force: every port is open.".to_owned(),
             Outcome::NotCordoned => "There was no window; nothing was changed.".to_owned(),
+            Outcome::Lifted if none => {
+                "The port is open; its guard, which was about to close it again, is ended."
+                    .to_owned()
+            }
             Outcome::Planned | Outcome::Status => return,
             _ => {
                 for window in &report.windows {

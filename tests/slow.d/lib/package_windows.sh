@@ -126,6 +126,7 @@ guard_is_alive() { [[ $(window guard_pid) =~ ^[0-9]+$ ]]; }
 # Its proportional set size: at most 5 MiB.
 guard_is_small() {
     local size
+    # shellcheck disable=SC2016 # awk's.
     size=$(inside awk '/^Pss:/ { print $2 }' "/proc/$(window guard_pid)/smaps_rollup")
     ((size > 0 && size <= 5120)) || {
         echo "$size kB"
