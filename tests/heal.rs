@@ -213,22 +213,27 @@ fn flood(client: &Host, to: SocketAddr, length: Duration) -> u64 {
 const FLUSHES: &str =
     "timeout 5 bash -c 'while nft flush ruleset; do sleep 0.01; done' || test $? = 124";
 
+/// Cordons, and floods while the ruleset is flushed; how many SYNs were answered.
+fn flood_while_flushed(server: &Host, client: &Host) -> u64 {
+    // What is behind the port cannot be looked at, so that the drain is not proven.
+    server
+        .try_cordon("start --for 10m --any-listener")
+        .assert_status(3);
+    std::thread::scope(|scope| {
+        let flushing = scope.spawn(|| server.shell(FLUSHES));
+        let answered = flood(client, server.at_v4(5432), Duration::from_secs(5));
+        flushing.join().unwrap().assert_status(0);
+        answered
+    })
+}
+
 #[test]
 fn not_one_syn_gets_through_while_the_ruleset_is_flushed_in_a_loop() {
     let lab = Lab::bare(1);
     let (server, client) = (&lab.server, &lab.clients[0]);
     let mut listener = server.program("/usr/bin/python3").args(LISTENER).spawn();
     listener.wait_for_stdout("listening", SOON);
-    // What is behind the port cannot be looked at, so that the drain is not proven.
-    server
-        .try_cordon("start --for 10m --any-listener")
-        .assert_status(3);
-    let answered = std::thread::scope(|scope| {
-        let flushing = scope.spawn(|| server.shell(FLUSHES));
-        let answered = flood(client, server.at_v4(5432), Duration::from_secs(5));
-        flushing.join().unwrap().assert_status(0);
-        answered
-    });
+    let answered = flood_while_flushed(server, client);
     assert_eq!(answered, 0, "SYNs were answered in spite of the twin");
     let window = server.window();
     println!("healed {} times", window["healed"]);
@@ -246,16 +251,7 @@ fn without_a_twin_the_port_is_closed_at_the_end_of_a_loop_of_flushes() {
     let mut listener = server.program("/usr/bin/python3").args(LISTENER).spawn();
     listener.wait_for_stdout("listening", SOON);
     server.nft("add table inet pgcordon_5432_guard");
-    // What is behind the port cannot be looked at, so that the drain is not proven.
-    server
-        .try_cordon("start --for 10m --any-listener")
-        .assert_status(3);
-    let answered = std::thread::scope(|scope| {
-        let flushing = scope.spawn(|| server.shell(FLUSHES));
-        let answered = flood(client, server.at_v4(5432), Duration::from_secs(5));
-        flushing.join().unwrap().assert_status(0);
-        answered
-    });
+    let answered = flood_while_flushed(server, client);
     println!("without the twin {answered} SYNs were answered in 5 s of flushes");
     wait_healed(server, 10);
     client.assert_blocked(&[server.at_v4(5432)]);

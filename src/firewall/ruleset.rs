@@ -204,7 +204,9 @@ fn rules(cordon: &Cordon) -> Vec<RuleSpec> {
     let rate = cordon
         .ramp
         .map_or(DEFAULT_RAMP_RATE, |ramp| ramp.per_second);
-    let mut rules = Vec::new();
+    // They stand first in their chains.
+    let mut rules = let_in("cordon");
+    rules.extend(let_in("ramping"));
     let mut rule = |chain, syntax: &str, parts: Vec<Vec<Expr>>| {
         rules.push(RuleSpec {
             chain,
@@ -214,21 +216,6 @@ fn rules(cordon: &Cordon) -> Vec<RuleSpec> {
         });
     };
 
-    rule(
-        "cordon",
-        "iif lo fib saddr type local accept",
-        vec![is::from_loopback(), is::source_local(), is::accept()],
-    );
-    rule(
-        "cordon",
-        "ip saddr @pass4 accept",
-        vec![is::source(V4), is::in_set("pass4"), is::accept()],
-    );
-    rule(
-        "cordon",
-        "ip6 saddr @pass6 accept",
-        vec![is::source(V6), is::in_set("pass6"), is::accept()],
-    );
     rule(
         "cordon",
         "tcp flags & syn == 0 ip saddr . tcp sport @flows4 accept",
@@ -283,21 +270,6 @@ fn rules(cordon: &Cordon) -> Vec<RuleSpec> {
     }
     rule("cordon", "counter drop", vec![is::counter(), is::drop()]);
 
-    rule(
-        "ramping",
-        "iif lo fib saddr type local accept",
-        vec![is::from_loopback(), is::source_local(), is::accept()],
-    );
-    rule(
-        "ramping",
-        "ip saddr @pass4 accept",
-        vec![is::source(V4), is::in_set("pass4"), is::accept()],
-    );
-    rule(
-        "ramping",
-        "ip6 saddr @pass6 accept",
-        vec![is::source(V6), is::in_set("pass6"), is::accept()],
-    );
     rule(
         "ramping",
         &format!("limit rate over {rate}/second burst {rate} packets drop"),
@@ -364,6 +336,31 @@ fn rules(cordon: &Cordon) -> Vec<RuleSpec> {
         }
     }
     rules
+}
+
+/// The rules that let local clients and those on the pass list through, in whichever chain.
+pub(super) fn let_in(chain: &'static str) -> Vec<RuleSpec> {
+    use Family::{V4, V6};
+    let rule = |syntax: &str, parts: Vec<Vec<Expr>>| RuleSpec {
+        chain,
+        syntax: syntax.to_owned(),
+        expressions: all(parts),
+        comment: None,
+    };
+    vec![
+        rule(
+            "iif lo fib saddr type local accept",
+            vec![is::from_loopback(), is::source_local(), is::accept()],
+        ),
+        rule(
+            "ip saddr @pass4 accept",
+            vec![is::source(V4), is::in_set("pass4"), is::accept()],
+        ),
+        rule(
+            "ip6 saddr @pass6 accept",
+            vec![is::source(V6), is::in_set("pass6"), is::accept()],
+        ),
+    ]
 }
 
 /// The rules for an IPv6 fragment in which no port can be seen.

@@ -6,7 +6,7 @@
 //! packet of a connection is looked at: whoever is connected is the cordon's own business.
 
 use super::element::pass_elements;
-use super::expression::{self as is, Family};
+use super::expression as is;
 use super::netlink::Link;
 use super::nftables::block;
 use super::ruleset::{ChainSpec, HookSpec, RuleSpec, Ruleset, SetSpec};
@@ -109,29 +109,14 @@ fn chains() -> Vec<ChainSpec> {
 }
 
 fn rules(port: u16) -> Vec<RuleSpec> {
-    use Family::{V4, V6};
     let rule = |chain, syntax: &str, parts: Vec<Vec<super::ffi::Expr>>| RuleSpec {
         chain,
         syntax: syntax.to_owned(),
         expressions: ruleset::all(parts),
         comment: None,
     };
-    let mut rules = vec![
-        rule(
-            "cordon",
-            "iif lo fib saddr type local accept",
-            vec![is::from_loopback(), is::source_local(), is::accept()],
-        ),
-        rule(
-            "cordon",
-            "ip saddr @pass4 accept",
-            vec![is::source(V4), is::in_set("pass4"), is::accept()],
-        ),
-        rule(
-            "cordon",
-            "ip6 saddr @pass6 accept",
-            vec![is::source(V6), is::in_set("pass6"), is::accept()],
-        ),
+    let mut rules = ruleset::let_in("cordon");
+    rules.extend([
         rule("cordon", "counter drop", vec![is::counter(), is::drop()]),
         rule(
             "outer",
@@ -169,7 +154,7 @@ fn rules(port: u16) -> Vec<RuleSpec> {
                 is::goto(c"cordon"),
             ],
         ),
-    ];
+    ]);
     rules.extend(ruleset::shards());
     rules
 }
