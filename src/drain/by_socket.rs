@@ -3,7 +3,7 @@
 use super::server::{self, Server};
 use super::{DrainError, Ladder, Left, Queue, SQL_GOES_FIRST, STUCK, choices, nobody};
 use crate::clients::{
-    self, Backend, Client, DestroyError, Destroyed, PortInodes, Socket, Stage, State,
+    self, Backend, Client, DestroyError, Destroyed, PortInodes, Signalled, Socket, Stage, State,
 };
 use crate::cordon::Peer;
 use crate::firewall::Firewall;
@@ -287,7 +287,7 @@ impl<F: Firewall> Ladder<'_, F> {
         if is_told {
             self.begin_farewell()?;
             match clients::signal(&backend) {
-                Ok(_) => self.signalled += 1,
+                Ok(signalled) => self.signalled += sigterms(signalled),
                 Err(error) => self.warn(error.to_string()),
             }
         }
@@ -317,5 +317,24 @@ impl<F: Firewall> Ladder<'_, F> {
         if !self.warnings.contains(&text) {
             self.warnings.push(text);
         }
+    }
+}
+
+/// How many SIGTERMs were sent: a process that had ended before got none.
+fn sigterms(signalled: Signalled) -> usize {
+    match signalled {
+        Signalled::Sent => 1,
+        Signalled::Gone => 0,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_process_that_had_ended_is_not_counted_as_signalled() {
+        let signalled = [Signalled::Sent, Signalled::Gone, Signalled::Sent];
+        assert_eq!(signalled.into_iter().map(sigterms).sum::<usize>(), 2);
     }
 }
