@@ -16,6 +16,7 @@ mod detach;
 mod guarded;
 mod handle;
 mod heal;
+mod liveness;
 mod message;
 mod stand;
 mod take_over;
@@ -25,19 +26,16 @@ pub use detach::detach;
 pub use guarded::Guarded;
 pub use handle::OUTSIDE;
 pub use heal::Heal;
+pub use liveness::NAME;
 pub use stand::{StandError, stand};
 
 use crate::firewall::FirewallError;
-use crate::lock;
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 use rustix::time::Timespec;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::time::Duration;
-
-/// The name of a guard's process.
-pub const NAME: &str = lock::GUARD_NAME;
 
 /// How long the end of a killed guard may take; it is held up only inside the kernel.
 const KILLED_WITHIN: Duration = Duration::from_secs(5);
@@ -49,7 +47,7 @@ const KILLED_WITHIN: Duration = Duration::from_secs(5);
 /// # Errors
 /// What the kernel says of the process.
 pub fn watch(port: u16, named: Option<u32>) -> io::Result<Option<OwnedFd>> {
-    let Some(pid) = lock::guardian(port, named)? else {
+    let Some(pid) = liveness::guardian(port, named)? else {
         return Ok(None);
     };
     let Some(process) = i32::try_from(pid).ok().and_then(Pid::from_raw) else {
@@ -61,7 +59,7 @@ pub fn watch(port: u16, named: Option<u32>) -> io::Result<Option<OwnedFd>> {
         Err(error) => return Err(error.into()),
     };
     // The pid may have become another process's before it was opened, not after.
-    let still = lock::guardian(port, named)? == Some(pid);
+    let still = liveness::guardian(port, named)? == Some(pid);
     Ok(still.then_some(pidfd))
 }
 

@@ -6,21 +6,24 @@
 //!
 //! | room | what is in it |
 //! | --- | --- |
+//! | [`app`] | one call: the command line is read, a command runs, what it says is printed |
 //! | [`commands`] | one file for each command |
-//! | [`cli`] | the command line |
+//! | [`foreground`] | what a command in the foreground does until its windows are over |
+//! | [`guard`] | the process that keeps a cordon whole until its end |
 //! | [`drain`] | the ladder that ends remote connections, and the proof that nobody remains |
 //! | [`window`] | raise, extend, lift and read back a window: the firewall under the lock |
-//! | [`clients`] | who is connected: sockets, the processes that hold them, who is local |
-//! | [`postgres`] | the session with the server behind a port, and its statements |
-//! | [`firewall`] | the cordon in nftables and back |
+//! | [`audit`] | the record of who did what, in the system's logs |
 //! | [`job`] | the command that `run` runs, as a job of the terminal |
 //! | [`report`] | what a command has to say, for a human or as JSON |
-//! | [`audit`] | the record of who did what, in the system's logs |
+//! | [`cli`] | the command line |
+//! | [`postgres`] | the session with the server behind a port, and its statements |
+//! | [`firewall`] | the cordon in nftables and back |
+//! | [`clients`] | who is connected: sockets, the processes that hold them, who is local |
 //! | [`policy`] | policies: the YAML schema, safe loading, merging with the command line |
 //! | [`cordon`] | what a cordon and a drain's result are: pure data |
-//! | [`privilege`] | capabilities, and acting as another user for one system call |
-//! | [`lock`] | one lock for each network namespace and port |
+//! | [`sys`] | what the system gives: netlink, descriptors, locks, rights, trusted files, a terminal |
 
+pub mod app;
 pub mod audit;
 pub mod cli;
 pub mod clients;
@@ -28,11 +31,11 @@ pub mod commands;
 pub mod cordon;
 pub mod drain;
 pub mod firewall;
+pub mod foreground;
 pub mod guard;
 pub mod job;
-pub mod lock;
 pub mod policy;
 pub mod postgres;
-pub mod privilege;
 pub mod report;
+pub mod sys;
 pub mod window;

@@ -12,7 +12,7 @@ pub use whole::LONG;
 
 use crate::cordon::{Cordon, PassList, Window, WindowEnd};
 use crate::firewall::{Change, Detail, Firewall, FirewallError, Standing};
-use crate::lock::{self, LockError, PortLock};
+use crate::sys::lock::{self, LockError, PortLock};
 use ipnet::IpNet;
 use std::time::{Duration, Instant, SystemTime};
 

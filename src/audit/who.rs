@@ -1,6 +1,6 @@
 //! Who is behind this process.
 
-use crate::privilege;
+use crate::sys::privilege;
 use std::fs;
 
 /// As much of a command line is kept.

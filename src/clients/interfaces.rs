@@ -1,6 +1,6 @@
 //! The networks that are connected to an interface, for `--allow interface:NAME`.
 
-use crate::firewall::netlink::Link;
+use crate::sys::netlink::Link;
 use ipnet::IpNet;
 use netlink_packet_core::{Emitable, Parseable};
 use netlink_packet_route::address::{AddressAttribute, AddressMessage};

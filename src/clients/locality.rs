@@ -3,7 +3,7 @@
 //! Interface addresses would not do: `ip route add local 10.9.0.0/16 dev lo` makes local
 //! addresses that no interface has, and a link-local address of another link is remote.
 
-use crate::firewall::netlink::Link;
+use crate::sys::netlink::Link;
 use netlink_packet_core::Emitable;
 use netlink_packet_route::AddressFamily;
 use netlink_packet_route::route::{

@@ -1,7 +1,7 @@
 //! The TCP sockets of one port, listed and destroyed through sock_diag
 //! (`linux/inet_diag.h`, sock_diag(7)).
 
-use crate::firewall::netlink::{Link, Message};
+use crate::sys::netlink::{Link, Message};
 use netlink_packet_core::{Emitable, NlasIterator, Parseable};
 use netlink_packet_sock_diag::inet::{
     ExtensionFlags, InetRequest, InetResponseHeader, SocketId, StateFlags,

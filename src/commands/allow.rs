@@ -1,10 +1,10 @@
 //! `pgcordon allow`: let an address in during a window, or take it off the pass list.
 
-use super::signals::{block_on, outlive_terminal};
 use super::{CommandError, Context, Exit, raise, record, request, select};
 use crate::cli::Allow;
 use crate::cordon::PassList;
 use crate::drain::Order;
+use crate::foreground::outlive_terminal;
 use crate::policy::{Partial, Settings};
 use crate::report::{Outcome, Report};
 use crate::window;
@@ -40,10 +40,8 @@ pub fn run(context: &mut Context, args: &Allow) -> Result<(Report, Exit), Comman
         }
         raise::add(&mut report, outcome);
     }
-    let drain = block_on(async {
-        outlive_terminal()?;
-        Ok(raise::drain_all(firewall, &orders).await)
-    })?;
+    let drain =
+        outlive_terminal(raise::drain_all(firewall, &orders)).map_err(CommandError::Runtime)?;
     record::drained(&orders, drain.as_ref());
     let report = raise::read_again(context, report, drain.as_ref());
     Ok(raise::conclude(report, drain))

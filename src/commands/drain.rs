@@ -1,8 +1,8 @@
 //! `pgcordon drain`: drain again under a window in force.
 
-use super::signals::{block_on, outlive_terminal};
 use super::{CommandError, Context, Exit, raise, record, select, settings};
 use crate::cli::Drain;
+use crate::foreground::outlive_terminal;
 use crate::report::{Outcome, Report};
 use crate::window;
 
@@ -21,10 +21,8 @@ pub fn run(context: &mut Context, args: &Drain) -> Result<(Report, Exit), Comman
         orders.push(raise::order_under(&outcome.window, &settings)?);
         raise::add(&mut report, outcome);
     }
-    let drain = block_on(async {
-        outlive_terminal()?;
-        Ok(raise::drain_all(firewall, &orders).await)
-    })?;
+    let drain =
+        outlive_terminal(raise::drain_all(firewall, &orders)).map_err(CommandError::Runtime)?;
     record::drained(&orders, drain.as_ref());
     report.changed |= drain.as_ref().is_some_and(|drain| {
         drain.backends.ended > 0 || drain.sockets.destroyed > 0 || drain.signalled > 0

@@ -1,12 +1,11 @@
 //! The guard's own entry: `start`, `hold` and `run` leave it behind. It is no command.
 
-use super::signals::block_on;
-use super::{Exit, raise, record};
+use super::{CommandError, Exit, raise, record};
 use crate::drain;
-use crate::firewall::ffi;
+use crate::foreground::block_on;
 use crate::guard::{self, Guarded, Heal};
-use crate::privilege;
-use crate::report::Stream;
+use crate::sys::terminal::Stream;
+use crate::sys::{fd, privilege};
 use nix::unistd::dup2_stdin;
 use std::ffi::OsString;
 use std::fs::File;
@@ -17,7 +16,7 @@ use std::os::unix::net::UnixStream;
 /// Becomes the guard of a port: the first word. The second one tells whether it leaves the
 /// systemd service that it was started in.
 pub fn main(mut words: impl Iterator<Item = OsString>) -> Exit {
-    ffi::close_inherited();
+    fd::close_inherited();
     match stand(words.next(), words.next()) {
         Ok(()) => Exit::Done,
         Err(error) => {
@@ -52,7 +51,7 @@ fn drain_after_heal(heal: Heal, firewall: &mut Guarded) {
         tracing::warn!(%error, "the guard drains with fewer rights");
     }
     let drained = raise::order_after_heal(&heal).and_then(|order| {
-        let report = block_on(async { Ok(drain::drain(firewall, &order).await) })?;
+        let report = block_on(drain::drain(firewall, &order)).map_err(CommandError::Runtime)?;
         Ok((order, report))
     });
     match drained {

@@ -1,10 +1,9 @@
 //! `pgcordon hold`: cordon and drain in the foreground; Ctrl-C lifts.
 
-use super::keep::{Ends, Over, Until, until_over, until_swept};
 use super::raise::Plan;
-use super::signals::{Signals, block_on};
-use super::{CommandError, Context, Exit, countdown, record, service, start};
+use super::{CommandError, Context, Exit, record, start};
 use crate::cli::Start;
+use crate::foreground::{self, Ends, Over, Signals, Until, block_on, until_over, until_swept};
 use crate::report::{Outcome, Report};
 use crate::window;
 use std::time::{Duration, SystemTime};
@@ -18,11 +17,12 @@ pub fn run(context: &mut Context, args: &Start) -> Result<(Report, Exit), Comman
     let mut plan = Plan::new(args)?;
     context.firewall.stay_in_service();
     block_on(async {
-        let mut signals = Signals::watch()?;
+        let mut signals = Signals::watch().map_err(CommandError::Runtime)?;
         let (report, exit) =
             start::cordon_and_drain(context, "hold", args, &mut plan, &mut signals).await?;
         hold(context, report, exit, &mut signals).await
     })
+    .map_err(CommandError::Runtime)?
 }
 
 /// Waits for the end of the windows and their ramps, for someone who lifts them, or for a
@@ -46,11 +46,11 @@ async fn hold(
         caught = signals.next() => {
             let lifted = window::lift_own(&mut context.firewall, &own)?;
             record::lifted(&lifted, "interrupted by a signal");
-            return Err(CommandError::Interrupted(caught.exit()));
+            return Err(start::interrupted(caught));
         }
         over = until_over(firewall, &own, Until::AllIsOver, &ends) => over,
-        never = service::follow(told.clone(), exit) => match never {},
-        never = countdown::show(context, told) => match never {},
+        never = foreground::follow_for_service(told.clone(), exit != Exit::Incomplete) => match never {},
+        never = foreground::show_countdown(told, |text| context.progress(text)), if !context.quiet => match never {},
     };
     until_swept(&own).await;
     // What is left are empty tables, unless someone has begun a new window meanwhile.

@@ -1,12 +1,12 @@
 //! `pgcordon plan`: what start would block, cut and let pass. It reads only.
 
 use super::raise;
-use super::signals::block_on;
 use super::{CommandError, Context, Exit};
 use crate::cli::Start;
 use crate::cordon::{Backends, DrainReport, Sockets};
 use crate::drain;
 use crate::firewall::{Detail, Firewall};
+use crate::foreground::block_on;
 use crate::report::{Outcome, Report};
 use crate::window;
 use std::time::Duration;
@@ -46,10 +46,9 @@ pub fn run(context: &mut Context, args: &Start) -> Result<(Report, Exit), Comman
             None => {}
         }
         report.warnings.extend(listeners.warning.clone());
-        let survey = block_on(async {
-            let survey = drain::survey(&order).await;
-            survey.map_err(CommandError::Survey)
-        })?;
+        let survey = block_on(drain::survey(&order))
+            .map_err(CommandError::Runtime)?
+            .map_err(CommandError::Survey)?;
         report.warnings.extend(survey.warnings.clone());
         connections.extend(survey.connections.clone());
         let found = planned(&survey);

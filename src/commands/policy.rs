@@ -4,8 +4,9 @@
 use super::{CommandError, Exit, request, settings};
 use crate::cli::{Check, Policy, Show};
 use crate::cordon::PassList;
-use crate::policy::{self, AbsolutePath, Found, Partial, PolicyError, Trust};
+use crate::policy::{self, AbsolutePath, Found, Partial, PolicyError};
 use crate::report::{self, Answer, CheckedFile, Failure};
+use crate::sys::trusted::Trust;
 use std::path::{Path, PathBuf};
 
 /// Runs one of them.

@@ -10,10 +10,11 @@ use crate::cordon::{
 use crate::drain::{self, Judge, Order};
 use crate::firewall::{Detail, Firewall, Standing};
 use crate::guard::{Guarded, Heal};
-use crate::policy::{Given, Partial, Settings, Trust};
+use crate::policy::{Given, Partial, Settings};
 use crate::postgres::Access;
-use crate::privilege;
 use crate::report::{Outcome, Report};
+use crate::sys::privilege;
+use crate::sys::trusted::Trust;
 use crate::window;
 use futures_util::future::join_all;
 use std::time::Duration;

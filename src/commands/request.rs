@@ -3,7 +3,8 @@
 use super::CommandError;
 use crate::clients::interface_networks;
 use crate::cordon::{AllowEntry, Cordon, Identity, PassList, Phase, Ramp};
-use crate::policy::{self, Given, Settings, Trust};
+use crate::policy::{Given, Settings};
+use crate::sys::trusted::{self, Trust};
 use ipnet::IpNet;
 use std::path::Path;
 use std::time::SystemTime;
@@ -96,7 +97,7 @@ const LONGEST_FILE: u64 = 16 << 20;
 /// # Errors
 /// It cannot be read, is not to be trusted, or has a line that is no network.
 pub fn networks_of_file(path: &Path) -> Result<Vec<IpNet>, CommandError> {
-    let text = policy::read_file(path, LONGEST_FILE, Trust::RootOnly)?;
+    let text = trusted::read(path, LONGEST_FILE, Trust::RootOnly)?;
     let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
     let mut networks = Vec::new();
     for (number, line) in (1..).zip(text.lines()) {

@@ -1,13 +1,12 @@
 //! `pgcordon run`: cordon, drain, run CMD, and lift when it has ended.
 
-use super::keep::Over;
 use super::raise::Plan;
-use super::signals::{Signals, block_on};
 use super::supervise::{self, Ran};
-use super::{CommandError, Context, Exit, keep, record, settings, start};
+use super::{CommandError, Context, Exit, record, settings, start};
 use crate::cli::Run;
 use crate::cordon::Window;
 use crate::firewall::{Detail, Firewall};
+use crate::foreground::{Over, Signals, block_on, one_is_over};
 use crate::job::{self, End, Launch};
 use crate::policy::{Partial, Settings};
 use crate::report::{CommandRun, Outcome, Report, ReportFile};
@@ -60,7 +59,7 @@ fn in_window(context: &mut Context, args: &Run) -> Result<(Report, Exit), Comman
     let mut plan = Plan::with_flags(&args.start, flags)?;
     context.firewall.stay_in_service();
     block_on(async {
-        let mut signals = Signals::of_a_job()?;
+        let mut signals = Signals::of_a_job().map_err(CommandError::Runtime)?;
         let raised =
             start::cordon_and_drain(context, "run", &args.start, &mut plan, &mut signals).await;
         let (mut report, drained) = raised?;
@@ -90,6 +89,7 @@ fn in_window(context: &mut Context, args: &Run) -> Result<(Report, Exit), Comman
         show_ramps(context, &mut report);
         Ok((report, exit))
     })
+    .map_err(CommandError::Runtime)?
 }
 
 /// What the record says.
@@ -172,7 +172,7 @@ async fn run_command(
     report: &mut Report,
     signals: &mut Signals,
 ) -> Result<Option<Ran>, CommandError> {
-    if keep::one_is_over(&report.own()) {
+    if one_is_over(&report.own()) {
         let text = "the window was over before CMD could be started; it was not";
         report.warnings.push(text.to_owned());
         return Ok(None);

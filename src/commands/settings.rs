@@ -3,7 +3,8 @@
 use super::CommandError;
 use crate::cli::{Pace, Postgres, Start};
 use crate::cordon::{AllowEntry, PassList, show_duration};
-use crate::policy::{self, Choice, Given, Origin, Partial, PartialPostgres, Settings, Trust};
+use crate::policy::{self, Choice, Given, Origin, Partial, PartialPostgres, Settings};
+use crate::sys::trusted::Trust;
 
 /// What a call of `start`, `hold`, `run` or `plan` goes by, and what the user should know of
 /// it.

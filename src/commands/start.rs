@@ -1,10 +1,10 @@
 //! `pgcordon start`: cordon the port, cut remote clients, and return.
 
 use super::raise::{self, Plan};
-use super::signals::{Signals, block_on};
 use super::{CommandError, Context, Exit, record};
 use crate::cli::Start;
 use crate::drain::Order;
+use crate::foreground::{Caught, Signals, block_on};
 use crate::report::Report;
 use crate::window;
 
@@ -15,9 +15,10 @@ use crate::window;
 pub fn run(context: &mut Context, args: &Start) -> Result<(Report, Exit), CommandError> {
     let mut plan = Plan::new(args)?;
     block_on(async {
-        let mut signals = Signals::watch()?;
+        let mut signals = Signals::watch().map_err(CommandError::Runtime)?;
         cordon_and_drain(context, "start", args, &mut plan, &mut signals).await
     })
+    .map_err(CommandError::Runtime)?
 }
 
 /// Raises what was planned and drains it; on a signal, what was raised is lifted.
@@ -50,7 +51,7 @@ pub async fn cordon_and_drain(
     let firewall = context.firewall.clone();
     let drained = tokio::select! {
         biased;
-        caught = signals.next() => Err(caught.exit()),
+        caught = signals.next() => Err(caught),
         drain = raise::drain_all(&firewall, &orders) => Ok(drain),
     };
     let (report, exit) = match drained {
@@ -58,10 +59,10 @@ pub async fn cordon_and_drain(
             record::drained(&orders, drain.as_ref());
             raise::conclude(raise::read_again(context, report, drain.as_ref()), drain)
         }
-        Err(exit) => {
+        Err(caught) => {
             let lifted = window::lift_own(&mut context.firewall, &own)?;
             record::lifted(&lifted, "interrupted by a signal");
-            return Err(CommandError::Interrupted(exit));
+            return Err(interrupted(caught));
         }
     };
     if let Some(why) = report
@@ -89,4 +90,14 @@ fn raised_here(plan: &Plan, report: &Report) -> Vec<usize> {
         report.windows.iter().any(|window| window.identity.id == id)
     };
     (0..plan.cordons.len()).filter(ours).collect()
+}
+
+/// What a command says that a signal has ended.
+pub fn interrupted(caught: Caught) -> CommandError {
+    CommandError::Interrupted(match caught {
+        Caught::Interrupt => Exit::Interrupted,
+        Caught::Terminate => Exit::Terminated,
+        Caught::Hangup => Exit::HungUp,
+        Caught::Quit => Exit::Quit,
+    })
 }

@@ -1,10 +1,9 @@
 //! CMD of `run` in its window: signals and stops on their way to it, and what is done when
 //! the window is over first.
 
-use super::keep::{Ends, Over, Until, until_over};
-use super::signals::Signals;
 use super::{CommandError, Context, record};
 use crate::cordon::{OnExpiry, Window, WindowEnd, show_duration};
+use crate::foreground::{Ends, Over, Signals, Until, until_over};
 use crate::job::{Change, End, Job};
 use crate::policy::Settings;
 use crate::report::Report;

@@ -1,7 +1,7 @@
 //! Waiting for processes to end, without polling: all their pidfds in one epoll set.
 
 use crate::cordon::Peer;
-use crate::firewall::ffi;
+use crate::sys::fd;
 use rustix::event::epoll;
 use rustix::time::Timespec;
 use std::collections::HashMap;
@@ -39,7 +39,7 @@ impl Watch {
     pub fn new() -> io::Result<Self> {
         let set = epoll::create(epoll::CreateFlags::CLOEXEC)?;
         Ok(Self {
-            epoll: ffi::watched(set)?,
+            epoll: fd::watched(set)?,
             met: Vec::new(),
             alive: HashMap::new(),
         })

@@ -4,10 +4,10 @@
 //! That an element's time is up is told nobody.
 
 use super::attributes::{self as attr, Attributes};
-use super::ffi;
-use super::netlink::{self, Link, Message};
 use super::readback::is_pass_set;
 use super::ruleset;
+use crate::sys::fd;
+use crate::sys::netlink::{self, Link, Message};
 use nix::libc;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
@@ -31,7 +31,7 @@ pub struct Events {
 impl AsFd for Events {
     /// Becomes readable when there is something to [`read`](Events::read).
     fn as_fd(&self) -> BorrowedFd<'_> {
-        ffi::descriptor(self.link.socket())
+        fd::of_netlink(self.link.socket())
     }
 }
 

@@ -1,4 +1,4 @@
-//! The only unsafe code of this crate: what `nftnl` and `mnl` have no safe call for.
+//! What `nftnl` has no safe call for.
 //!
 //! libnftnl's attribute setters copy what they are given, with one exception that is
 //! named where it is used.
@@ -9,16 +9,8 @@ use nftnl::expr::Expression;
 use nftnl::nftnl_sys as sys;
 use nftnl::set::{Set, SetKey};
 use nftnl::{MsgType, NlMsg, Rule};
-use nix::libc;
-use nix::sys::socket::{setsockopt, sockopt};
-use nix::sys::time::{TimeVal, TimeValLike};
 use std::ffi::{CStr, CString, c_char, c_void};
-use std::io;
-use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
 use std::ptr::NonNull;
-use std::time::Duration;
-use tokio::io::Interest;
-use tokio::io::unix::AsyncFd;
 
 /// The value of an expression's attribute.
 #[derive(Debug, Clone)]
@@ -242,63 +234,4 @@ pub fn rule_text(message: &[u8]) -> Option<String> {
     // SAFETY: libnftnl has written so many bytes, fewer than there is room for.
     unsafe { text.set_len(written) };
     String::from_utf8(text).ok()
-}
-
-/// The descriptor of a netlink socket.
-#[must_use]
-pub fn descriptor(socket: &mnl::Socket) -> BorrowedFd<'_> {
-    // SAFETY: the descriptor is open as long as the socket is borrowed.
-    unsafe { BorrowedFd::borrow_raw(socket.as_raw_fd()) }
-}
-
-/// Closes every descriptor from the third on, which a process has inherited. Only for the
-/// very beginning of a process.
-pub fn close_inherited() {
-    // SAFETY: at the beginning of `main` no value owns a descriptor but the standard ones.
-    let closed = unsafe { libc::syscall(libc::SYS_close_range, 3_u32, u32::MAX, 0_u32) };
-    if closed == 0 {
-        return;
-    }
-    // Before Linux 5.9, one by one.
-    let Ok(open) = std::fs::read_dir("/proc/self/fd") else {
-        return;
-    };
-    let numbers = open.flatten().map(|entry| entry.file_name());
-    let numbers: Vec<i32> = numbers
-        .filter_map(|name| name.to_str()?.parse().ok())
-        .collect();
-    for number in numbers.into_iter().filter(|number| *number > 2) {
-        // SAFETY: as above; the directory's own descriptor is closed already.
-        unsafe { libc::close(number) };
-    }
-}
-
-/// Bounds every wait on a netlink socket, makes room for large messages, and keeps it from
-/// programs that are started (libmnl does not).
-///
-/// # Errors
-/// What the kernel says of the socket options.
-pub fn configure(socket: &mnl::Socket, wait: Duration, room: usize) -> io::Result<()> {
-    let descriptor = descriptor(socket);
-    rustix::io::fcntl_setfd(descriptor, rustix::io::FdFlags::CLOEXEC)?;
-    let wait = TimeVal::milliseconds(i64::try_from(wait.as_millis()).unwrap_or(i64::MAX));
-    setsockopt(&descriptor, sockopt::ReceiveTimeout, &wait)?;
-    setsockopt(&descriptor, sockopt::SendTimeout, &wait)?;
-    if setsockopt(&descriptor, sockopt::SndBufForce, &room).is_err() {
-        setsockopt(&descriptor, sockopt::SndBuf, &room)?;
-    }
-    if setsockopt(&descriptor, sockopt::RcvBufForce, &room).is_err() {
-        setsockopt(&descriptor, sockopt::RcvBuf, &room)?;
-    }
-    Ok(())
-}
-
-/// A descriptor whose readiness tokio watches.
-///
-/// # Errors
-/// What the kernel says of the registration.
-pub fn watched(descriptor: OwnedFd) -> io::Result<AsyncFd<OwnedFd>> {
-    // SAFETY: an `OwnedFd` gives out the same open descriptor until it is dropped.
-    let registered = unsafe { AsyncFd::register_with_interest(descriptor, Interest::READABLE) };
-    Ok(registered?)
 }

@@ -6,9 +6,8 @@ mod damage;
 mod element;
 mod events;
 mod expression;
-pub mod ffi;
+mod ffi;
 mod meaning;
-pub mod netlink;
 mod nftables;
 mod ramp_note;
 mod readback;
@@ -183,7 +182,7 @@ pub enum FirewallError {
         source: io::Error,
     },
     /// The answer was lost or late.
-    #[error("the kernel did not answer within {} s", netlink::WAIT.as_secs())]
+    #[error("the kernel did not answer within {} s", crate::sys::netlink::WAIT.as_secs())]
     NoAnswer,
     /// The answer could not be received.
     #[error("cannot receive the kernel's answer: {0}")]

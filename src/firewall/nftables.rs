@@ -1,11 +1,11 @@
 //! The firewall of the kernel.
 
 use super::element::{Element, SPARED, pass_elements};
-use super::netlink::Link;
 use super::ruleset::{Ruleset, table_name};
 use super::transaction::Transaction;
 use super::{Change, Detail, Firewall, FirewallError, Standing, readback};
 use crate::cordon::{ClosingFlow, Cordon, Identity, Phase};
+use crate::sys::netlink::Link;
 use nix::libc;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};

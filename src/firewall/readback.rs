@@ -2,10 +2,10 @@
 
 use super::attributes::{self as attr, Attributes, family_header};
 use super::element::Element;
-use super::netlink::{Link, Message};
 use super::ruleset;
 use super::{Detail, FirewallError, ffi};
 use crate::cordon::Counter;
+use crate::sys::netlink::{Link, Message};
 use nix::libc;
 use std::collections::BTreeMap;
 use std::io;

@@ -4,9 +4,9 @@
 use super::attributes as attr;
 use super::element::{Element, add_messages, flush_message, milliseconds};
 use super::ffi::{self, Flagged, Plain};
-use super::netlink::{self, Link};
 use super::ruleset::{ChainSpec, RuleSpec, Ruleset, SetSpec};
 use super::{FirewallError, ruleset};
+use crate::sys::netlink::{self, Link};
 use nftnl::nftnl_sys as sys;
 use nftnl::set::{Set, SetKey};
 use nftnl::{Batch, Chain, ChainType, MsgType, NlMsg, Policy, ProtoFamily, Rule, Table};

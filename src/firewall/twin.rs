@@ -7,12 +7,12 @@
 
 use super::element::pass_elements;
 use super::expression as is;
-use super::netlink::Link;
 use super::nftables::block;
 use super::ruleset::{ChainSpec, HookSpec, RuleSpec, Ruleset, SetSpec};
 use super::transaction::Transaction;
 use super::{FirewallError, ruleset};
 use crate::cordon::{Cordon, PassList};
+use crate::sys::netlink::Link;
 use std::time::Duration;
 
 /// Behind the cordon's own chains, and before conntrack and NAT, or behind NAT.

@@ -3,10 +3,10 @@
 
 use super::end;
 use super::handle::Handle;
+use super::liveness;
 use super::wanted::{Moment, Wanted};
 use crate::cordon::{Cordon, Window};
 use crate::firewall::{Change, Detail, Firewall, FirewallError, Nftables, Standing};
-use crate::lock;
 use crate::postgres::Access;
 use crate::window::LONG;
 use std::cell::RefCell;
@@ -54,7 +54,7 @@ impl Guarded {
             None => return false,
             Some(guard) => guard.pid(),
         };
-        let is_it = |pid| lock::guardian(port, Some(pid)).is_ok_and(|now| now == Some(pid));
+        let is_it = |pid| liveness::guardian(port, Some(pid)).is_ok_and(|now| now == Some(pid));
         if pid.is_none_or(is_it) {
             return true; // Without a pid it is this process itself.
         }
@@ -231,8 +231,9 @@ impl Firewall for Guarded {
     /// Also those whose guard is about to put a table back.
     fn ports(&mut self) -> Result<Vec<u16>, FirewallError> {
         let mut ports = self.nftables.ports()?;
-        let guarded = lock::guarded_ports().into_iter();
-        let is_guarded = |port: &u16| lock::guardian(*port, None).is_ok_and(|pid| pid.is_some());
+        let guarded = liveness::guarded_ports().into_iter();
+        let is_guarded =
+            |port: &u16| liveness::guardian(*port, None).is_ok_and(|pid| pid.is_some());
         ports.extend(guarded.filter(is_guarded));
         ports.sort_unstable();
         ports.dedup();
@@ -244,7 +245,7 @@ impl Firewall for Guarded {
         let mut standing = self.nftables.read(port, detail)?;
         let window = standing.as_mut().and_then(|s| s.window.as_mut());
         if let Some(guard) = window.map(|window| &mut window.identity.guard) {
-            *guard = guard.and_then(|named| lock::guardian(port, Some(named)).ok().flatten());
+            *guard = guard.and_then(|named| liveness::guardian(port, Some(named)).ok().flatten());
         }
         Ok(standing)
     }
@@ -348,17 +349,17 @@ impl Firewall for Guarded {
     }
 
     fn guard(&mut self, port: u16) -> Option<u32> {
-        let locked = lock::guardian(port, None).ok().flatten();
+        let locked = liveness::guardian(port, None).ok().flatten();
         locked.or_else(|| {
             let window = self.named(port, Detail::Block).ok().flatten()?;
-            let named = lock::guardian(port, window.identity.guard);
+            let named = liveness::guardian(port, window.identity.guard);
             named.ok().flatten()
         })
     }
 
     fn dismiss(&mut self, port: u16) -> Result<(), FirewallError> {
         // Where the lock does not name it, the window does.
-        let named = match lock::guardian(port, None) {
+        let named = match liveness::guardian(port, None) {
             Ok(Some(_)) => None,
             _ => self
                 .named(port, Detail::Block)?

@@ -1,14 +1,15 @@
 //! What a guard does: it waits, heals, and removes the table at the end.
 
 use super::heal::{Draining, Heal};
+use super::liveness::GuardLock;
 use super::message::{Letter, Listener, Message, READY};
 use super::wanted::{Moment, Wanted};
 use super::{Guarded, NAME};
 use crate::audit::{self, Action};
 use crate::cordon::{Cordon, Phase, Window};
 use crate::firewall::{Event, Events, Nftables, Twin};
-use crate::lock::{GuardLock, LockError};
 use crate::postgres::Access;
+use crate::sys::lock::LockError;
 use crate::window;
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::time::Timespec;

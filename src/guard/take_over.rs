@@ -6,7 +6,7 @@ use super::handle::Handle;
 use super::wanted::{Moment, Wanted};
 use crate::cordon::{Cordon, Window};
 use crate::firewall::{Change, Detail, Firewall, FirewallError, Nftables};
-use crate::lock;
+use crate::sys::lock;
 
 impl Guarded {
     /// Puts a guard in the place of those that have died under windows of ours, named by port

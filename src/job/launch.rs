@@ -4,7 +4,7 @@
 
 use super::terminal::Terminal;
 use super::{Job, find};
-use crate::report::{Stream, printable};
+use crate::sys::terminal::{Stream, printable};
 use rustix::process::{Pid, Resource, Rlimit, getpgrp, getpid, getrlimit, setrlimit};
 use std::ffi::{OsStr, OsString};
 use std::io;

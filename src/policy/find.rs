@@ -5,7 +5,7 @@ use super::meaning::nearest;
 use super::read::parse;
 use super::schema::Policy;
 use super::tree::LONGEST_TEXT;
-use super::trusted::{self, FileError, Trust};
+use crate::sys::trusted::{self, FileError, Trust};
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;

@@ -15,7 +15,6 @@ mod schema;
 mod settings;
 mod shown;
 mod tree;
-mod trusted;
 mod value;
 
 pub use fault::{Fault, Place};
@@ -27,7 +26,6 @@ pub use schema::{
 pub use settings::{Given, Origin, Partial, PartialPostgres, Postgres, Settings};
 pub use shown::{Setting, Shown};
 pub use tree::LONGEST_TEXT;
-pub use trusted::{FileError, Trust, open as open_file, read as read_file};
 pub use value::{
     AbsolutePath, Address, Interface, Name, Network, Patience, Port, RampLength, Rate, Why,
     WindowLength,

@@ -6,7 +6,7 @@ use super::passfile::{self, Wanted};
 use super::procfs;
 use super::socket::{self, Attempt, Door};
 use super::{DATABASES, SessionError, Target};
-use crate::privilege;
+use crate::sys::privilege;
 use std::net::SocketAddr;
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};

@@ -1,6 +1,6 @@
 //! The password for `--pg-host`, from a file in the format of `.pgpass`.
 
-use crate::policy::{Trust, open_file};
+use crate::sys::trusted::{self, Trust};
 use std::fs::File;
 use std::io::Read;
 use std::net::IpAddr;
@@ -24,12 +24,12 @@ pub(super) struct Wanted<'a> {
 /// loopback address is also called `localhost` (PostgreSQL's manual, "The Password File").
 ///
 /// The file is opened once. What was opened must be a file that root trusts (see
-/// [`crate::policy::Trust`]) and that nobody else may read.
+/// [`Trust`]) and that nobody else may read.
 ///
 /// # Errors
 /// Why the file is not used, as the end of a sentence.
 pub(super) fn password(path: &Path, wanted: Wanted<'_>) -> Result<Vec<u8>, String> {
-    let file = open_file(path, Trust::RootOnly).map_err(|error| error.to_string())?;
+    let file = trusted::open(path, Trust::RootOnly).map_err(|error| error.to_string())?;
     check(&file)?;
     let mut text = Vec::new();
     file.take(MAX_BYTES)

@@ -3,7 +3,7 @@
 
 use super::procfs::{self, Address};
 use super::{SessionError, Target};
-use crate::privilege::EffectiveIds;
+use crate::sys::privilege::EffectiveIds;
 use nix::sys::socket::{getsockopt, sockopt::PeerCredentials};
 use rustix::fs::{self, FileType, Mode, OFlags, ResolveFlags};
 use rustix::io::Errno;

@@ -1,12 +1,12 @@
 //! Reports for a person at a terminal, perhaps at three in the morning: what is the case,
 //! until when, and what to do next.
 
-use super::terminal::printable;
-use super::{Failure, Outcome, Paint, Report};
+use super::{Failure, Outcome, Report};
 use crate::cordon::{
     Connection, DrainReport, Fate, Peer, Phase, Ramp, SqlOutcome, Verdict, Window, show_duration,
     show_rate,
 };
+use crate::sys::terminal::{Paint, printable};
 use std::fmt::Write;
 use std::time::{Duration, SystemTime};
 

@@ -4,13 +4,12 @@ mod file;
 mod human;
 mod json;
 mod policy;
-mod terminal;
 
 pub use file::ReportFile;
 pub use policy::{Check, CheckedFile, Show};
-pub use terminal::{Paint, Stream, printable};
 
 use crate::cordon::{Connection, Cordon, DrainReport, Ramp, Window};
+use crate::sys::terminal::Paint;
 use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
 

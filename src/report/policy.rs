@@ -1,8 +1,8 @@
 //! What the commands about policies have to say.
 
-use super::terminal::{Paint, printable};
 use super::{Failure, json};
 use crate::policy::{Fault, Given, Origin, Setting, Settings, Shown, in_file};
+use crate::sys::terminal::{Paint, printable};
 use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
 use serde_json::{Value, json};

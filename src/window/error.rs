@@ -2,7 +2,7 @@
 
 use crate::cordon::show_duration;
 use crate::firewall::FirewallError;
-use crate::lock::LockError;
+use crate::sys::lock::LockError;
 use std::time::Duration;
 
 fn show_ports(ports: &[u16]) -> String {

@@ -3,7 +3,7 @@
 use super::{Outcome, WindowError, whole};
 use crate::cordon::{Cordon, DEFAULT_RAMP_RATE, Phase, Ramp, Window};
 use crate::firewall::{Detail, Firewall, FirewallError};
-use crate::lock::{LockError, PortLock};
+use crate::sys::lock::{LockError, PortLock};
 use std::time::{Duration, Instant};
 
 /// Ends windows now, and removes what is left of old ones. Returns the windows that were

@@ -3,7 +3,7 @@
 use crate::server::{Server, Setup, major, run, set_mode};
 use crate::tell;
 use pgcordon::postgres::SessionError;
-use pgcordon::privilege::EffectiveIds;
+use pgcordon::sys::privilege::EffectiveIds;
 use std::fs;
 use std::os::unix::net::UnixListener;
 use std::process::Command;

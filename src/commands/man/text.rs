@@ -235,7 +235,7 @@ mod tests {
 
     #[test]
     fn the_kind_of_a_usage_error_is_the_codes() {
-        assert!(include_str!("../usage.rs").contains("kind: \"usage\""));
+        assert!(include_str!("../../app/usage.rs").contains("kind: \"usage\""));
     }
 
     #[test]

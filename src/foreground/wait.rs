@@ -1,8 +1,9 @@
 //! Waiting until windows are over.
 
 use crate::cordon::Window;
-use crate::firewall::{Detail, Firewall, FirewallError, Nftables, ffi};
+use crate::firewall::{Detail, Firewall, FirewallError, Nftables};
 use crate::guard::{self, Guarded};
+use crate::sys::fd;
 use futures_util::future::{join_all, select_all};
 use std::io;
 use std::os::fd::OwnedFd;
@@ -151,7 +152,7 @@ struct Guards(Vec<Option<AsyncFd<OwnedFd>>>);
 impl Guards {
     fn of(own: &[(u16, u64)]) -> Self {
         let watch =
-            |port| -> io::Result<_> { guard::watch(port, None)?.map(ffi::watched).transpose() };
+            |port| -> io::Result<_> { guard::watch(port, None)?.map(fd::watched).transpose() };
         let of = |(port, _): &(u16, u64)| watch(*port).unwrap_or_default();
         Self(own.iter().map(of).collect())
     }

@@ -1,7 +1,6 @@
 //! The signals that ask a command to end: noted at any time, acted on between two changes of
 //! the kernel.
 
-use super::{CommandError, Exit};
 use std::io;
 use std::os::unix::net::UnixStream;
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -23,17 +22,6 @@ pub enum Caught {
 }
 
 impl Caught {
-    /// How a command exits that it has ended.
-    #[must_use]
-    pub fn exit(self) -> Exit {
-        match self {
-            Self::Interrupt => Exit::Interrupted,
-            Self::Terminate => Exit::Terminated,
-            Self::Hangup => Exit::HungUp,
-            Self::Quit => Exit::Quit,
-        }
-    }
-
     /// The signal itself.
     #[must_use]
     pub fn signal(self) -> rustix::process::Signal {
@@ -54,21 +42,15 @@ impl Caught {
 impl Signals {
     /// From now on SIGINT and SIGTERM do not end the process by themselves. Nor does SIGHUP,
     /// which is not told either.
-    ///
-    /// # Errors
-    /// What the kernel says of the handlers.
-    pub fn watch() -> Result<Self, CommandError> {
-        outlive_terminal()?;
+    pub fn watch() -> io::Result<Self> {
+        ignore_hangup()?;
         Self::of(&[Caught::Interrupt, Caught::Terminate])
     }
 
     /// The same for a command that has a job: all that a terminal or a person sends to end
     /// it. What the caller has made it ignore (`nohup`, `&` in a script) stays ignored, for
     /// the job too.
-    ///
-    /// # Errors
-    /// What the kernel says of the handlers.
-    pub fn of_a_job() -> Result<Self, CommandError> {
+    pub fn of_a_job() -> io::Result<Self> {
         let ignored = ignored();
         let all = [
             Caught::Interrupt,
@@ -81,9 +63,13 @@ impl Signals {
         Self::of(&meant)
     }
 
-    fn of(wanted: &[Caught]) -> Result<Self, CommandError> {
+    fn of(wanted: &[Caught]) -> io::Result<Self> {
         let watch = |caught: &Caught| Ok((*caught, watch(*caught)?));
-        wanted.iter().map(watch).collect::<Result<_, _>>().map(Self)
+        wanted
+            .iter()
+            .map(watch)
+            .collect::<io::Result<_>>()
+            .map(Self)
     }
 
     /// Waits for one.
@@ -103,17 +89,14 @@ impl Signals {
 
 /// From now on SIGHUP does nothing: a lost terminal is nobody's wish to open a port, or to
 /// leave a drain half done.
-///
-/// # Errors
-/// What the kernel says of the handler.
-pub fn outlive_terminal() -> Result<(), CommandError> {
+fn ignore_hangup() -> io::Result<()> {
     // The handler stays after its listener is gone.
     watch(Caught::Hangup).map(drop)
 }
 
-fn watch(caught: Caught) -> Result<Signal, CommandError> {
+fn watch(caught: Caught) -> io::Result<Signal> {
     let kind = SignalKind::from_raw(caught.number());
-    signal(kind).map_err(CommandError::Runtime)
+    signal(kind)
 }
 
 /// The signals that this process ignores, as a bit mask; none where /proc does not tell
@@ -127,18 +110,20 @@ fn ignored() -> u64 {
 
 /// Runs a future on a runtime of this thread: sockets of a network namespace belong to the
 /// thread that opened them.
-///
-/// # Errors
-/// What the kernel says of the runtime, or the future's own.
-pub fn block_on<T>(
-    future: impl Future<Output = Result<T, CommandError>>,
-) -> Result<T, CommandError> {
-    check_descriptors().map_err(CommandError::Runtime)?;
-    tokio::runtime::Builder::new_current_thread()
+pub fn block_on<T>(future: impl Future<Output = T>) -> io::Result<T> {
+    check_descriptors()?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
-        .build()
-        .map_err(CommandError::Runtime)?
-        .block_on(future)
+        .build()?;
+    Ok(runtime.block_on(future))
+}
+
+/// The same for work that goes on when its terminal is lost.
+pub fn outlive_terminal<T>(future: impl Future<Output = T>) -> io::Result<T> {
+    block_on(async {
+        ignore_hangup()?;
+        Ok(future.await)
+    })?
 }
 
 /// The runtime panics where it cannot have a pair of sockets for signals, beside its epoll

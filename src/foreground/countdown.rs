@@ -1,10 +1,9 @@
 //! The time that a window has left: a live line on a terminal, a plain line now and then
 //! elsewhere.
 
-use super::Context;
-use super::keep::Ends;
+use super::Ends;
 use crate::cordon::show_duration;
-use crate::report::Stream;
+use crate::sys::terminal::Stream;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use std::convert::Infallible;
 use std::time::{Duration, SystemTime};
@@ -21,14 +20,12 @@ const MARKS: [Duration; 3] = [
 /// So that a timer shows the new second, not the old one.
 const JUST_AFTER: Duration = Duration::from_millis(1);
 
-/// Shows the time left until the end, for ever; the line vanishes when this is dropped.
-pub async fn show(context: &Context, ends: watch::Receiver<Ends>) -> Infallible {
-    if context.quiet {
-        return std::future::pending().await;
-    }
+/// Shows the time left until the end, for ever; the line vanishes when this is dropped. Plain
+/// lines go to `say`.
+pub async fn show(ends: watch::Receiver<Ends>, say: impl Fn(&str)) -> Infallible {
     // One that cannot move its cursor (TERM=dumb) gets plain lines, too.
     match ProgressDrawTarget::stderr().is_hidden() {
-        true => plain(context, ends).await,
+        true => plain(ends, say).await,
         false => live(ends).await,
     }
 }
@@ -88,7 +85,7 @@ impl Drop for Line {
 }
 
 /// A line when the end is moved, when little is left, and when the ramp begins.
-async fn plain(context: &Context, mut ends: watch::Receiver<Ends>) -> Infallible {
+async fn plain(mut ends: watch::Receiver<Ends>, say: impl Fn(&str)) -> Infallible {
     let mut end = *ends.borrow_and_update();
     let mut marked = end.block.saturating_duration_since(Instant::now()) / 2;
     let mut in_ramp = false;
@@ -105,7 +102,7 @@ async fn plain(context: &Context, mut ends: watch::Receiver<Ends>) -> Infallible
                 let left = end.block.saturating_duration_since(Instant::now());
                 marked = left / 2;
                 if !left.is_zero() {
-                    context.progress(&format!("The end was moved: {} from now, {}.", show_duration(left), clock(left)));
+                    say(&format!("The end was moved: {} from now, {}.", show_duration(left), clock(left)));
                 }
             }
             () = sleep_until(next.unwrap_or(end.ramp)), if next.is_some() => {
@@ -120,7 +117,7 @@ async fn plain(context: &Context, mut ends: watch::Receiver<Ends>) -> Infallible
                         format!("The window is over; the ramp lasts {}, until {}.", show_duration(left), clock(left))
                     }
                 };
-                context.progress(&text);
+                say(&text);
             }
         }
     }

@@ -1,8 +1,7 @@
 //! What the service manager hears of a window in the foreground (sd_notify(3)).
 
-use super::Exit;
+use super::Ends;
 use super::countdown::clock;
-use super::keep::Ends;
 use sd_notify::NotifyState;
 use std::convert::Infallible;
 use std::time::Duration;
@@ -12,13 +11,13 @@ use tokio::time::{Instant, sleep_until};
 /// Says that the window is in force and its drain is over, so that the unit is active; then,
 /// for ever, until when, each time the end is moved and when the ramp begins. Without a
 /// service manager nobody hears it.
-pub async fn follow(mut ends: watch::Receiver<Ends>, drained: Exit) -> Infallible {
+pub async fn follow(mut ends: watch::Receiver<Ends>, is_drained: bool) -> Infallible {
     let mut states = vec![NotifyState::Ready];
     loop {
         let end = *ends.borrow_and_update();
         let now = Instant::now();
         let block = end.block.saturating_duration_since(now);
-        let status = status(block, end.ramp.saturating_duration_since(now), drained);
+        let status = status(block, end.ramp.saturating_duration_since(now), is_drained);
         states.push(NotifyState::Status(&status));
         // The window does not depend on who hears of it.
         if let Err(error) = sd_notify::notify(&states) {
@@ -34,13 +33,13 @@ pub async fn follow(mut ends: watch::Receiver<Ends>, drained: Exit) -> Infallibl
 }
 
 /// One line for `systemctl status`, from what is left of the block and of all of it.
-fn status(block: Duration, whole: Duration, drained: Exit) -> String {
+fn status(block: Duration, whole: Duration, is_drained: bool) -> String {
     if block.is_zero() {
         return format!("open at the ramp's rate until {}", clock(whole));
     }
-    let drain = match drained {
-        Exit::Incomplete => "; the drain was incomplete",
-        _ => "",
+    let drain = match is_drained {
+        false => "; the drain was incomplete",
+        true => "",
     };
     let ramp = match whole > block {
         true => format!(", then open at the ramp's rate until {}", clock(whole)),

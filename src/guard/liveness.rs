@@ -1,7 +1,7 @@
 //! The guard's liveness: a lock that a guard holds as long as it lives, on a file that names
 //! it. Whoever looks asks the kernel for the lock and leaves it alone.
 
-use super::{DIRECTORY, LockError, network_namespace, open, path_of};
+use crate::sys::lock::{DIRECTORY, LockError, network_namespace, open, path_of};
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, fcntl};
 use nix::libc;

@@ -1,10 +1,6 @@
 //! One lock for each network namespace and port, so that two calls never change the same
 //! cordon at once. It is held while the kernel is changed, not while a drain goes on.
 
-mod guard;
-
-pub use guard::{GuardLock, NAME as GUARD_NAME, guarded_ports, guardian};
-
 use nix::errno::Errno;
 use nix::fcntl::{Flock, FlockArg};
 use std::fs::{DirBuilder, File, OpenOptions};
@@ -14,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 /// Where locks and the guard's liveness live (promise 7).
-const DIRECTORY: &str = "/run/pgcordon";
+pub const DIRECTORY: &str = "/run/pgcordon";
 
 /// How long a call waits for another one; changing the kernel takes milliseconds.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -87,7 +83,7 @@ pub fn ports(ports: &[u16]) -> Result<Vec<PortLock>, LockError> {
 
 /// The inode of this thread's network namespace: the same port in two of them is not the
 /// same port.
-fn network_namespace() -> io::Result<u64> {
+pub fn network_namespace() -> io::Result<u64> {
     Ok(std::fs::metadata("/proc/thread-self/ns/net")?.ino())
 }
 
@@ -108,7 +104,7 @@ fn prepare(directory: &Path) -> Result<(), LockError> {
 }
 
 /// Opens a file of the directory, which is made if it is not there.
-fn open(path: &Path) -> Result<File, LockError> {
+pub fn open(path: &Path) -> Result<File, LockError> {
     let open = OpenOptions::new()
         .read(true)
         .write(true)
@@ -140,7 +136,7 @@ pub fn try_port(port: u16) -> Result<Option<PortLock>, LockError> {
 }
 
 /// The file of a port in this network namespace.
-fn path_of(port: u16, kind: &str) -> Result<PathBuf, LockError> {
+pub fn path_of(port: u16, kind: &str) -> Result<PathBuf, LockError> {
     let directory = Path::new(DIRECTORY);
     prepare(directory)?;
     let namespace = network_namespace().map_err(LockError::Directory)?;

@@ -1,8 +1,9 @@
 //! Reading the command line: what clap says of a mistake, in one clear line with a hint.
 
-use super::Exit;
 use crate::cli::Cli;
-use crate::report::{Failure, Paint, Stream};
+use crate::commands::Exit;
+use crate::report::Failure;
+use crate::sys::terminal::{Paint, Stream};
 use clap::Parser;
 use clap::error::ErrorKind;
 use std::ffi::OsString;

@@ -1,6 +1,8 @@
 //! One netlink socket with bounded waits; requests, dumps and their answers as bytes.
 
-use super::ffi;
+use super::fd;
+use nix::sys::socket::{setsockopt, sockopt};
+use nix::sys::time::{TimeVal, TimeValLike};
 use std::io;
 use std::time::{Duration, Instant};
 
@@ -89,7 +91,7 @@ impl Link {
     /// What the kernel says of the socket.
     pub fn open(bus: mnl::Bus) -> io::Result<Self> {
         let socket = mnl::Socket::new(bus)?;
-        ffi::configure(&socket, WAIT, ROOM)?;
+        configure(&socket, WAIT, ROOM)?;
         Ok(Self::of(socket))
     }
 
@@ -99,7 +101,7 @@ impl Link {
     /// What the kernel says of the socket.
     pub fn listen(bus: mnl::Bus, groups: u32) -> io::Result<Self> {
         let socket = mnl::Socket::open(bus)?;
-        ffi::configure(&socket, WAIT, ROOM)?;
+        configure(&socket, WAIT, ROOM)?;
         socket.bind(groups, 0)?;
         Ok(Self::of(socket))
     }
@@ -125,7 +127,7 @@ impl Link {
     /// What the kernel says of the socket option.
     pub fn make_room(&self, bytes: usize) -> io::Result<()> {
         if bytes * 2 > ROOM {
-            ffi::configure(&self.socket, WAIT, bytes * 2)?;
+            configure(&self.socket, WAIT, bytes * 2)?;
         }
         Ok(())
     }
@@ -233,6 +235,23 @@ impl Link {
             }
         }
     }
+}
+
+/// Bounds every wait on a netlink socket, makes room for large messages, and keeps it from
+/// programs that are started (libmnl does not).
+fn configure(socket: &mnl::Socket, wait: Duration, room: usize) -> io::Result<()> {
+    let descriptor = fd::of_netlink(socket);
+    rustix::io::fcntl_setfd(descriptor, rustix::io::FdFlags::CLOEXEC)?;
+    let wait = TimeVal::milliseconds(i64::try_from(wait.as_millis()).unwrap_or(i64::MAX));
+    setsockopt(&descriptor, sockopt::ReceiveTimeout, &wait)?;
+    setsockopt(&descriptor, sockopt::SendTimeout, &wait)?;
+    if setsockopt(&descriptor, sockopt::SndBufForce, &room).is_err() {
+        setsockopt(&descriptor, sockopt::SndBuf, &room)?;
+    }
+    if setsockopt(&descriptor, sockopt::RcvBufForce, &room).is_err() {
+        setsockopt(&descriptor, sockopt::RcvBuf, &room)?;
+    }
+    Ok(())
 }
 
 /// A message with its header.
