@@ -1,0 +1,8 @@
+//! Who is connected: stories on real sockets, routes and processes, each in network
+//! namespaces of its own. They need root, iproute2, nft and PostgreSQL.
+
+mod locality;
+mod net;
+mod processes;
+mod server;
+mod sockets;
