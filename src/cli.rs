@@ -12,7 +12,7 @@ pub use documents::{Completions, Man, Shell};
 pub use in_force::{Allow, Drain, Extend, Lift, Status, Which};
 pub use policy::{Check, Policy, Show};
 pub use run::Run;
-pub use start::{Pace, Postgres, Start};
+pub use start::{Pace, Start};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 

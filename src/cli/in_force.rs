@@ -1,8 +1,9 @@
 //! Flags of the commands that act on windows in force.
 
+use super::Pace;
 use super::value::ramp_length;
-use super::{Pace, Postgres};
 use crate::cordon::{AllowEntry, parse_rate, parse_window_length};
+use crate::postgres::Access;
 use clap::Args;
 use std::time::Duration;
 
@@ -40,7 +41,7 @@ pub struct Drain {
     pub pace: Pace,
     /// How PostgreSQL is reached.
     #[command(flatten)]
-    pub postgres: Postgres,
+    pub postgres: Access,
 }
 
 /// Flags of allow.

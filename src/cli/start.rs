@@ -5,9 +5,8 @@ use crate::cordon::{
     parse_window_length,
 };
 use crate::policy::Choice;
+use crate::postgres::Access;
 use clap::Args;
-use std::net::IpAddr;
-use std::path::PathBuf;
 use std::time::Duration;
 
 pub(super) const EXAMPLES: &str = "\
@@ -80,7 +79,7 @@ pub struct Start {
     pub pace: Pace,
     /// How PostgreSQL is reached.
     #[command(flatten)]
-    pub postgres: Postgres,
+    pub postgres: Access,
 }
 
 /// How long a drain takes.
@@ -95,25 +94,4 @@ pub struct Pace {
     /// Cancel running statements first, and give them so long to end; 0s does not
     #[arg(long, value_name = "DURATION", value_parser = parse_patience, allow_hyphen_values = true)]
     pub cancel_first: Option<Duration>,
-}
-
-/// How PostgreSQL is reached; by default as the owner of its Unix socket.
-#[derive(Debug, Clone, Default, Args)]
-#[command(next_help_heading = "Reaching PostgreSQL")]
-pub struct Postgres {
-    /// Directory of the Unix socket, where PostgreSQL has several
-    #[arg(long = "pg-socket-dir", value_name = "DIR")]
-    pub socket_dir: Option<PathBuf>,
-    /// Role to log in as [default: the name of the socket's owner]
-    #[arg(long = "pg-user", value_name = "ROLE")]
-    pub user: Option<String>,
-    /// Database to log in to [default: postgres, then template1]
-    #[arg(long = "pg-database", value_name = "NAME")]
-    pub database: Option<String>,
-    /// Use TCP to this address of this host instead of the Unix socket; needs a password file
-    #[arg(long = "pg-host", value_name = "ADDR")]
-    pub host: Option<IpAddr>,
-    /// Password file in the format of .pgpass, owned by root with mode 0600
-    #[arg(long = "pg-passfile", value_name = "FILE")]
-    pub passfile: Option<PathBuf>,
 }

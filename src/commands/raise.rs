@@ -11,7 +11,6 @@ use crate::drain::{self, Judge, Order};
 use crate::firewall::{Detail, Firewall, Standing};
 use crate::guard::{Guarded, Heal};
 use crate::policy::{Given, Partial, Settings};
-use crate::postgres::Access;
 use crate::report::{Outcome, Report};
 use crate::sys::privilege;
 use crate::sys::trusted::Trust;
@@ -109,7 +108,7 @@ fn order(
         timeout: settings.timeout.value.min(length),
         servers: listeners.servers.clone(),
         foreign_listener: listeners.foreign.clone(),
-        access: access(settings),
+        access: settings.postgres.access(),
     }
 }
 
@@ -164,20 +163,6 @@ fn check_host(settings: &Settings) -> Result<(), CommandError> {
     match is_local.map_err(CommandError::Sockets)? {
         true => Ok(()),
         false => Err(CommandError::ForeignHost { host }),
-    }
-}
-
-pub fn access(settings: &Settings) -> Access {
-    fn value<T: Clone>(given: &Option<Given<T>>) -> Option<T> {
-        given.as_ref().map(|given| given.value.clone())
-    }
-    let postgres = &settings.postgres;
-    Access {
-        socket_dir: value(&postgres.socket_dir),
-        user: value(&postgres.user),
-        database: value(&postgres.database),
-        host: value(&postgres.host),
-        passfile: value(&postgres.passfile),
     }
 }
 

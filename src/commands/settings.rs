@@ -1,9 +1,10 @@
 //! From the command line to settings: what flags say, merged with the policy that is meant.
 
 use super::CommandError;
-use crate::cli::{Pace, Postgres, Start};
+use crate::cli::{Pace, Start};
 use crate::cordon::{AllowEntry, PassList, show_duration};
-use crate::policy::{self, Choice, Given, Origin, Partial, PartialPostgres, Settings};
+use crate::policy::{self, Choice, Given, Origin, Partial, Settings};
+use crate::postgres::Access;
 use crate::sys::trusted::Trust;
 
 /// What a call of `start`, `hold`, `run` or `plan` goes by, and what the user should know of
@@ -42,7 +43,7 @@ pub fn decide(
 ///
 /// # Errors
 /// A host without a password file.
-pub fn of_drain(pace: &Pace, postgres: &Postgres) -> Result<Settings, CommandError> {
+pub fn of_drain(pace: &Pace, postgres: &Access) -> Result<Settings, CommandError> {
     checked(Settings::merge(drain_flags(pace, postgres), None))
 }
 
@@ -97,18 +98,12 @@ pub fn flags(args: &Start) -> Partial {
     }
 }
 
-fn drain_flags(pace: &Pace, postgres: &Postgres) -> Partial {
+fn drain_flags(pace: &Pace, postgres: &Access) -> Partial {
     Partial {
         farewell: pace.farewell,
         timeout: pace.drain_timeout,
         cancel_first: pace.cancel_first,
-        postgres: PartialPostgres {
-            socket_dir: postgres.socket_dir.clone(),
-            user: postgres.user.clone(),
-            database: postgres.database.clone(),
-            host: postgres.host,
-            passfile: postgres.passfile.clone(),
-        },
+        postgres: postgres.clone(),
         ..Partial::default()
     }
 }

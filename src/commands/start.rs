@@ -33,7 +33,9 @@ pub async fn cordon_and_drain(
     signals: &mut Signals,
 ) -> Result<(Report, Exit), CommandError> {
     if !args.no_guard {
-        context.firewall.leave_guards(raise::access(&plan.settings));
+        context
+            .firewall
+            .leave_guards(plan.settings.postgres.access());
     }
     let report = raise::raise(context, command, plan)?;
     let fresh = raised_here(plan, &report);

@@ -102,7 +102,11 @@ impl Server {
 
     /// Opens a session and reads the rows.
     pub fn ask(&mut self, number: usize, order: &Order, questions: &mut Questions) {
-        let target = order.access.target(self.process.pid, order.port);
+        let target = Target {
+            postmaster: self.process.pid,
+            port: order.port,
+            access: order.access.clone(),
+        };
         self.state = State::Asking;
         questions.spawn(async move { (number, open(target).await) });
     }

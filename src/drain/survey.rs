@@ -4,7 +4,7 @@ use super::server::{self, Facts, PATIENCE};
 use super::{Judge, Order, choices, nobody};
 use crate::clients::{self, Backend, Client, PortInodes, RowKey, Socket, Sockets};
 use crate::cordon::{Connection, Fate, Peer, SqlOutcome, Window};
-use crate::postgres::{Row, Session, SessionError};
+use crate::postgres::{Row, Session, SessionError, Target};
 use std::collections::HashSet;
 use std::io;
 
@@ -56,7 +56,11 @@ pub async fn survey(order: &Order) -> Result<Survey, SurveyError> {
     let mut backends = Vec::new();
     for process in &order.servers {
         let of_server = clients::backends(process, &inodes)?;
-        let target = order.access.target(process.pid, order.port);
+        let target = Target {
+            postmaster: process.pid,
+            port: order.port,
+            access: order.access.clone(),
+        };
         match ask(&target).await {
             Ok((facts, prepared)) => {
                 let choices = choices::choose(&mut judge, order, &facts)?;
@@ -147,7 +151,7 @@ impl Survey {
     }
 }
 
-async fn ask(target: &crate::postgres::Target) -> Result<(Facts, usize), SessionError> {
+async fn ask(target: &Target) -> Result<(Facts, usize), SessionError> {
     let session = Session::open(target, PATIENCE).await?;
     let facts = server::facts(&session).await.map_err(SessionError::Check)?;
     let prepared = session.prepared_transactions().await;

@@ -23,7 +23,7 @@ pub use read::{parse, print};
 pub use schema::{
     Allow, Drain, Policy, Postgres as PostgresKeys, Ramp, Run, Spare, VERSION, json_schema,
 };
-pub use settings::{Given, Origin, Partial, PartialPostgres, Postgres, Settings};
+pub use settings::{Given, Origin, Partial, Postgres, Settings};
 pub use shown::{Setting, Shown};
 pub use tree::LONGEST_TEXT;
 pub use value::{

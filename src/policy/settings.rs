@@ -8,6 +8,7 @@ use crate::cordon::{
     AllowEntry, DEFAULT_DRAIN_TIMEOUT, DEFAULT_FAREWELL, DEFAULT_MAX_WINDOW, DEFAULT_PORT,
     DEFAULT_RAMP_RATE, OnExpiry, Reason, Spare, Verdict,
 };
+use crate::postgres::Access;
 use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -65,24 +66,9 @@ pub struct Partial {
     /// What becomes of a command that outlasts the window.
     pub on_expiry: Option<OnExpiry>,
     /// How PostgreSQL is reached.
-    pub postgres: PartialPostgres,
+    pub postgres: Access,
     /// Why.
     pub reason: Option<Reason>,
-}
-
-/// What one source says of how PostgreSQL is reached.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct PartialPostgres {
-    /// Directory of the Unix socket.
-    pub socket_dir: Option<PathBuf>,
-    /// Role.
-    pub user: Option<String>,
-    /// Database.
-    pub database: Option<String>,
-    /// An address of this host, instead of the Unix socket.
-    pub host: Option<IpAddr>,
-    /// Password file.
-    pub passfile: Option<PathBuf>,
 }
 
 /// Every setting, decided.
@@ -171,7 +157,22 @@ impl Settings {
 }
 
 impl Postgres {
-    fn merge(flags: PartialPostgres, file: PartialPostgres) -> Self {
+    /// The values alone.
+    #[must_use]
+    pub fn access(&self) -> Access {
+        fn value<T: Clone>(given: &Option<Given<T>>) -> Option<T> {
+            given.as_ref().map(|given| given.value.clone())
+        }
+        Access {
+            socket_dir: value(&self.socket_dir),
+            user: value(&self.user),
+            database: value(&self.database),
+            host: value(&self.host),
+            passfile: value(&self.passfile),
+        }
+    }
+
+    fn merge(flags: Access, file: Access) -> Self {
         // The way through the socket and the way through TCP exclude each other: who names
         // one on the command line does not want the file's other one.
         let (file_dir, file_host) = match (&flags.socket_dir, flags.host) {
@@ -244,7 +245,7 @@ impl From<&Policy> for Partial {
             ramp_for: ramp.length.map(|length| length.0),
             ramp_rate: ramp.rate.map(|rate| rate.0),
             on_expiry: run.on_expiry,
-            postgres: PartialPostgres {
+            postgres: Access {
                 socket_dir: postgres.socket_dir.map(|path| path.0),
                 user: postgres.user.map(|name| name.0),
                 database: postgres.database.map(|name| name.0),

@@ -1,36 +1,29 @@
 //! How a user wants PostgreSQL to be reached.
 
-use super::Target;
 use std::net::IpAddr;
 use std::path::PathBuf;
 
-/// How PostgreSQL is reached, whichever server it is.
-#[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+/// How PostgreSQL is reached, whichever server it is; by default as the owner of its Unix
+/// socket.
+#[derive(
+    Debug, Clone, Default, PartialEq, Eq, clap::Args, serde::Serialize, serde::Deserialize,
+)]
+#[command(next_help_heading = "Reaching PostgreSQL")]
 pub struct Access {
-    /// Directory of the Unix socket.
+    /// Directory of the Unix socket, where PostgreSQL has several
+    #[arg(long = "pg-socket-dir", value_name = "DIR")]
     pub socket_dir: Option<PathBuf>,
-    /// Role.
+    /// Role to log in as [default: the name of the socket's owner]
+    #[arg(long = "pg-user", value_name = "ROLE")]
     pub user: Option<String>,
-    /// Database.
+    /// Database to log in to [default: postgres, then template1]
+    #[arg(long = "pg-database", value_name = "NAME")]
     pub database: Option<String>,
-    /// An address of this host, instead of the Unix socket.
+    /// Use TCP to this address of this host instead of the Unix socket; needs a password file
+    // TLS is not spoken: whoever connects has made sure that the address is this host's own.
+    #[arg(long = "pg-host", value_name = "ADDR")]
     pub host: Option<IpAddr>,
-    /// Password file.
+    /// Password file in the format of .pgpass, owned by root with mode 0600
+    #[arg(long = "pg-passfile", value_name = "FILE")]
     pub passfile: Option<PathBuf>,
-}
-
-impl Access {
-    /// The session's target.
-    #[must_use]
-    pub fn target(&self, postmaster: i32, port: u16) -> Target {
-        Target {
-            postmaster,
-            port,
-            socket_dir: self.socket_dir.clone(),
-            user: self.user.clone(),
-            database: self.database.clone(),
-            host: self.host,
-            passfile: self.passfile.clone(),
-        }
-    }
 }

@@ -58,7 +58,7 @@ pub(super) struct LoggedIn {
 
 /// Connects and logs in.
 pub(super) async fn log_in(target: &Target, deadline: Deadline) -> Result<LoggedIn, SessionError> {
-    if let Some(host) = target.host {
+    if let Some(host) = target.access.host {
         let pid = target.postmaster;
         let owner = procfs::effective_ids(pid)
             .map_err(|source| SessionError::Postmaster { pid, source })?
@@ -99,11 +99,11 @@ async fn log_in_by(
     target: &Target,
     deadline: Deadline,
 ) -> Result<LoggedIn, SessionError> {
-    let role = match &target.user {
+    let role = match &target.access.user {
         Some(user) => user.clone(),
         None => privilege::user_name(owner).ok_or(SessionError::NoSuchUser { uid: owner })?,
     };
-    let mut databases = match &target.database {
+    let mut databases = match &target.access.database {
         Some(database) => vec![database.as_str()],
         None => DATABASES.to_vec(),
     }
@@ -150,7 +150,7 @@ fn config(
         .application_name("pgcordon")
         .ssl_mode(SslMode::Disable)
         .options(tier.options(statement_deadline + Duration::from_secs(1)));
-    if let (Some(host), Some(path)) = (target.host, &target.passfile) {
+    if let (Some(host), Some(path)) = (target.access.host, &target.access.passfile) {
         let port = target.port;
         let wanted = Wanted {
             host,

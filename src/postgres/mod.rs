@@ -21,9 +21,6 @@ pub use error::{SessionError, StatementError};
 pub use session::Session;
 pub use statements::{Row, Standby};
 
-use std::net::IpAddr;
-use std::path::PathBuf;
-
 /// The database that is tried first, and the one where that does not exist.
 const DATABASES: [&str; 2] = ["postgres", "template1"];
 
@@ -34,16 +31,6 @@ pub struct Target {
     pub postmaster: i32,
     /// The port it listens on.
     pub port: u16,
-    /// Only the Unix socket in this directory, as this process sees it (`--pg-socket-dir`).
-    pub socket_dir: Option<PathBuf>,
-    /// The role instead of the one named like the socket's owner (`--pg-user`).
-    pub user: Option<String>,
-    /// The database instead of `postgres`, else `template1` (`--pg-database`).
-    pub database: Option<String>,
-    /// TCP to this address instead of the Unix socket (`--pg-host`). The caller has made sure
-    /// that it is an address of this host; TLS is not spoken.
-    pub host: Option<IpAddr>,
-    /// The file with the password for TCP (`--pg-passfile`), in the format of `.pgpass`:
-    /// `host:port:database:role:password`. Root must own it, with mode 0600.
-    pub passfile: Option<PathBuf>,
+    /// How to reach it.
+    pub access: Access,
 }

@@ -48,7 +48,7 @@ pub(super) enum Attempt {
 /// [`SessionError::NoSocket`], or the error of the first one if none can be opened.
 pub(super) fn doors(target: &Target) -> Result<Vec<Door>, SessionError> {
     let (pid, port) = (target.postmaster, target.port);
-    if let Some(directory) = &target.socket_dir {
+    if let Some(directory) = &target.access.socket_dir {
         let path = directory.join(format!(".s.PGSQL.{port}"));
         let file = fs::open(&path, NAME_ONLY, Mode::empty());
         return Ok(vec![Door::of_file(path, file)?]);

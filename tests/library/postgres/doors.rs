@@ -38,10 +38,10 @@ fn a_false_socket_of_an_unprivileged_user_is_refused() {
         let mut target = server.target();
         server.open(&target).await.expect("the real one is found");
 
-        target.socket_dir = Some(server.folder.path().to_owned());
+        target.access.socket_dir = Some(server.folder.path().to_owned());
         server.open(&target).await.expect("the real one is named");
 
-        target.socket_dir = Some(folder.path().to_owned());
+        target.access.socket_dir = Some(folder.path().to_owned());
         let error = server.open(&target).await.unwrap_err();
         let own = i32::try_from(std::process::id()).unwrap();
         assert!(

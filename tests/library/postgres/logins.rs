@@ -2,7 +2,7 @@
 
 use super::server::{Client, Server, Setup, set_mode};
 use super::tell;
-use pgcordon::postgres::{SessionError, StatementError, Target};
+use pgcordon::postgres::{Access, SessionError, StatementError, Target};
 use std::fs;
 
 fn over_tcp(server: &Server, password: Option<&str>) -> Target {
@@ -13,8 +13,11 @@ fn over_tcp(server: &Server, password: Option<&str>) -> Target {
         path
     });
     Target {
-        host: Some("127.0.0.1".parse().unwrap()),
-        passfile,
+        access: Access {
+            host: Some("127.0.0.1".parse().unwrap()),
+            passfile,
+            ..Access::default()
+        },
         ..server.target()
     }
 }
@@ -69,7 +72,7 @@ fn without_the_database_postgres_template1_will_do() {
     tell(async {
         server.session().await;
         let mut target = server.target();
-        target.database = Some("nope".to_owned());
+        target.access.database = Some("nope".to_owned());
         let error = server.open(&target).await.unwrap_err();
         assert!(
             matches!(&error, SessionError::NoDatabase { database, .. } if database == "nope"),
@@ -98,7 +101,7 @@ fn a_role_without_the_rights_is_refused_and_the_rights_are_named() {
         &["CREATE ROLE \"o p\\s\" LOGIN", "CREATE ROLE app LOGIN"],
     );
     let mut target = server.target();
-    target.user = Some("o p\\s".to_owned());
+    target.access.user = Some("o p\\s".to_owned());
     tell(async {
         let error = server.open(&target).await.unwrap_err();
         let text = error.to_string();
@@ -165,7 +168,7 @@ fn over_tcp_the_password_comes_from_roots_file() {
             "{error}"
         );
 
-        set_mode(target.passfile.as_deref().unwrap(), 0o644);
+        set_mode(target.access.passfile.as_deref().unwrap(), 0o644);
         let error = server.open(&target).await.unwrap_err();
         assert!(matches!(error, SessionError::Passfile { .. }), "{error}");
     });
@@ -179,7 +182,7 @@ fn another_servers_backend_is_not_ours() {
     });
     tell(async {
         let mut target = over_tcp(&server, None);
-        target.user = Some("postgres".to_owned());
+        target.access.user = Some("postgres".to_owned());
         server.open(&target).await.unwrap();
         // The port is answered by a server that is not this process.
         target.postmaster = i32::try_from(std::process::id()).unwrap();

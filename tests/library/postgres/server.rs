@@ -2,7 +2,7 @@
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::{Pid, User, chown};
-use pgcordon::postgres::{Session, SessionError, Target};
+use pgcordon::postgres::{Access, Session, SessionError, Target};
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -132,11 +132,7 @@ impl Server {
         Target {
             postmaster: self.postmaster,
             port: PORT,
-            socket_dir: None,
-            user: None,
-            database: None,
-            host: None,
-            passfile: None,
+            access: Access::default(),
         }
     }
 
