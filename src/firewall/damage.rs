@@ -3,11 +3,12 @@
 use super::attributes as attr;
 use super::element::Element;
 use super::ffi;
+use super::names::SetName;
 use super::readback::{ChainFacts, RuleFacts, SetFacts, Table, normalized};
-use super::ruleset::{Ruleset, flag};
-use super::transaction::{build_rule, table};
+use super::ruleset::{ChainSpec, Ruleset, flag};
+use super::transaction::{build_rule, chain, table};
 use crate::cordon::{Cordon, PassList, Window};
-use nftnl::{Chain, MsgType};
+use nftnl::MsgType;
 use nix::libc;
 use std::time::Duration;
 
@@ -21,7 +22,7 @@ impl Table {
         }
         for spec in &expected.sets {
             let wanted = SetFacts {
-                name: spec.name.to_owned(),
+                name: spec.name.to_string(),
                 key: (spec.key.kind, spec.key.length),
                 flags: spec.flags,
                 has_timeout: spec.timeout.is_some(),
@@ -33,15 +34,20 @@ impl Table {
         for spec in &expected.chains {
             let accept = libc::NF_ACCEPT as u32;
             let wanted = ChainFacts {
-                name: spec.name.to_owned(),
+                name: spec.name.to_string(),
                 hook: spec.hook.map(|at| (at.hook as u32, at.priority, accept)),
             };
             if !self.chains.contains(&wanted) {
                 faults.push(format!("chain {} is missing or changed", spec.name));
             }
-            self.compare_rules(spec.name, expected, &mut faults);
+            self.compare_rules(&expected.table, spec, &mut faults);
         }
-        let known = |name: &String| expected.chains.iter().any(|spec| spec.name == name);
+        let known = |name: &str| {
+            expected
+                .chains
+                .iter()
+                .any(|spec| spec.name.as_str() == name)
+        };
         for chain in self.chains.iter().filter(|chain| !known(&chain.name)) {
             faults.push(format!("chain {} is not ours", chain.name));
         }
@@ -69,7 +75,11 @@ impl Table {
                 .is_some_and(|timeout| timeout + Duration::from_secs(1) >= remaining)
         };
         let is_ipv6 = |element: &&Element| element.key == [libc::NFPROTO_IPV6 as u8];
-        let is_armed = self.elements("armed").iter().filter(is_ipv6).any(lasts);
+        let is_armed = self
+            .elements(SetName::Armed)
+            .iter()
+            .filter(is_ipv6)
+            .any(lasts);
         (!is_armed).then(|| "fragments of IPv6 are not blocked to the end".to_owned())
     }
 
@@ -77,7 +87,7 @@ impl Table {
     pub(super) fn ramp_fault(&self, window: &Window) -> Option<String> {
         let whole = window.whole_remaining();
         window.ramp?;
-        let fault = match self.port_element("ramp", window.port) {
+        let fault = match self.port_element(SetName::Ramp, window.port) {
             None => "is missing",
             Some(element) => {
                 // One without an end is told of by its set.
@@ -92,26 +102,25 @@ impl Table {
         Some(format!("the ramp {fault}"))
     }
 
-    fn compare_rules(&self, chain: &'static str, expected: &Ruleset, faults: &mut Vec<String>) {
-        let found: Vec<&RuleFacts> = self.rules.iter().filter(|r| r.chain == chain).collect();
-        let wanted: Vec<_> = expected.rules.iter().filter(|r| r.chain == chain).collect();
-        if found.len() != wanted.len() {
+    fn compare_rules(&self, table_name: &str, expected: &ChainSpec, faults: &mut Vec<String>) {
+        let name = expected.name;
+        let found: Vec<&RuleFacts> = self.rules_of(name).collect();
+        if found.len() != expected.rules.len() {
             faults.push(format!(
-                "chain {chain} has {} rules instead of {}",
+                "chain {name} has {} rules instead of {}",
                 found.len(),
-                wanted.len()
+                expected.rules.len()
             ));
             return;
         }
-        let table = table(&expected.table);
-        let name = std::ffi::CString::new(chain).unwrap_or_default();
-        let parent = Chain::new(name, &table);
-        for (found, wanted) in found.iter().zip(wanted) {
+        let table = table(table_name);
+        let parent = chain(name, &table);
+        for (found, wanted) in found.iter().zip(&expected.rules) {
             let message = ffi::message_bytes(&build_rule(&parent, wanted), MsgType::Add);
             let text = ffi::rule_text(&message).map(|text| normalized(&text));
             if text.as_ref() != Some(&found.text) {
                 faults.push(format!(
-                    "rule `{}` of chain {chain} is changed",
+                    "rule `{}` of chain {name} is changed",
                     wanted.syntax
                 ));
             }

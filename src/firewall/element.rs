@@ -2,6 +2,8 @@
 
 use super::attributes::{self as attr, Attributes, element};
 use super::ffi::Plain;
+use super::names::Family::{V4, V6};
+use super::names::SetName;
 use crate::cordon::PassList;
 use nix::libc;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -149,11 +151,8 @@ fn address_of(bytes: &[u8]) -> Option<IpAddr> {
     Some(Ipv6Addr::from(<[u8; 16]>::try_from(bytes).ok()?).into())
 }
 
-/// The elements of both pass sets, IPv4 first.
-///
-/// Neighbouring networks are written as one interval.
-#[must_use]
-pub fn pass_elements(pass: &PassList) -> (Vec<Element>, Vec<Element>) {
+/// The elements of both pass sets. Neighbouring networks are written as one interval.
+pub fn pass_elements(pass: &PassList) -> [(SetName, Vec<Element>); 2] {
     let v4 = pass.v4().iter().map(|net| {
         (
             u128::from(net.network().to_bits()),
@@ -164,12 +163,11 @@ pub fn pass_elements(pass: &PassList) -> (Vec<Element>, Vec<Element>) {
         .v6()
         .iter()
         .map(|net| (net.network().to_bits(), net.broadcast().to_bits()));
-    (
-        intervals(v4, u128::from(u32::MAX), |bits| {
-            Ipv4Addr::from_bits(bits as u32).into()
-        }),
-        intervals(v6, u128::MAX, |bits| Ipv6Addr::from_bits(bits).into()),
-    )
+    let v4 = intervals(v4, u128::from(u32::MAX), |bits| {
+        Ipv4Addr::from_bits(bits as u32).into()
+    });
+    let v6 = intervals(v6, u128::MAX, |bits| Ipv6Addr::from_bits(bits).into());
+    [(SetName::Pass(V4), v4), (SetName::Pass(V6), v6)]
 }
 
 /// Ascending ranges as pairs of elements: the first address, and the first one behind.
@@ -237,7 +235,7 @@ const MOST_BYTES: usize = Plain::LONGEST - 512;
 /// Messages that add elements to a set. Only the last one asks for an acknowledgement:
 /// failures are answered anyway, and hundreds of answers would not fit into the buffer.
 #[must_use]
-pub fn add_messages(table: &str, set: &str, elements: &[Element]) -> Vec<Plain> {
+pub fn add_messages(table: &str, set: SetName, elements: &[Element]) -> Vec<Plain> {
     let mut messages = Vec::new();
     let mut list = Vec::new();
     for element in elements {
@@ -258,14 +256,14 @@ pub fn add_messages(table: &str, set: &str, elements: &[Element]) -> Vec<Plain> 
 
 /// A message that removes all elements of a set.
 #[must_use]
-pub fn flush_message(table: &str, set: &str) -> Plain {
+pub fn flush_message(table: &str, set: SetName) -> Plain {
     message(libc::NFT_MSG_DELSETELEM, table, set, &[])
 }
 
-fn message(kind: i32, table: &str, set: &str, list: &[u8]) -> Plain {
+fn message(kind: i32, table: &str, set: SetName, list: &[u8]) -> Plain {
     let mut payload = Vec::with_capacity(list.len() + 128);
     attr::put_name(&mut payload, element::LIST_TABLE, table);
-    attr::put_name(&mut payload, element::LIST_SET, set);
+    attr::put_name(&mut payload, element::LIST_SET, set.as_str());
     if !list.is_empty() {
         attr::put_nested(&mut payload, element::LIST_ELEMENTS, |all| all.extend(list));
     }
@@ -292,7 +290,7 @@ mod tests {
     }
 
     fn there_and_back(list: &PassList) -> PassList {
-        let (mut v4, mut v6) = pass_elements(list);
+        let [(_, mut v4), (_, mut v6)] = pass_elements(list);
         v4.reverse();
         v6.reverse();
         let v4 = read_ranges(v4).into_iter().filter_map(|range| match range {
@@ -321,7 +319,7 @@ mod tests {
 
     #[test]
     fn neighbours_that_do_not_merge_into_one_network_are_one_interval() {
-        let (v4, _) = pass_elements(&pass(&["10.0.0.0/31", "10.0.0.2/32"]));
+        let [(_, v4), _] = pass_elements(&pass(&["10.0.0.0/31", "10.0.0.2/32"]));
         assert_eq!(v4.len(), 2);
     }
 
@@ -330,7 +328,7 @@ mod tests {
         let elements: Vec<_> = (0..20_000_u32)
             .map(|n| Element::bound(Ipv4Addr::from_bits(n * 2).into(), false))
             .collect();
-        let messages = add_messages("t", "s", &elements);
+        let messages = add_messages("t", SetName::Pass(V4), &elements);
         assert!(messages.len() > 4);
         assert!(messages.iter().all(|m| m.payload.len() <= Plain::LONGEST));
         let read: Vec<_> = messages

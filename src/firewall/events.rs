@@ -4,8 +4,7 @@
 //! That an element's time is up is told nobody.
 
 use super::attributes::{self as attr, Attributes};
-use super::readback::is_pass_set;
-use super::ruleset;
+use super::names::{is_pass_set, table_name};
 use crate::sys::fd;
 use crate::sys::netlink::{self, Link, Message};
 use nix::libc;
@@ -54,7 +53,7 @@ impl Events {
     pub fn of(port: u16) -> io::Result<Self> {
         Ok(Self {
             link: Link::listen(mnl::Bus::Netfilter, GROUP)?,
-            table: ruleset::table_name(port),
+            table: table_name(port),
             told: Event::default(),
         })
     }

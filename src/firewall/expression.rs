@@ -1,21 +1,15 @@
 //! The matches and verdicts of the cordon's rules, named as the rules read.
 //!
-//! `nftnl` has wrappers for some of them; here all are written one way, since fib, limit,
-//! dynset, reject and the further registers have none.
+//! `nftnl` has wrappers for some of them. It has none for fib, limit, dynset and exthdr, and
+//! those it has know only the first register, so that an address beside a port could not be
+//! looked up. Here all are written one way, as plain data that can be copied and shown.
 
-use super::ffi::{Expr, Value};
+pub use super::ffi::Expr;
+use super::ffi::Value;
+use super::names::{ChainName, Family, SetName};
 use nftnl::nftnl_sys as sys;
 use nix::libc;
-use std::ffi::{CStr, CString};
-
-/// An IP version.
-#[derive(Debug, Clone, Copy)]
-pub enum Family {
-    /// IPv4.
-    V4,
-    /// IPv6.
-    V6,
-}
+use std::ffi::CString;
 
 const REGISTER: u32 = libc::NFT_REG_1 as u32;
 /// `NFT_REG32_01`: behind the four bytes of an IPv4 address in `NFT_REG_1`.
@@ -104,7 +98,7 @@ fn limit(rate: u64, flags: u32) -> Vec<Expr> {
     ]
 }
 
-fn verdict(code: i32, chain: Option<&CStr>) -> Vec<Expr> {
+fn verdict(code: i32, chain: Option<ChainName>) -> Vec<Expr> {
     let verdict = Expr::new(c"immediate")
         .with(
             sys::NFTNL_EXPR_IMM_DREG,
@@ -112,13 +106,21 @@ fn verdict(code: i32, chain: Option<&CStr>) -> Vec<Expr> {
         )
         .with(sys::NFTNL_EXPR_IMM_VERDICT, Value::U32(code as u32));
     vec![match chain {
-        Some(chain) => verdict.with(sys::NFTNL_EXPR_IMM_CHAIN, Value::Text(chain.to_owned())),
+        Some(chain) => verdict.with(sys::NFTNL_EXPR_IMM_CHAIN, name(chain.as_str())),
         None => verdict,
     }]
 }
 
-fn set_name(set: &str) -> Value {
-    Value::Text(CString::new(set).unwrap_or_default())
+fn name(name: &str) -> Value {
+    Value::Text(CString::new(name).unwrap_or_default())
+}
+
+/// How nft calls the family.
+pub fn keyword(family: Family) -> &'static str {
+    match family {
+        Family::V4 => "ip",
+        Family::V6 => "ip6",
+    }
 }
 
 /// `meta nfproto ipv4` or `ipv6`, which nft adds before an address of that family.
@@ -177,16 +179,16 @@ pub fn flow(family: Family) -> Vec<Expr> {
 }
 
 /// `@set` for what is in the register.
-pub fn in_set(set: &str) -> Vec<Expr> {
+pub fn in_set(set: SetName) -> Vec<Expr> {
     vec![
         Expr::new(c"lookup")
             .with(sys::NFTNL_EXPR_LOOKUP_SREG, Value::U32(REGISTER))
-            .with(sys::NFTNL_EXPR_LOOKUP_SET, set_name(set)),
+            .with(sys::NFTNL_EXPR_LOOKUP_SET, name(set.as_str())),
     ]
 }
 
 /// `update @set { … counter }` for what is in the register.
-pub fn count_in(set: &str) -> Vec<Expr> {
+pub fn count_in(set: SetName) -> Vec<Expr> {
     vec![
         Expr::new(c"dynset")
             .with(sys::NFTNL_EXPR_DYNSET_SREG_KEY, Value::U32(REGISTER))
@@ -194,7 +196,7 @@ pub fn count_in(set: &str) -> Vec<Expr> {
                 sys::NFTNL_EXPR_DYNSET_OP,
                 Value::U32(libc::NFT_DYNSET_OP_UPDATE as u32),
             )
-            .with(sys::NFTNL_EXPR_DYNSET_SET_NAME, set_name(set))
+            .with(sys::NFTNL_EXPR_DYNSET_SET_NAME, name(set.as_str()))
             .with(
                 sys::NFTNL_EXPR_DYNSET_EXPR,
                 Value::Nested(Box::new(Expr::new(c"counter"))),
@@ -241,7 +243,7 @@ pub fn to_port(port: u16) -> Vec<Expr> {
 }
 
 /// `tcp dport @set`
-pub fn to_port_in(set: &str) -> Vec<Expr> {
+pub fn to_port_in(set: SetName) -> Vec<Expr> {
     let mut parts = tcp();
     parts.push(destination_port());
     parts.extend(in_set(set));
@@ -271,7 +273,7 @@ pub fn first_syn() -> Vec<Expr> {
 pub fn armed_family() -> Vec<Expr> {
     let mut parts = of_family(Family::V6).to_vec();
     parts.push(meta(libc::NFT_META_NFPROTO));
-    parts.extend(in_set("armed"));
+    parts.extend(in_set(SetName::Armed));
     parts
 }
 
@@ -334,11 +336,11 @@ pub fn ret() -> Vec<Expr> {
 }
 
 /// `goto CHAIN`
-pub fn goto(chain: &CStr) -> Vec<Expr> {
+pub fn goto(chain: ChainName) -> Vec<Expr> {
     verdict(libc::NFT_GOTO, Some(chain))
 }
 
 /// `jump CHAIN`
-pub fn jump(chain: &CStr) -> Vec<Expr> {
+pub fn jump(chain: ChainName) -> Vec<Expr> {
     verdict(libc::NFT_JUMP, Some(chain))
 }

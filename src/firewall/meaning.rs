@@ -3,8 +3,10 @@
 use super::Standing;
 use super::damage::expected;
 use super::element::{Element, SPARED, read_ranges};
-use super::ramp_note::ramp_length;
-use super::readback::{RuleFacts, Table, is_pass_set};
+use super::names::Family::{V4, V6};
+use super::names::{SetName, is_pass_set};
+use super::readback::Table;
+use super::ruleset::ramp_length;
 use crate::cordon::{
     ClosingFlow, Counter, DEFAULT_RAMP_RATE, Identity, Knock, PassList, Phase, Ramp, Reason,
     Verdict, Window,
@@ -13,12 +15,12 @@ use std::net::IpAddr;
 use std::time::{Duration, SystemTime};
 
 impl Table {
-    pub(super) fn elements(&self, set: &str) -> &[Element] {
-        self.elements.get(set).map_or(&[], Vec::as_slice)
+    pub(super) fn elements(&self, set: SetName) -> &[Element] {
+        self.elements.get(set.as_str()).map_or(&[], Vec::as_slice)
     }
 
     /// The port's element in a set, while it lasts.
-    pub(super) fn port_element(&self, set: &str, port: u16) -> Option<&Element> {
+    pub(super) fn port_element(&self, set: SetName, port: u16) -> Option<&Element> {
         let mut elements = self.elements(set).iter();
         elements.find(|element| element.key == port.to_be_bytes())
     }
@@ -46,10 +48,10 @@ impl Table {
     }
 
     fn window(&self, port: u16) -> Option<Window> {
-        let window = self.port_element("window", port);
+        let window = self.port_element(SetName::Window, port);
         let (phase, element) = match window {
             Some(element) => (Phase::Closed, element),
-            None => (Phase::Ramp, self.port_element("ramp", port)?),
+            None => (Phase::Ramp, self.port_element(SetName::Ramp, port)?),
         };
         let remaining = element.timeout.unwrap_or(Duration::MAX);
         let identity = element
@@ -57,12 +59,6 @@ impl Table {
             .as_deref()
             .and_then(Identity::from_comment)
             .unwrap_or_else(|| Identity::new(0, SystemTime::UNIX_EPOCH, "?", 0));
-        let drop_rule = self
-            .rules
-            .iter()
-            .rev()
-            .find(|rule| rule.chain == "cordon" && !rule.is_reject);
-        let is_reset = |rule: &RuleFacts| rule.chain == "cordon" && rule.is_reject;
         Some(Window {
             port,
             phase,
@@ -71,12 +67,12 @@ impl Table {
             ends_at: self.read_at.unwrap_or_else(SystemTime::now)
                 + remaining.min(Duration::from_secs(u64::from(u32::MAX))),
             ramp: self.ramp(port, phase, remaining),
-            verdict: if self.rules.iter().any(is_reset) {
-                Verdict::Reset
-            } else {
-                Verdict::Drop
+            verdict: match self.reset_rule() {
+                Some(_) => Verdict::Reset,
+                None => Verdict::Drop,
             },
-            reason: drop_rule
+            reason: self
+                .drop_rule()
                 .and_then(|rule| rule.comment.as_deref())
                 .and_then(|comment| Reason::new(comment).ok()),
             blocked: self.blocked(),
@@ -84,7 +80,7 @@ impl Table {
             pass: self.pass(),
             pass_was_read: self.elements.keys().any(|set| is_pass_set(set)),
             farewell: self
-                .port_element("farewell", port)
+                .port_element(SetName::Farewell, port)
                 .and_then(|e| e.timeout)
                 .unwrap_or_default(),
             spared: self
@@ -103,12 +99,11 @@ impl Table {
     /// The ramp as its rule tells it: the rate of the limit, and the length beside it. Where
     /// someone has flushed the rules, what the elements tell is kept.
     fn ramp(&self, port: u16, phase: Phase, remaining: Duration) -> Option<Ramp> {
-        let limit = |rule: &&RuleFacts| rule.chain == "ramping" && rule.rate.is_some();
-        let rule = self.rules.iter().find(limit);
+        let rule = self.ramp_rule();
         let rate = rule.and_then(|rule| u32::try_from(rule.rate?).ok());
         let noted = rule.and_then(|rule| ramp_length(rule.comment.as_deref()?));
         let counted = || {
-            let all = self.port_element("ramp", port)?.timeout?;
+            let all = self.port_element(SetName::Ramp, port)?.timeout?;
             Some(match phase {
                 Phase::Closed => all.saturating_sub(remaining),
                 Phase::Ramp => all,
@@ -121,23 +116,20 @@ impl Table {
     }
 
     fn blocked(&self) -> Counter {
-        let counting = self
-            .rules
-            .iter()
-            .filter(|rule| rule.chain == "cordon" || rule.chain == "shards");
-        counting
-            .filter_map(|rule| rule.counter)
-            .fold(Counter::default(), |sum, counter| Counter {
+        self.blocking_rules().filter_map(|rule| rule.counter).fold(
+            Counter::default(),
+            |sum, counter| Counter {
                 packets: sum.packets + counter.packets,
                 bytes: sum.bytes + counter.bytes,
-            })
+            },
+        )
     }
 
     fn knocks(&self) -> Vec<Knock> {
         let both = self
-            .elements("knocks4")
+            .elements(SetName::Knocks(V4))
             .iter()
-            .chain(self.elements("knocks6"));
+            .chain(self.elements(SetName::Knocks(V6)));
         let mut knocks: Vec<Knock> = both
             .filter_map(|element| {
                 Some(Knock {
@@ -152,7 +144,7 @@ impl Table {
 
     fn pass(&self) -> PassList {
         let (mut v4, mut v6) = (Vec::new(), Vec::new());
-        for set in ["pass4", "pass6"] {
+        for set in [SetName::Pass(V4), SetName::Pass(V6)] {
             for range in read_ranges(self.elements(set).to_vec()) {
                 match range {
                     (IpAddr::V4(first), IpAddr::V4(last)) => v4.push((first, last)),
@@ -166,8 +158,8 @@ impl Table {
     }
 
     fn flows(&self) -> impl Iterator<Item = &Element> {
-        let v4 = self.elements("flows4").iter();
-        v4.chain(self.elements("flows6"))
+        let v4 = self.elements(SetName::Flows(V4)).iter();
+        v4.chain(self.elements(SetName::Flows(V6)))
     }
 }
 

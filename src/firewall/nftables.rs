@@ -1,7 +1,9 @@
 //! The firewall of the kernel.
 
 use super::element::{Element, SPARED, pass_elements};
-use super::ruleset::{Ruleset, table_name};
+use super::names::SetName::{self, Armed, Farewell, Flows, Ramp, Window};
+use super::names::{Family, table_name};
+use super::ruleset::Ruleset;
 use super::transaction::Transaction;
 use super::{Change, Detail, Firewall, FirewallError, Standing, readback};
 use crate::cordon::{ClosingFlow, Cordon, Identity, Phase};
@@ -59,24 +61,25 @@ impl Firewall for Nftables {
         for cordon in cordons {
             let table = table_name(cordon.port);
             transaction.create(&Ruleset::of(cordon));
-            let (pass4, pass6) = pass_elements(&cordon.pass);
-            transaction.add_elements(&table, "pass4", &pass4);
-            transaction.add_elements(&table, "pass6", &pass6);
+            for (set, elements) in pass_elements(&cordon.pass) {
+                transaction.add_elements(&table, set, &elements);
+            }
             let spared = spared_elements(&cordon.spared, cordon.length);
             add_flows(&mut transaction, &table, &spared);
             add_flows(&mut transaction, &table, &closing_elements(&cordon.closing));
             if !cordon.farewell.is_zero() {
                 let farewell = Element::port(cordon.port, cordon.farewell);
-                transaction.add_elements(&table, "farewell", &[farewell]);
+                transaction.add_elements(&table, Farewell, &[farewell]);
             }
             if cordon.ramp.is_some() {
                 let ramp = named(cordon.port, Some(&cordon.identity), cordon.whole_length());
-                transaction.add_elements(&table, "ramp", &[ramp]);
+                transaction.add_elements(&table, Ramp, &[ramp]);
             }
             if cordon.phase == Phase::Closed {
-                let (window, armed) = block(cordon.port, Some(&cordon.identity), cordon.length);
-                transaction.add_elements(&table, "armed", &[armed]);
-                transaction.add_elements(&table, "window", &[window]);
+                let block = block(cordon.port, Some(&cordon.identity), cordon.length);
+                for (set, element) in block {
+                    transaction.add_elements(&table, set, &[element]);
+                }
             }
         }
         transaction.commit()?;
@@ -114,30 +117,31 @@ fn write_change(transaction: &mut Transaction, port: u16, change: &Change) {
         } => {
             if let Some(ramp) = ramp {
                 let whole = remaining.saturating_add(ramp.length);
-                transaction.replace_elements(&table, "ramp", &[named(port, Some(identity), whole)]);
+                transaction.replace_elements(&table, Ramp, &[named(port, Some(identity), whole)]);
             }
             if *farewell {
                 let farewell = Element::port(port, *remaining);
-                transaction.replace_elements(&table, "farewell", &[farewell]);
+                transaction.replace_elements(&table, Farewell, &[farewell]);
             }
             if !spared.is_empty() || !closing.is_empty() {
-                transaction.flush_set(&table, "flows4");
-                transaction.flush_set(&table, "flows6");
+                for family in Family::BOTH {
+                    transaction.flush_set(&table, Flows(family));
+                }
                 add_flows(transaction, &table, &spared_elements(spared, *remaining));
                 add_flows(transaction, &table, &closing_elements(closing));
             }
-            let (window, armed) = block(port, Some(identity), *remaining);
-            transaction.replace_elements(&table, "armed", &[armed]);
-            transaction.replace_elements(&table, "window", &[window]);
+            for (set, element) in block(port, Some(identity), *remaining) {
+                transaction.replace_elements(&table, set, &[element]);
+            }
         }
         Change::Pass(pass) => {
-            let (pass4, pass6) = pass_elements(pass);
-            transaction.replace_elements(&table, "pass4", &pass4);
-            transaction.replace_elements(&table, "pass6", &pass6);
+            for (set, elements) in pass_elements(pass) {
+                transaction.replace_elements(&table, set, &elements);
+            }
         }
         Change::Farewell(length) => {
             let farewell = Element::port(port, *length);
-            transaction.replace_elements(&table, "farewell", &[farewell]);
+            transaction.replace_elements(&table, Farewell, &[farewell]);
         }
         Change::Flows {
             spared,
@@ -150,19 +154,20 @@ fn write_change(transaction: &mut Transaction, port: u16, change: &Change) {
         Change::FarewellOver { closing, linger } => {
             let closing = closing.iter().map(|flow| Element::flow(*flow, *linger));
             add_flows(transaction, &table, &closing.collect::<Vec<_>>());
-            transaction.flush_set(&table, "farewell");
+            transaction.flush_set(&table, Farewell);
         }
     }
 }
 
-/// The two elements that are the block: the port, and the family of fragments.
+/// The two elements that are the block, with their sets: the family of fragments, and the
+/// port.
 pub(super) fn block(
     port: u16,
     identity: Option<&Identity>,
     length: Duration,
-) -> (Element, Element) {
+) -> [(SetName, Element); 2] {
     let armed = Element::timed(&[libc::NFPROTO_IPV6 as u8], length);
-    (named(port, identity, length), armed)
+    [(Armed, armed), (Window, named(port, identity, length))]
 }
 
 /// The port as an element that tells whose window it is: also the ramp's, so that this is
@@ -197,6 +202,6 @@ fn add_flows(transaction: &mut Transaction, table: &str, flows: &[Element]) {
     flows.dedup_by(|one, other| one.key == other.key);
     let is_v4 = |flow: &Element| flow.as_flow().is_some_and(|flow| flow.is_ipv4());
     let (v4, v6): (Vec<_>, Vec<_>) = flows.into_iter().partition(is_v4);
-    transaction.add_elements(table, "flows4", &v4);
-    transaction.add_elements(table, "flows6", &v6);
+    transaction.add_elements(table, Flows(Family::V4), &v4);
+    transaction.add_elements(table, Flows(Family::V6), &v6);
 }

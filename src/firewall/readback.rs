@@ -2,7 +2,7 @@
 
 use super::attributes::{self as attr, Attributes, family_header};
 use super::element::Element;
-use super::ruleset;
+use super::names::{ChainName, SetName, is_pass_set, table_name, table_port};
 use super::{Detail, FirewallError, ffi};
 use crate::cordon::Counter;
 use crate::sys::netlink::{Link, Message};
@@ -24,6 +24,39 @@ pub struct Table {
     pub(super) elements: BTreeMap<String, Vec<Element>>,
     /// When the window's element was read.
     pub(super) read_at: Option<SystemTime>,
+}
+
+/// The rules that carry facts of a window, found by what they do in their chain. A comment
+/// that pgcordon writes stands beside one of these.
+impl Table {
+    pub(super) fn rules_of(&self, chain: ChainName) -> impl Iterator<Item = &RuleFacts> {
+        let name = chain.as_str();
+        self.rules.iter().filter(move |rule| rule.chain == name)
+    }
+
+    /// Present only with the verdict reset.
+    pub(super) fn reset_rule(&self) -> Option<&RuleFacts> {
+        self.rules_of(ChainName::Cordon).find(|rule| rule.is_reject)
+    }
+
+    /// Drops what is left; its comment is the reason. Rules that let packets pass do not count
+    /// them.
+    pub(super) fn drop_rule(&self) -> Option<&RuleFacts> {
+        self.rules_of(ChainName::Cordon)
+            .find(|rule| rule.counter.is_some() && !rule.is_reject)
+    }
+
+    /// Limits new connections in the ramp; its comment is the ramp's length.
+    pub(super) fn ramp_rule(&self) -> Option<&RuleFacts> {
+        self.rules_of(ChainName::Ramping)
+            .find(|rule| rule.rate.is_some())
+    }
+
+    /// The rules whose counters count what was blocked.
+    pub(super) fn blocking_rules(&self) -> impl Iterator<Item = &RuleFacts> {
+        self.rules_of(ChainName::Cordon)
+            .chain(self.rules_of(ChainName::Fragments))
+    }
 }
 
 #[derive(Debug, PartialEq, Eq)]
@@ -60,7 +93,7 @@ pub fn ports(link: &mut Link) -> Result<Vec<u16>, FirewallError> {
     let tables = dump(link, libc::NFT_MSG_GETTABLE, |_| ())?;
     let name = |message: &Message| {
         let name = Attributes::of_message(message.payload()).name(attr::table::NAME)?;
-        ruleset::table_port(name)
+        table_port(name)
     };
     let mut ports: Vec<u16> = tables.iter().filter_map(name).collect();
     ports.sort_unstable();
@@ -75,7 +108,7 @@ pub fn read(link: &mut Link, port: u16, detail: Detail) -> Result<Option<Table>,
     let deadline = Instant::now() + PATIENCE;
     while Instant::now() < deadline {
         let before = generation(link)?;
-        let table = read_once(link, &ruleset::table_name(port), detail)?;
+        let table = read_once(link, &table_name(port), detail)?;
         // To open a port it need not be known to the last rule what stands there.
         if detail == Detail::Block || generation(link)? == before {
             return Ok(table);
@@ -166,7 +199,7 @@ fn read_once(link: &mut Link, name: &str, detail: Detail) -> Result<Option<Table
             .flat_map(|message| Element::read_all(message.payload()).collect::<Vec<_>>())
             .collect();
         table.elements.insert(set.name.clone(), elements);
-        if set.name == "window" {
+        if set.name == SetName::Window.as_str() {
             table.read_at = Some(SystemTime::now());
         }
     }
@@ -249,11 +282,6 @@ fn read_set(set: Attributes<'_>) -> Option<SetFacts> {
             .u64(attr::set::TIMEOUT)
             .is_some_and(|timeout| timeout > 0),
     })
-}
-
-/// Whether a set is one of the pass list.
-pub(super) fn is_pass_set(name: &str) -> bool {
-    matches!(name, "pass4" | "pass6")
 }
 
 #[cfg(test)]

@@ -1,10 +1,9 @@
-//! What a cordon is in nftables: the table of DESIGN.md section 4 as plain data, each rule
-//! under its own nft syntax. Nothing here talks to the kernel.
+//! What a cordon and its twin are in nftables: tables as plain data, each rule under its own
+//! nft syntax. Nothing here talks to the kernel.
 
-use super::expression::{self as is, Family};
-use super::ffi::Expr;
-use super::ramp_note::ramp_comment;
-use crate::cordon::{Cordon, DEFAULT_RAMP_RATE, Verdict};
+use super::expression::{self as expr, Expr};
+use super::names::{ChainName, Family, SetName, table_name, twin_table_name};
+use crate::cordon::{Cordon, DEFAULT_RAMP_RATE, Ramp, Verdict};
 use std::time::Duration;
 
 /// Before conntrack (-200) and DNAT (-100), and before `raw` (-300).
@@ -20,30 +19,33 @@ const RESET_RATE: u64 = 1000;
 /// nft's `datatype.h`; a concatenation shifts by six bits and pads parts to four bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Key {
-    /// nft's number of the type.
     pub kind: u32,
-    /// Bytes.
     pub length: u32,
 }
 
 const PROTOCOL_FAMILY: Key = Key { kind: 2, length: 1 };
-const IPV4: Key = Key { kind: 7, length: 4 };
-const IPV6: Key = Key {
-    kind: 8,
-    length: 16,
-};
 const PORT: Key = Key {
     kind: 13,
     length: 2,
 };
-const IPV4_AND_PORT: Key = Key {
-    kind: 7 << 6 | 13,
-    length: 8,
-};
-const IPV6_AND_PORT: Key = Key {
-    kind: 8 << 6 | 13,
-    length: 20,
-};
+
+fn address(family: Family) -> Key {
+    match family {
+        Family::V4 => Key { kind: 7, length: 4 },
+        Family::V6 => Key {
+            kind: 8,
+            length: 16,
+        },
+    }
+}
+
+fn address_and_port(family: Family) -> Key {
+    let address = address(family);
+    Key {
+        kind: address.kind << 6 | PORT.kind,
+        length: address.length + 4,
+    }
+}
 
 /// Flags of a set, `NFT_SET_*`.
 pub mod flag {
@@ -58,9 +60,7 @@ pub mod flag {
 /// One set, without its elements.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SetSpec {
-    /// Its name.
-    pub name: &'static str,
-    /// What its elements are.
+    pub name: SetName,
     pub key: Key,
     /// See [`flag`].
     pub flags: u32,
@@ -68,319 +68,359 @@ pub struct SetSpec {
     pub timeout: Option<Duration>,
 }
 
-/// Where a base chain is hooked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct HookSpec {
-    /// The hook.
     pub hook: nftnl::Hook,
-    /// Its priority.
     pub priority: i32,
 }
 
-/// One chain, without its rules.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// One chain with its rules in order.
+#[derive(Debug, Clone)]
 pub struct ChainSpec {
-    /// Its name.
-    pub name: &'static str,
+    pub name: ChainName,
     /// `None` for a chain that only other chains lead to.
     pub hook: Option<HookSpec>,
+    pub rules: Vec<RuleSpec>,
 }
 
-/// One rule.
 #[derive(Debug, Clone)]
 pub struct RuleSpec {
-    /// The chain it stands in.
-    pub chain: &'static str,
     /// What it says in nft's syntax; names the rule in errors.
     pub syntax: String,
     /// What it says to the kernel.
     pub expressions: Vec<Expr>,
-    /// Its comment.
     pub comment: Option<String>,
 }
 
-/// A whole table.
+/// A whole table without elements.
 #[derive(Debug, Clone)]
 pub struct Ruleset {
-    /// Its name.
     pub table: String,
-    /// Its sets.
     pub sets: Vec<SetSpec>,
-    /// Its chains; a chain stands before those that lead to it.
     pub chains: Vec<ChainSpec>,
-    /// Its rules in order.
-    pub rules: Vec<RuleSpec>,
 }
 
-/// The name of a port's table.
-#[must_use]
-pub fn table_name(port: u16) -> String {
-    format!("pgcordon_{port}")
+/// Which packets a table looks at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Looks {
+    /// The cordon: every packet to the port.
+    EveryPacket,
+    /// The twin: the first packet of a connection, one step behind the cordon.
+    FirstSyn,
 }
 
-/// The port of a table's name; `None` if it is not one of ours.
-#[must_use]
-pub fn table_port(name: &str) -> Option<u16> {
-    let port: u16 = name.strip_prefix("pgcordon_")?.parse().ok()?;
-    (port != 0 && table_name(port) == name).then_some(port)
-}
+impl Looks {
+    /// What its rules match beside the port: in nft's syntax, with a blank behind it, and as
+    /// expressions.
+    fn condition(self) -> (&'static str, Vec<Expr>) {
+        match self {
+            Self::EveryPacket => ("", Vec::new()),
+            Self::FirstSyn => ("tcp flags & (syn | ack) == syn ", expr::first_syn()),
+        }
+    }
 
-impl Ruleset {
-    /// The table of a cordon, without elements.
-    #[must_use]
-    pub fn of(cordon: &Cordon) -> Self {
-        Self {
-            table: table_name(cordon.port),
-            sets: sets(cordon),
-            chains: chains(),
-            rules: rules(cordon),
+    /// The priority of its base chains, from the cordon's.
+    fn priority(self, of_cordon: i32) -> i32 {
+        match self {
+            Self::EveryPacket => of_cordon,
+            // Still before conntrack and NAT, or behind NAT.
+            Self::FirstSyn => of_cordon + 1,
         }
     }
 }
 
-pub(super) fn sets(cordon: &Cordon) -> Vec<SetSpec> {
+impl Ruleset {
+    /// The table of a cordon.
+    pub fn of(cordon: &Cordon) -> Self {
+        let looks = Looks::EveryPacket;
+        Self {
+            table: table_name(cordon.port),
+            sets: sets(cordon),
+            chains: vec![
+                closed(cordon, looks),
+                ramping(cordon.ramp),
+                outer(looks),
+                fragments(),
+                gate(cordon.port, looks),
+                inner(cordon.port, looks),
+            ],
+        }
+    }
+
+    /// The table that a cordon's guard keeps: of the cordon what keeps new connections out.
+    pub fn twin_of(cordon: &Cordon) -> Self {
+        use SetName::{Armed, Pass, Window};
+        let looks = Looks::FirstSyn;
+        let mut sets = sets(cordon);
+        sets.retain(|set| matches!(set.name, Window | Armed | Pass(_)));
+        Self {
+            table: twin_table_name(cordon.port),
+            sets,
+            chains: vec![
+                closed(cordon, looks),
+                outer(looks),
+                fragments(),
+                gate(cordon.port, looks),
+                inner(cordon.port, looks),
+            ],
+        }
+    }
+}
+
+impl ChainSpec {
+    fn new(name: ChainName) -> Self {
+        Self {
+            name,
+            hook: None,
+            rules: Vec::new(),
+        }
+    }
+
+    fn base(name: ChainName, hook: nftnl::Hook, priority: i32) -> Self {
+        Self {
+            hook: Some(HookSpec { hook, priority }),
+            ..Self::new(name)
+        }
+    }
+
+    /// Appends a rule: in nft's syntax, and the parts of which it consists.
+    fn rule(
+        &mut self,
+        syntax: impl Into<String>,
+        parts: impl IntoIterator<Item = Vec<Expr>>,
+    ) -> &mut RuleSpec {
+        self.rules.push(RuleSpec {
+            syntax: syntax.into(),
+            expressions: parts.into_iter().flatten().collect(),
+            comment: None,
+        });
+        let last = self.rules.len() - 1;
+        &mut self.rules[last]
+    }
+
+    /// Appends the rules that let local clients and those on the pass list through.
+    fn let_in(&mut self) {
+        self.rule(
+            "iif lo fib saddr type local accept",
+            [expr::from_loopback(), expr::source_local(), expr::accept()],
+        );
+        for family in Family::BOTH {
+            let (ip, pass) = (expr::keyword(family), SetName::Pass(family));
+            self.rule(
+                format!("{ip} saddr @{pass} accept"),
+                [expr::source(family), expr::in_set(pass), expr::accept()],
+            );
+        }
+    }
+}
+
+impl RuleSpec {
+    fn comment(&mut self, comment: Option<String>) {
+        self.comment = comment;
+    }
+}
+
+fn sets(cordon: &Cordon) -> Vec<SetSpec> {
+    use Family::{V4, V6};
+    use SetName::{Armed, Farewell, Flows, Knocks, Pass, Ramp, Window};
     let length = cordon.length;
     let farewell = cordon.farewell.max(Duration::from_millis(1));
     let timed = |name, key, timeout| SetSpec {
         name,
         key,
         flags: flag::TIMEOUT,
-        timeout,
+        timeout: Some(timeout),
     };
-    let pass = |name, key| SetSpec {
-        name,
-        key,
+    let pass = |family| SetSpec {
+        name: Pass(family),
+        key: address(family),
         flags: flag::INTERVAL,
         timeout: None,
     };
     // A set that a rule adds to gets `size 65535` from the kernel; named here, it would be
     // allocated at once (2 MiB for both), and walked at each reading. The rule that counts
     // stops at that size, the one that drops does not.
-    let knocks = |name, key| SetSpec {
-        name,
-        key,
+    let knocks = |family| SetSpec {
+        name: Knocks(family),
+        key: address(family),
         flags: flag::TIMEOUT | flag::DYNAMIC,
         timeout: Some(KNOCKS_KEPT),
     };
     vec![
-        timed("window", PORT, Some(length)),
-        timed("armed", PROTOCOL_FAMILY, Some(length)),
-        timed("farewell", PORT, Some(farewell)),
-        timed("ramp", PORT, Some(cordon.whole_length())),
-        pass("pass4", IPV4),
-        pass("pass6", IPV6),
-        timed("flows4", IPV4_AND_PORT, Some(length)),
-        timed("flows6", IPV6_AND_PORT, Some(length)),
-        knocks("knocks4", IPV4),
-        knocks("knocks6", IPV6),
+        timed(Window, PORT, length),
+        timed(Armed, PROTOCOL_FAMILY, length),
+        timed(Farewell, PORT, farewell),
+        timed(Ramp, PORT, cordon.whole_length()),
+        pass(V4),
+        pass(V6),
+        timed(Flows(V4), address_and_port(V4), length),
+        timed(Flows(V6), address_and_port(V6), length),
+        knocks(V4),
+        knocks(V6),
     ]
 }
 
-pub(super) fn chains() -> Vec<ChainSpec> {
-    let inner = |name| ChainSpec { name, hook: None };
-    let base = |name, hook, priority| ChainSpec {
-        name,
-        hook: Some(HookSpec { hook, priority }),
-    };
-    vec![
-        inner("cordon"),
-        inner("ramping"),
-        inner("outer"),
-        inner("shards"),
-        base("gate", nftnl::Hook::PreRouting, BEFORE_EVERYTHING),
-        base("inner", nftnl::Hook::In, AFTER_NAT),
-    ]
-}
-
-/// Joins the parts of a rule.
-pub(super) fn all(parts: impl IntoIterator<Item = Vec<Expr>>) -> Vec<Expr> {
-    parts.into_iter().flatten().collect()
-}
-
-fn rules(cordon: &Cordon) -> Vec<RuleSpec> {
-    use Family::{V4, V6};
-    let port = cordon.port;
-    // Where there is no ramp the set stays empty, and the rule is never reached.
-    let rate = cordon
-        .ramp
-        .map_or(DEFAULT_RAMP_RATE, |ramp| ramp.per_second);
-    // They stand first in their chains.
-    let mut rules = let_in("cordon");
-    rules.extend(let_in("ramping"));
-    let mut rule = |chain, syntax: &str, parts: Vec<Vec<Expr>>| {
-        rules.push(RuleSpec {
-            chain,
-            syntax: syntax.to_owned(),
-            expressions: all(parts),
-            comment: None,
-        });
-    };
-
-    rule(
-        "cordon",
-        "tcp flags & syn == 0 ip saddr . tcp sport @flows4 accept",
-        vec![
-            is::no_syn(),
-            is::flow(V4),
-            is::in_set("flows4"),
-            is::accept(),
-        ],
-    );
-    rule(
-        "cordon",
-        "tcp flags & syn == 0 ip6 saddr . tcp sport @flows6 accept",
-        vec![
-            is::no_syn(),
-            is::flow(V6),
-            is::in_set("flows6"),
-            is::accept(),
-        ],
-    );
-    rule(
-        "cordon",
-        "tcp flags & syn == 0 tcp dport @farewell accept",
-        vec![
-            is::no_syn(),
-            is::port_loaded(),
-            is::in_set("farewell"),
-            is::accept(),
-        ],
-    );
-    rule(
-        "cordon",
-        "update @knocks4 { ip saddr counter }",
-        vec![is::source(V4), is::count_in("knocks4")],
-    );
-    rule(
-        "cordon",
-        "update @knocks6 { ip6 saddr counter }",
-        vec![is::source(V6), is::count_in("knocks6")],
-    );
-    if cordon.verdict == Verdict::Reset {
-        rule(
-            "cordon",
-            "limit rate 1000/second burst 1000 packets counter reject with tcp reset",
-            vec![
-                is::tcp(),
-                is::below(RESET_RATE),
-                is::counter(),
-                is::reject_with_reset(),
+/// What happens to a packet while the port is closed. The reason stands beside the rule that
+/// drops.
+fn closed(cordon: &Cordon, looks: Looks) -> ChainSpec {
+    let mut chain = ChainSpec::new(ChainName::Cordon);
+    chain.let_in();
+    let drop = [expr::counter(), expr::drop()];
+    if looks == Looks::FirstSyn {
+        chain.rule("counter drop", drop);
+        return chain;
+    }
+    for family in Family::BOTH {
+        let (ip, flows) = (expr::keyword(family), SetName::Flows(family));
+        chain.rule(
+            format!("tcp flags & syn == 0 {ip} saddr . tcp sport @{flows} accept"),
+            [
+                expr::no_syn(),
+                expr::flow(family),
+                expr::in_set(flows),
+                expr::accept(),
             ],
         );
     }
-    rule("cordon", "counter drop", vec![is::counter(), is::drop()]);
-
-    rule(
-        "ramping",
-        &format!("limit rate over {rate}/second burst {rate} packets drop"),
-        vec![is::over(rate.into()), is::drop()],
-    );
-
-    rule(
-        "outer",
-        "tcp dport @window fib daddr type local goto cordon",
-        vec![
-            is::to_port_in("window"),
-            is::destination_local(),
-            is::goto(c"cordon"),
+    chain.rule(
+        "tcp flags & syn == 0 tcp dport @farewell accept",
+        [
+            expr::no_syn(),
+            expr::port_loaded(),
+            expr::in_set(SetName::Farewell),
+            expr::accept(),
         ],
     );
-    rule(
-        "outer",
-        "tcp dport @window accept",
-        vec![is::to_port_in("window"), is::accept()],
-    );
-    rule(
-        "outer",
-        "tcp dport @ramp fib daddr type local tcp flags & (syn | ack) == syn goto ramping",
-        vec![
-            is::to_port_in("ramp"),
-            is::destination_local(),
-            is::first_syn(),
-            is::goto(c"ramping"),
-        ],
-    );
-
-    rule(
-        "gate",
-        &format!("tcp dport {port} goto outer"),
-        vec![is::to_port(port), is::goto(c"outer")],
-    );
-    rule(
-        "gate",
-        "meta nfproto @armed frag frag-off 0 jump shards",
-        vec![
-            is::armed_family(),
-            is::first_fragment(),
-            is::jump(c"shards"),
-        ],
-    );
-    rule(
-        "inner",
-        &format!("tcp dport {port} tcp dport @window goto cordon"),
-        vec![
-            is::to_port(port),
-            is::port_loaded(),
-            is::in_set("window"),
-            is::goto(c"cordon"),
-        ],
-    );
-
-    rules.extend(shards());
-    for rule in &mut rules {
-        if rule.chain == "cordon" && rule.syntax == "counter drop" {
-            rule.comment = cordon.reason.as_ref().map(ToString::to_string);
-        }
-        if rule.chain == "ramping" && rule.syntax.starts_with("limit") {
-            rule.comment = cordon.ramp.map(ramp_comment);
-        }
+    for family in Family::BOTH {
+        let (ip, knocks) = (expr::keyword(family), SetName::Knocks(family));
+        chain.rule(
+            format!("update @{knocks} {{ {ip} saddr counter }}"),
+            [expr::source(family), expr::count_in(knocks)],
+        );
     }
-    rules
+    if cordon.verdict == Verdict::Reset {
+        chain.rule(
+            "limit rate 1000/second burst 1000 packets counter reject with tcp reset",
+            [
+                expr::tcp(),
+                expr::below(RESET_RATE),
+                expr::counter(),
+                expr::reject_with_reset(),
+            ],
+        );
+    }
+    chain
+        .rule("counter drop", drop)
+        .comment(cordon.reason.as_ref().map(ToString::to_string));
+    chain
 }
 
-/// The rules that let local clients and those on the pass list through, in whichever chain.
-pub(super) fn let_in(chain: &'static str) -> Vec<RuleSpec> {
-    use Family::{V4, V6};
-    let rule = |syntax: &str, parts: Vec<Vec<Expr>>| RuleSpec {
-        chain,
-        syntax: syntax.to_owned(),
-        expressions: all(parts),
-        comment: None,
-    };
-    vec![
-        rule(
-            "iif lo fib saddr type local accept",
-            vec![is::from_loopback(), is::source_local(), is::accept()],
-        ),
-        rule(
-            "ip saddr @pass4 accept",
-            vec![is::source(V4), is::in_set("pass4"), is::accept()],
-        ),
-        rule(
-            "ip6 saddr @pass6 accept",
-            vec![is::source(V6), is::in_set("pass6"), is::accept()],
-        ),
-    ]
+/// What happens to a new connection in the ramp. Without a ramp the set stays empty and this
+/// is never reached.
+fn ramping(ramp: Option<Ramp>) -> ChainSpec {
+    let rate = ramp.map_or(DEFAULT_RAMP_RATE, |ramp| ramp.per_second);
+    let mut chain = ChainSpec::new(ChainName::Ramping);
+    chain.let_in();
+    chain
+        .rule(
+            format!("limit rate over {rate}/second burst {rate} packets drop"),
+            [expr::over(rate.into()), expr::drop()],
+        )
+        .comment(ramp.map(ramp_comment));
+    chain
+}
+
+/// Before NAT, a packet to the port may be meant for another host.
+fn outer(looks: Looks) -> ChainSpec {
+    let mut chain = ChainSpec::new(ChainName::Outer);
+    chain.rule(
+        "tcp dport @window fib daddr type local goto cordon",
+        [
+            expr::to_port_in(SetName::Window),
+            expr::destination_local(),
+            expr::goto(ChainName::Cordon),
+        ],
+    );
+    if looks == Looks::EveryPacket {
+        chain.rule(
+            "tcp dport @window accept",
+            [expr::to_port_in(SetName::Window), expr::accept()],
+        );
+        chain.rule(
+            "tcp dport @ramp fib daddr type local tcp flags & (syn | ack) == syn goto ramping",
+            [
+                expr::to_port_in(SetName::Ramp),
+                expr::destination_local(),
+                expr::first_syn(),
+                expr::goto(ChainName::Ramping),
+            ],
+        );
+    }
+    chain
 }
 
 /// The rules for an IPv6 fragment in which no port can be seen.
-pub(super) fn shards() -> Vec<RuleSpec> {
-    let rule = |syntax: &str, parts: Vec<Vec<Expr>>| RuleSpec {
-        chain: "shards",
-        syntax: syntax.to_owned(),
-        expressions: all(parts),
-        comment: None,
-    };
-    vec![
-        rule("meta l4proto != tcp return", vec![is::not_tcp(), is::ret()]),
-        rule(
-            "tcp dport != 0 return",
-            vec![is::port_readable(), is::ret()],
-        ),
-        rule(
-            "fib daddr type != local return",
-            vec![is::destination_not_local(), is::ret()],
-        ),
-        rule("counter drop", vec![is::counter(), is::drop()]),
-    ]
+fn fragments() -> ChainSpec {
+    let mut chain = ChainSpec::new(ChainName::Fragments);
+    chain.rule("meta l4proto != tcp return", [expr::not_tcp(), expr::ret()]);
+    chain.rule(
+        "tcp dport != 0 return",
+        [expr::port_readable(), expr::ret()],
+    );
+    chain.rule(
+        "fib daddr type != local return",
+        [expr::destination_not_local(), expr::ret()],
+    );
+    chain.rule("counter drop", [expr::counter(), expr::drop()]);
+    chain
+}
+
+/// Sees a packet before any other table does.
+fn gate(port: u16, looks: Looks) -> ChainSpec {
+    let (syntax, condition) = looks.condition();
+    let priority = looks.priority(BEFORE_EVERYTHING);
+    let mut chain = ChainSpec::base(ChainName::Gate, nftnl::Hook::PreRouting, priority);
+    chain.rule(
+        format!("tcp dport {port} {syntax}goto outer"),
+        [expr::to_port(port), condition, expr::goto(ChainName::Outer)],
+    );
+    chain.rule(
+        "meta nfproto @armed frag frag-off 0 jump shards",
+        [
+            expr::armed_family(),
+            expr::first_fragment(),
+            expr::jump(ChainName::Fragments),
+        ],
+    );
+    chain
+}
+
+/// Sees a packet that another table has redirected to the port.
+fn inner(port: u16, looks: Looks) -> ChainSpec {
+    let (syntax, condition) = looks.condition();
+    let priority = looks.priority(AFTER_NAT);
+    let mut chain = ChainSpec::base(ChainName::Inner, nftnl::Hook::In, priority);
+    chain.rule(
+        format!("tcp dport {port} {syntax}tcp dport @window goto cordon"),
+        [
+            expr::to_port(port),
+            condition,
+            expr::port_loaded(),
+            expr::in_set(SetName::Window),
+            expr::goto(ChainName::Cordon),
+        ],
+    );
+    chain
+}
+
+/// How a ramp's length is noted beside its rule: once the window is over nothing else in
+/// the kernel tells it.
+fn ramp_comment(ramp: Ramp) -> String {
+    format!("ramp of {} ms", ramp.length.as_millis())
+}
+
+/// The length in a comment that [`ramp_comment`] has written.
+pub fn ramp_length(comment: &str) -> Option<Duration> {
+    let milliseconds = comment.strip_prefix("ramp of ")?.strip_suffix(" ms")?;
+    Some(Duration::from_millis(milliseconds.parse().ok()?))
 }

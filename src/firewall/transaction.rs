@@ -1,11 +1,12 @@
 //! One nftables transaction: every step is named, all are sent as one message, and each
 //! answer of the kernel is told by its step.
 
+use super::FirewallError;
 use super::attributes as attr;
 use super::element::{Element, add_messages, flush_message, milliseconds};
 use super::ffi::{self, Flagged, Plain};
+use super::names::{ChainName, SetName, table_name};
 use super::ruleset::{ChainSpec, RuleSpec, Ruleset, SetSpec};
-use super::{FirewallError, ruleset};
 use crate::sys::netlink::{self, Link};
 use nftnl::nftnl_sys as sys;
 use nftnl::set::{Set, SetKey};
@@ -51,6 +52,11 @@ pub fn table(name: &str) -> Table {
     Table::new(c_name(name), ProtoFamily::Inet)
 }
 
+/// A chain as nftnl names it, without its hook.
+pub fn chain(name: ChainName, table: &Table) -> Chain<'_> {
+    Chain::new(c_name(name.as_str()), table)
+}
+
 /// A rule as nftnl builds it.
 #[must_use]
 pub fn build_rule<'a>(chain: &'a Chain<'a>, spec: &RuleSpec) -> Rule<'a> {
@@ -92,7 +98,7 @@ impl Transaction {
 
     /// Removes a port's table with all that is in it.
     pub fn delete_table(&mut self, port: u16) {
-        let name = ruleset::table_name(port);
+        let name = table_name(port);
         self.batch.add(&table(&name), MsgType::Del);
         self.steps.push(Step {
             name: format!("delete table inet {name}"),
@@ -140,15 +146,22 @@ impl Transaction {
         for spec in &ruleset.chains {
             self.create_chain(&table, spec);
         }
-        for spec in &ruleset.rules {
-            let chain = Chain::new(c_name(spec.chain), &table);
-            let name = format!("rule `{}` of chain {}", spec.syntax, spec.chain);
-            self.add(name, &build_rule(&chain, spec), MsgType::Add, 0);
+        for spec in &ruleset.chains {
+            let chain = chain(spec.name, &table);
+            for rule in &spec.rules {
+                let name = format!("rule `{}` of chain {}", rule.syntax, spec.name);
+                self.add(name, &build_rule(&chain, rule), MsgType::Add, 0);
+            }
         }
     }
 
     fn create_set(&mut self, table: &Table, number: u32, spec: &SetSpec) {
-        let set = Set::<AnyKey>::new_named(&c_name(spec.name), number, table, ProtoFamily::Inet);
+        let set = Set::<AnyKey>::new_named(
+            &c_name(spec.name.as_str()),
+            number,
+            table,
+            ProtoFamily::Inet,
+        );
         ffi::set_u32(&set, sys::NFTNL_SET_KEY_TYPE, spec.key.kind);
         ffi::set_u32(&set, sys::NFTNL_SET_KEY_LEN, spec.key.length);
         ffi::set_u32(&set, sys::NFTNL_SET_FLAGS, spec.flags);
@@ -159,7 +172,7 @@ impl Transaction {
     }
 
     fn create_chain(&mut self, table: &Table, spec: &ChainSpec) {
-        let mut chain = Chain::new(c_name(spec.name), table);
+        let mut chain = chain(spec.name, table);
         if let Some(base) = spec.hook {
             chain.set_type(ChainType::Filter);
             chain.set_hook(base.hook, base.priority);
@@ -169,14 +182,14 @@ impl Transaction {
     }
 
     /// Adds elements to a set.
-    pub fn add_elements(&mut self, table: &str, set: &str, elements: &[Element]) {
+    pub fn add_elements(&mut self, table: &str, set: SetName, elements: &[Element]) {
         for message in add_messages(table, set, elements) {
             self.add_plain(format!("elements of set {set}"), &message);
         }
     }
 
     /// Removes all elements of a set.
-    pub fn flush_set(&mut self, table: &str, set: &str) {
+    pub fn flush_set(&mut self, table: &str, set: SetName) {
         self.add_plain(format!("flush of set {set}"), &flush_message(table, set));
     }
 
@@ -191,7 +204,7 @@ impl Transaction {
     /// Removes all elements of a set and adds others. In one transaction this is what
     /// changes a timeout on every kernel; before Linux 6.12 a plain re-add keeps the old
     /// one and says nothing, and a delete fails if the element has just expired.
-    pub fn replace_elements(&mut self, table: &str, set: &str, elements: &[Element]) {
+    pub fn replace_elements(&mut self, table: &str, set: SetName, elements: &[Element]) {
         self.flush_set(table, set);
         self.add_elements(table, set, elements);
     }
