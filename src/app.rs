@@ -5,12 +5,13 @@ mod usage;
 
 use crate::cli::{Cli, Command, Output};
 use crate::commands::{
-    self, CommandError, Context, Exit, allow, completions, drain, extend, hold, lift, man, plan,
-    policy, start, status,
+    self, CommandError, Context, allow, completions, drain, extend, hold, lift, man, plan, policy,
+    start, status,
 };
+use crate::failure::{Exit, Failure};
 use crate::guard::{self, Guarded};
 use crate::job;
-use crate::report::{Answer, Failure};
+use crate::report::Answer;
 use crate::sys::terminal::{Paint, Stream};
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -112,12 +113,12 @@ fn print(
             exit
         }
         Err(error) => {
-            let failure = error.failure();
+            let failure = Failure::of(&error);
             if context.json && results == Stream::Stdout {
                 results.line(&failure.to_json(name));
             }
             say(&failure);
-            error.exit()
+            failure.why.exit
         }
     }
 }

@@ -14,6 +14,7 @@ pub use policy::{Check, Policy, Show};
 pub use run::Run;
 pub use start::{Pace, Start};
 
+use crate::failure::{Exit, OPEN_BY_HAND};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 /// Keep every remote client off PostgreSQL for a stated time, and give the port back.
@@ -22,7 +23,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 /// connected, and ends by itself when its time is over, whatever dies. Loopback and
 /// Unix-socket clients pass throughout; PostgreSQL keeps running and no file of it is touched.
 #[derive(Debug, Parser)]
-#[command(name = "pgcordon", version, max_term_width = 100, after_help = EXIT_STATUSES)]
+#[command(name = "pgcordon", version, max_term_width = 100, after_help = after_help())]
 pub struct Cli {
     /// What to do.
     #[command(subcommand)]
@@ -32,16 +33,20 @@ pub struct Cli {
     pub global: Global,
 }
 
-const EXIT_STATUSES: &str = "\
-Exit status:
-  0  done, or already so          1  failed; nothing of this call is in force
-  2  usage or policy error        3  the cordon is in force, the drain is incomplete
-  4  no window                   77  a privilege is missing
-  130, 143  interrupted, and lifted
+/// What the help of the whole ends with.
+fn after_help() -> String {
+    let lifted = "130, 143  interrupted, and lifted";
+    let statuses = Exit::list(|exit| exit.status() < 100);
+    format!(
+        "Exit status:
+{statuses}
+  {lifted}
   run has CMD's own status; see pgcordon run --help
 
 To open a port by hand with no pgcordon at all:
-  pkill -KILL -f '^pgcordon-guard PORT'; nft delete table inet pgcordon_PORT";
+  {OPEN_BY_HAND}"
+    )
+}
 
 /// Flags of every command.
 #[derive(Debug, Args)]
@@ -91,7 +96,7 @@ pub enum Command {
     /// The same in the foreground; Ctrl-C lifts
     Hold(Start),
     /// Cordon, cut, run a command, and open the port when it has ended
-    #[command(after_help = run::EXAMPLES)]
+    #[command(after_help = run::after_help())]
     Run(Run),
     /// Drain again under a window in force
     Drain(Drain),

@@ -22,6 +22,7 @@
 //! | [`policy`] | policies: the YAML schema, safe loading, merging with the command line |
 //! | [`cordon`] | what a cordon and a drain's result are: pure data |
 //! | [`sys`] | what the system gives: netlink, descriptors, locks, rights, trusted files, a terminal |
+//! | `failure` | kinds of failures, their hints and the exit statuses |
 
 pub mod app;
 pub mod audit;
@@ -30,6 +31,7 @@ pub mod clients;
 pub mod commands;
 pub mod cordon;
 pub mod drain;
+mod failure;
 pub mod firewall;
 pub mod foreground;
 pub mod guard;

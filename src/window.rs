@@ -5,7 +5,7 @@ mod flows;
 mod lift;
 mod whole;
 
-pub use error::WindowError;
+pub use error::{START_ONE, WindowError};
 pub use flows::{allow_standbys, end_farewell, linger, renew_farewell, spare};
 pub use lift::{RampWish, lift, lift_own, lift_own_to_ramp, lift_to_ramp, sweep};
 pub use whole::LONG;

@@ -1,8 +1,7 @@
 //! Reading the command line: what clap says of a mistake, in one clear line with a hint.
 
 use crate::cli::Cli;
-use crate::commands::Exit;
-use crate::report::Failure;
+use crate::failure::{Exit, Failure, Kind};
 use crate::sys::terminal::{Paint, Stream};
 use clap::Parser;
 use clap::error::ErrorKind;
@@ -68,13 +67,11 @@ fn explain(rendered: &str, command: &str) -> Failure {
     };
     let message = message.join(" ");
     Failure {
-        kind: "usage",
         message: message
             .strip_prefix("error: ")
             .unwrap_or(&message)
             .to_owned(),
-        hint: tip.map_or(help.clone(), |tip| format!("{tip}; {help}")),
-        changed: false,
+        why: Kind::Usage.hint(tip.map_or(help.clone(), |tip| format!("{tip}; {help}"))),
     }
 }
 
@@ -120,13 +117,13 @@ mod tests {
             failure.message,
             "invalid value '10' for '--for <DURATION>': `10` has no unit; write 10s for seconds or 10m for minutes"
         );
-        assert_eq!(failure.hint, "see pgcordon start --help");
+        assert_eq!(failure.why.hint, "see pgcordon start --help");
     }
 
     #[test]
     fn a_typo_names_what_was_meant() {
         let failure = explained(&["pgcordon", "start", "--for", "10m", "--prot", "1"]);
-        assert!(failure.hint.contains("--port"), "{failure:?}");
+        assert!(failure.why.hint.contains("--port"), "{failure:?}");
         assert!(!failure.message.contains('\n'));
     }
 

@@ -2,21 +2,27 @@
 
 use super::Start;
 use crate::cordon::OnExpiry;
+use crate::failure::Exit;
 use clap::Args;
 use std::ffi::OsString;
 use std::path::PathBuf;
 
-pub(super) const EXAMPLES: &str = "\
+/// What the help of `run` ends with.
+pub(super) fn after_help() -> String {
+    let of_run = |exit: Exit| (124..128).contains(&exit.status());
+    format!(
+        "{NOTES}\n\nExit status: CMD's own, 128 + N after signal N, or\n{}\n\n{EXAMPLES}",
+        Exit::list(of_run)
+    )
+}
+
+const NOTES: &str = "\
 CMD has the terminal and a process group of its own: Ctrl-C ends CMD, and the port is opened
 when it has ended. A pager or tee belongs inside: -- sh -c 'psql -f fix.sql | less'
 CMD finds PGCORDON_ENDS_AT, the window's end when CMD was started (UTC, RFC 3339), and
-PGCORDON_PORTS, the ports with commas between them, in its environment.
+PGCORDON_PORTS, the ports with commas between them, in its environment.";
 
-Exit status: CMD's own, 128 + N after signal N, or
-  124  the window was over, or was lifted by someone, before CMD ended
-  125  pgcordon itself failed; CMD was not started, unless a message says otherwise
-  126  CMD cannot be executed        127  CMD was not found
-
+const EXAMPLES: &str = "\
 Examples:
   pgcordon run --for 30m -- psql -f fix.sql
   pgcordon run --for 30m --on-expiry kill --report /root/fix.json -- ./fix.sh --all

@@ -1,5 +1,6 @@
 //! The networks that are connected to an interface, for `--allow interface:NAME`.
 
+use crate::failure::{Explain, Explanation, Kind};
 use crate::sys::netlink::Link;
 use ipnet::IpNet;
 use netlink_packet_core::{Emitable, Parseable};
@@ -84,4 +85,10 @@ fn network(message: &AddressMessage) -> Option<IpNet> {
     }
     let network = IpNet::new(address, message.header.prefix_len).ok()?;
     Some(network.trunc())
+}
+
+impl Explain for InterfaceError {
+    fn explain(&self) -> Explanation {
+        Kind::PassList.hint("see the names of interfaces with: ip address")
+    }
 }

@@ -25,7 +25,7 @@ pub use join::{Joined, RowKey, join};
 pub use listeners::{Listener, listener_processes};
 pub use locality::Locality;
 pub use orphans::orphans;
-pub use processes::{Executable, Process, ProcessError};
+pub use processes::{Executable, Process, ProcessError, unlisted};
 pub use sockets::{DestroyError, Destroyed, Socket, Sockets, State};
 pub use title::Client;
 pub use watchable::{child_holds, pidfd_of_child};

@@ -1,5 +1,6 @@
 //! Processes as `/proc` shows them (proc(5)).
 
+use crate::failure::{AS_ROOT, Explain, Explanation, Kind};
 use rustix::fs::{Dir, Mode, OFlags};
 use rustix::io::Errno;
 use std::ffi::{CString, OsStr};
@@ -242,6 +243,21 @@ fn effective_uid(status: &str) -> io::Result<u32> {
         .find_map(|line| line.strip_prefix("Uid:"))
         .and_then(|uids| uids.split_whitespace().nth(1)?.parse().ok())
         .ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, "odd /proc/PID/status"))
+}
+
+impl Explain for ProcessError {
+    fn explain(&self) -> Explanation {
+        match self {
+            Self::Privilege(_) => Kind::Privilege.hint(AS_ROOT),
+            Self::List(_) | Self::Read { .. } => unlisted(),
+        }
+    }
+}
+
+/// Nobody knows who is connected.
+pub fn unlisted() -> Explanation {
+    Kind::Clients
+        .hint("the kernel needs sock_diag for TCP (CONFIG_INET_DIAG), and /proc must be mounted")
 }
 
 #[cfg(test)]

@@ -1,9 +1,10 @@
 //! `pgcordon allow`: let an address in during a window, or take it off the pass list.
 
-use super::{CommandError, Context, Exit, raise, record, request, select};
+use super::{CommandError, Context, raise, record, request, select};
 use crate::cli::Allow;
 use crate::cordon::PassList;
 use crate::drain::Order;
+use crate::failure::Exit;
 use crate::foreground::outlive_terminal;
 use crate::policy::{Partial, Settings};
 use crate::report::{Outcome, Report};

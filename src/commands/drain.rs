@@ -1,7 +1,8 @@
 //! `pgcordon drain`: drain again under a window in force.
 
-use super::{CommandError, Context, Exit, raise, record, select, settings};
+use super::{CommandError, Context, raise, record, select, settings};
 use crate::cli::Drain;
+use crate::failure::Exit;
 use crate::foreground::outlive_terminal;
 use crate::report::{Outcome, Report};
 use crate::window;

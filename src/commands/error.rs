@@ -1,18 +1,14 @@
 //! Why a command failed: each with what the user can do, and the exit status it means.
 
-mod status;
-
-use super::Exit;
-use crate::clients::ProcessError;
+use crate::clients;
 use crate::cordon::{DrainReport, PassError};
+use crate::failure::{AS_ROOT, Exit, Explain, Explanation, Kind};
 use crate::firewall::FirewallError;
 use crate::job::FindError;
 use crate::policy::PolicyError;
-use crate::report::Failure;
-use crate::sys::lock::LockError;
 use crate::sys::privilege;
-use crate::sys::trusted::FileError;
-use crate::window::WindowError;
+use crate::sys::trusted::{FileError, HOW_TO_TRUST};
+use crate::window::{self, WindowError};
 use caps::Capability;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -187,36 +183,6 @@ fn on(ports: &[u16]) -> String {
     }
 }
 
-/// What makes a file one that root trusts.
-const TRUST: &str = "the file and every directory on the way must belong to root, and nobody else may write to them: keep it in /etc/pgcordon, for example, after chown root and chmod go-w";
-
-/// What to do about a policy.
-fn policy_hint(error: &PolicyError) -> String {
-    match error {
-        PolicyError::Unknown { there, nearest, .. } => {
-            let meant = nearest.as_ref().map(|name| format!("is {name} meant? "));
-            let there = match there.as_slice() {
-                [] => "there is none yet".to_owned(),
-                names => format!("there are: {}", names.join(", ")),
-            };
-            format!(
-                "{}{there}; a file is given with a /, such as ./office.yaml",
-                meant.unwrap_or_default()
-            )
-        }
-        PolicyError::File(error) if error.is_mistrust() => {
-            format!("{TRUST}; to go by no policy: --policy none")
-        }
-        PolicyError::File(_) => {
-            "see the policies of this host with: ls /etc/pgcordon/policies; to go by no policy: --policy none".to_owned()
-        }
-        PolicyError::Faults { path, .. } => format!(
-            "mend it, and look again with: pgcordon policy check {}; to go by no policy: --policy none",
-            path.display()
-        ),
-    }
-}
-
 /// Whether this process may change nftables in its network namespace.
 ///
 /// # Errors
@@ -228,174 +194,59 @@ pub fn check_privilege() -> Result<(), CommandError> {
     }
 }
 
-impl CommandError {
-    /// How it is reported.
-    #[must_use]
-    pub fn failure(&self) -> Failure {
-        let (kind, hint) = match (self.kind_and_hint(), self.is_out_of_descriptors()) {
-            ((kind, _), true) => (kind, "raise the limit of open files, see ulimit -Hn"),
-            (both, false) => both,
-        };
-        let hint = match self {
-            Self::Policy(error) if !self.is_out_of_descriptors() => policy_hint(error),
-            _ => hint.to_owned(),
-        };
-        Failure {
-            kind,
-            message: self.to_string(),
-            hint,
-            changed: self.exit() == Exit::Incomplete,
-        }
-    }
-
-    /// Whether the process, or the machine, has no file descriptor left.
-    fn is_out_of_descriptors(&self) -> bool {
-        let mut cause: Option<&dyn std::error::Error> = Some(self);
-        while let Some(error) = cause {
-            let kernel = error.downcast_ref::<io::Error>();
-            let number = kernel.and_then(io::Error::raw_os_error);
-            if matches!(number, Some(nix::libc::EMFILE | nix::libc::ENFILE)) {
-                return true;
-            }
-            cause = error.source();
-        }
-        false
-    }
-
-    fn kind_and_hint(&self) -> (&'static str, &'static str) {
-        const BY_HAND: &str = "see what is there with: nft list ruleset; open a port by hand with: pkill -KILL -f '^pgcordon-guard PORT'; nft delete table inet pgcordon_PORT";
+impl Explain for CommandError {
+    fn explain(&self) -> Explanation {
         match self {
-            Self::Capability(_) | Self::Firewall(FirewallError::Privilege { .. }) => {
-                ("privilege", "run it as root, for example with sudo")
-            }
-            Self::TooLong { .. } => (
-                "too-long",
+            Self::Capability(_) => Kind::Privilege.hint(AS_ROOT),
+            Self::TooLong { .. } => Kind::TooLong.hint(
                 "permit it with --max, for example --max 48h, or with max_window in the policy",
             ),
-            Self::Window(WindowError::TooLong { .. }) => {
-                ("too-long", "permit it with --max, for example --max 48h")
-            }
-            Self::Policy(_) => ("policy", ""),
-            Self::NoLength { .. } => (
-                "no-length",
+            Self::Allow { source, .. } => source.explain(),
+            Self::AllowFile(error) if error.is_mistrust() => Kind::PassList.hint(HOW_TO_TRUST),
+            Self::AllowFile(_) => PassError::hint(),
+            Self::Policy(error) => error.explain(),
+            Self::NoLength { .. } => Kind::NoLength.hint(
                 "say it with --for, for example --for 10m, or write it into the policy: window: 10m",
             ),
-            Self::NoRamp => (
-                "usage",
+            Self::NoRamp => Kind::Usage.hint(
                 "add --ramp, for example --ramp 2m, or write it into the policy: ramp: {for: 2m}",
             ),
-            Self::NoPassfile { .. } => (
-                "usage",
-                "name it with --pg-passfile, or in the policy: postgres: {passfile: /FILE}",
-            ),
-            Self::AllowFile(error) if error.is_mistrust() => ("pass-list", TRUST),
-            Self::Allow { .. } | Self::PassList(_) | Self::AllowFile(_) => (
-                "pass-list",
-                "give addresses, networks, interface:NAME or @FILE with one of them a line",
-            ),
-            Self::WhichWindow { .. } => ("which-window", "name one with --port, or all with --all"),
-            Self::NoWindow { .. } | Self::Window(WindowError::None { .. }) => (
-                "no-window",
-                "see pgcordon status; start one with pgcordon start --for 10m",
-            ),
-            Self::Window(WindowError::Ramp { .. }) => (
-                "no-window",
-                "end the ramp with pgcordon lift; close the port again with pgcordon start --for 10m",
-            ),
-            Self::Window(WindowError::NoRamp { .. }) => (
-                "no-ramp",
-                "say how long the ramp is to be: pgcordon lift --ramp 30s; pgcordon lift opens the port at once",
-            ),
-            Self::Interrupted(_) => ("interrupted", ""),
-            Self::Processes(ProcessError::Privilege(_)) => {
-                ("privilege", "run it as root, for example with sudo")
+            Self::NoPassfile { .. } => Kind::Usage
+                .hint("name it with --pg-passfile, or in the policy: postgres: {passfile: /FILE}"),
+            Self::PassList(error) => error.explain(),
+            Self::WhichWindow { .. } => {
+                Kind::WhichWindow.hint("name one with --port, or all with --all")
             }
-            Self::Sockets(_) | Self::Processes(_) | Self::Survey(_) => (
-                "clients",
-                "the kernel needs sock_diag for TCP (CONFIG_INET_DIAG), and /proc must be mounted",
-            ),
-            Self::Interface(_) => ("pass-list", "see the names of interfaces with: ip address"),
-            Self::ForeignHost { .. } => (
-                "pg-host",
-                "name an address that PostgreSQL listens on here, for example 127.0.0.1",
-            ),
-            Self::NotPostgres { .. } => (
-                "not-postgresql",
+            Self::NoWindow { .. } => Kind::NoWindow.hint(window::START_ONE),
+            Self::Window(error) => error.explain(),
+            Self::Firewall(error) => error.explain(),
+            Self::Runtime(_) => Kind::Runtime.hint(SHELL_LIMITS),
+            Self::Sockets(_) => clients::unlisted(),
+            Self::Processes(error) => error.explain(),
+            Self::Survey(error) => error.explain(),
+            Self::Interface(error) => error.explain(),
+            Self::ForeignHost { .. } => Kind::PgHost
+                .hint("name an address that PostgreSQL listens on here, for example 127.0.0.1"),
+            Self::NotPostgres { .. } => Kind::NotPostgres.hint(
                 "check --port; to cordon it all the same, and drain it by sockets only, add --any-listener",
             ),
-            Self::Spare { .. } => (
-                "spare",
-                "make SQL work (see the message), or leave --spare out",
-            ),
-            Self::Strict { .. } => (
-                "incomplete",
+            Self::Spare { .. } => {
+                Kind::Spare.hint("make SQL work (see the message), or leave --spare out")
+            }
+            Self::Strict { .. } => Kind::Incomplete.hint(
                 "leave --strict out to keep the cordon, or give the drain more time with --drain-timeout",
             ),
-            Self::Find(_) => (
-                "command",
-                "check its name and mode; what stands behind -- is run without a shell, so for one write -- sh -c '...'",
-            ),
-            Self::Launch(_) => ("command", "check the limits of this shell: ulimit -a"),
-            Self::StdoutTaken => ("usage", "take the JSON from a file: --report FILE"),
-            Self::ReportFile { .. } => (
-                "report",
+            Self::Write { .. } => Kind::Write.hint("name a directory that you may write to"),
+            Self::Find(error) => error.explain(),
+            Self::Launch(_) => Kind::Command.hint(SHELL_LIMITS),
+            Self::StdoutTaken => Kind::Usage.hint("take the JSON from a file: --report FILE"),
+            Self::ReportFile { .. } => Kind::Report.hint(
                 "name a file in a folder that root can write, for example --report /root/run.json",
             ),
-            Self::Write { .. } => ("write", "name a directory that you may write to"),
-            Self::Runtime(_) => ("runtime", "check the limits of this shell: ulimit -a"),
-            Self::Firewall(error) => Self::of_firewall(error, BY_HAND),
-            Self::Window(WindowError::Firewall(error)) => Self::of_firewall(error, BY_HAND),
-            Self::Window(WindowError::Lock(LockError::Taken { .. })) => (
-                "locked",
-                "wait for the other call, or end it; see pgcordon status",
-            ),
-            Self::Window(WindowError::Lock(_)) => (
-                "lock",
-                "/run must be writable for root; the directory /run/pgcordon must belong to root with mode 0700",
-            ),
-            Self::Window(WindowError::Differs { .. }) => (
-                "window-differs",
-                "lift it first: pgcordon lift; a pass list can also be changed with pgcordon allow",
-            ),
-            Self::Window(WindowError::Left { .. }) => ("left", BY_HAND),
-            Self::Window(WindowError::Unverified { .. } | WindowError::LiftUnverified { .. }) => {
-                ("read-back", BY_HAND)
-            }
-            Self::Window(WindowError::Occupied { .. }) => {
-                ("occupied", "end that window first: pgcordon lift")
-            }
-            Self::Window(WindowError::Pass(_)) => (
-                "pass-list",
-                "name the networks that may pass; see pgcordon status",
-            ),
-        }
-    }
-
-    fn of_firewall(error: &FirewallError, by_hand: &'static str) -> (&'static str, &'static str) {
-        match error {
-            FirewallError::Privilege { .. } => {
-                ("privilege", "run it as root, for example with sudo")
-            }
-            FirewallError::Exists => ("race", "try again; see pgcordon status"),
-            FirewallError::Owned { .. } => (
-                "owned",
-                "see who holds it with: nft list tables; it goes when that process ends",
-            ),
-            FirewallError::Guard { .. } => (
-                "guard",
-                "end it by hand: pkill -KILL -f '^pgcordon-guard PORT'; then: nft delete table inet pgcordon_PORT",
-            ),
-            FirewallError::Missing { .. } => ("race", "see pgcordon status, and try again"),
-            FirewallError::Refused { .. } => (
-                "kernel",
-                "the kernel needs nf_tables with inet, fib, limit, counter and named sets (Linux 5.4 or later; --verdict reset needs 5.9)",
-            ),
-            FirewallError::NoAnswer | FirewallError::Receive(_) => ("no-answer", by_hand),
-            FirewallError::Differs { .. } => ("read-back", by_hand),
-            FirewallError::Open(_) | FirewallError::Send(_) | FirewallError::Read(_) => (
-                "netlink",
-                "nf_tables must be available to this process; in a container it needs CAP_NET_ADMIN",
-            ),
+            Self::Interrupted(exit) => Kind::Interrupted.hint("").exit(*exit),
         }
     }
 }
+
+/// What may be wrong where a process cannot do what every process can.
+const SHELL_LIMITS: &str = "check the limits of this shell: ulimit -a";

@@ -1,8 +1,9 @@
 //! `pgcordon extend`: move the end of a window.
 
-use super::{CommandError, Context, Exit, raise, record, select};
+use super::{CommandError, Context, raise, record, select};
 use crate::cli::Extend;
 use crate::cordon::{WindowEnd, show_duration};
+use crate::failure::Exit;
 use crate::report::{Outcome, Report};
 use crate::window;
 use std::time::Duration;

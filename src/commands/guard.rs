@@ -1,7 +1,8 @@
 //! The guard's own entry: `start`, `hold` and `run` leave it behind. It is no command.
 
-use super::{CommandError, Exit, raise, record};
+use super::{CommandError, raise, record};
 use crate::drain;
+use crate::failure::Exit;
 use crate::foreground::block_on;
 use crate::guard::{self, Guarded, Heal};
 use crate::sys::terminal::Stream;

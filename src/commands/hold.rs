@@ -1,8 +1,9 @@
 //! `pgcordon hold`: cordon and drain in the foreground; Ctrl-C lifts.
 
 use super::raise::Plan;
-use super::{CommandError, Context, Exit, record, start};
+use super::{CommandError, Context, record, start};
 use crate::cli::Start;
+use crate::failure::Exit;
 use crate::foreground::{self, Ends, Over, Signals, Until, block_on, until_over, until_swept};
 use crate::report::{Outcome, Report};
 use crate::window;

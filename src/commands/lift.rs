@@ -1,7 +1,8 @@
 //! `pgcordon lift`: end the window now, at once or with its ramp.
 
-use super::{CommandError, Context, Exit, raise, record, select};
+use super::{CommandError, Context, raise, record, select};
 use crate::cli::Lift;
+use crate::failure::Exit;
 use crate::firewall::Firewall;
 use crate::report::{Outcome, Report};
 use crate::window::{self, RampWish};

@@ -5,7 +5,6 @@ pub mod completions;
 mod context;
 pub mod drain;
 mod error;
-mod exit;
 pub mod extend;
 pub mod guard;
 pub mod hold;
@@ -26,4 +25,3 @@ mod supervise;
 
 pub use context::Context;
 pub use error::{CommandError, check_privilege};
-pub use exit::Exit;

@@ -1,10 +1,11 @@
 //! `pgcordon plan`: what start would block, cut and let pass. It reads only.
 
 use super::raise;
-use super::{CommandError, Context, Exit};
+use super::{CommandError, Context};
 use crate::cli::Start;
 use crate::cordon::{Backends, DrainReport, Sockets};
 use crate::drain;
+use crate::failure::Exit;
 use crate::firewall::{Detail, Firewall};
 use crate::foreground::block_on;
 use crate::report::{Outcome, Report};

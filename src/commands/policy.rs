@@ -1,11 +1,12 @@
 //! `pgcordon policy`: check and show what is written down. It needs no privilege, and changes
 //! nothing.
 
-use super::{CommandError, Exit, request, settings};
+use super::{CommandError, request, settings};
 use crate::cli::{Check, Policy, Show};
 use crate::cordon::PassList;
+use crate::failure::{Exit, Failure, Kind};
 use crate::policy::{self, AbsolutePath, Found, Partial, PolicyError};
-use crate::report::{self, Answer, CheckedFile, Failure};
+use crate::report::{self, Answer, CheckedFile};
 use crate::sys::trusted::Trust;
 use std::path::{Path, PathBuf};
 
@@ -43,20 +44,16 @@ fn check(args: &Check) -> (Answer, Exit) {
     let files: Vec<CheckedFile> = args.files.iter().map(check).collect();
     let bad = files.iter().filter(|file| !file.valid).count();
     let failure = (bad > 0).then(|| Failure {
-        kind: "policy",
         message: match (bad, files.len()) {
             (1, 1) => "the policy is bad".to_owned(),
             (1, all) => format!("1 of {all} policies is bad"),
             (bad, all) => format!("{bad} of {all} policies are bad"),
         },
-        hint: "what a policy may hold: pgcordon policy --help; every key: pgcordon policy schema"
-            .to_owned(),
-        changed: false,
+        why: Kind::Policy.hint(
+            "what a policy may hold: pgcordon policy --help; every key: pgcordon policy schema",
+        ),
     });
-    let exit = match failure {
-        Some(_) => Exit::Usage,
-        None => Exit::Done,
-    };
+    let exit = failure.as_ref().map_or(Exit::Done, |f| f.why.exit);
     (Answer::Check(report::Check { files, failure }), exit)
 }
 

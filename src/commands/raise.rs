@@ -1,13 +1,14 @@
 //! What `start`, `hold` and `run` have in common: cordon, then drain.
 
 use super::listeners::{self, Listeners};
-use super::{CommandError, Context, Exit, record, request, select, settings};
+use super::{CommandError, Context, record, request, select, settings};
 use crate::cli::Start;
 use crate::clients::{Locality, Sockets};
 use crate::cordon::{
     Cordon, DrainReport, PassList, Ramp, Staying, Window, show_duration, show_rate,
 };
 use crate::drain::{self, Judge, Order};
+use crate::failure::Exit;
 use crate::firewall::{Detail, Firewall, Standing};
 use crate::guard::{Guarded, Heal};
 use crate::policy::{Given, Partial, Settings};

@@ -2,9 +2,11 @@
 
 use super::raise::Plan;
 use super::supervise::{self, Ran};
-use super::{CommandError, Context, Exit, record, settings, start};
+use super::{CommandError, Context, record, settings, start};
 use crate::cli::Run;
 use crate::cordon::Window;
+use crate::failure::Exit;
+use crate::failure::Failure;
 use crate::firewall::{Detail, Firewall};
 use crate::foreground::{Over, Signals, block_on, one_is_over};
 use crate::job::{self, End, Launch};
@@ -37,7 +39,7 @@ pub fn run(context: &mut Context, args: &Run) -> Result<(Report, Exit), CommandE
     if let Some(file) = file {
         let json = match &result {
             Ok((report, _)) => report.to_json(),
-            Err(error) => error.failure().to_json("run"),
+            Err(error) => Failure::of(error).to_json("run"),
         };
         let path = file.path().to_owned();
         let written = file.write(&json);

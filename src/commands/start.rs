@@ -1,9 +1,10 @@
 //! `pgcordon start`: cordon the port, cut remote clients, and return.
 
 use super::raise::{self, Plan};
-use super::{CommandError, Context, Exit, record};
+use super::{CommandError, Context, record};
 use crate::cli::Start;
 use crate::drain::Order;
+use crate::failure::Exit;
 use crate::foreground::{Caught, Signals, block_on};
 use crate::report::Report;
 use crate::window;

@@ -1,9 +1,10 @@
 //! `pgcordon status`: windows, time left, knocks, and who is connected. It reads only.
 
-use super::{CommandError, Context, Exit, select};
+use super::{CommandError, Context, select};
 use crate::cli::Status;
 use crate::cordon::Window;
 use crate::drain;
+use crate::failure::Exit;
 use crate::firewall::{Detail, Firewall};
 use crate::report::{Outcome, Report};
 

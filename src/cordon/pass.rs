@@ -1,5 +1,6 @@
 //! The pass list: addresses and networks that are let through, and not drained.
 
+use crate::failure::{Explain, Explanation, Kind};
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -211,6 +212,20 @@ fn subtract(network: IpNet, gone: IpNet) -> Vec<IpNet> {
     match network.subnets(network.prefix_len() + 1) {
         Ok(halves) => halves.flat_map(|half| subtract(half, gone)).collect(),
         Err(_) => Vec::new(),
+    }
+}
+
+impl PassError {
+    /// What may stand in a pass list.
+    pub fn hint() -> Explanation {
+        Kind::PassList
+            .hint("give addresses, networks, interface:NAME or @FILE with one of them a line")
+    }
+}
+
+impl Explain for PassError {
+    fn explain(&self) -> Explanation {
+        Self::hint()
     }
 }
 

@@ -4,6 +4,7 @@ use super::server::{self, Facts, PATIENCE};
 use super::{Judge, Order, choices, nobody};
 use crate::clients::{self, Backend, Client, PortInodes, RowKey, Socket, Sockets};
 use crate::cordon::{Connection, Fate, Peer, SqlOutcome, Window};
+use crate::failure::{Explain, Explanation};
 use crate::postgres::{Row, Session, SessionError, Target};
 use std::collections::HashSet;
 use std::io;
@@ -210,5 +211,11 @@ fn connection(peer: Peer, fate: Fate) -> Connection {
         peer,
         fate,
         why: why.to_owned(),
+    }
+}
+
+impl Explain for SurveyError {
+    fn explain(&self) -> Explanation {
+        clients::unlisted()
     }
 }

@@ -20,6 +20,7 @@ pub use nftables::Nftables;
 pub use twin::Twin;
 
 use crate::cordon::{ClosingFlow, Cordon, Identity, PassList, Ramp, Window};
+use crate::failure::{AS_ROOT, Explain, Explanation, Kind, OPEN_BY_HAND};
 use std::io;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
@@ -254,4 +255,32 @@ impl FirewallError {
             _ => Self::Read(source),
         }
     }
+}
+
+impl Explain for FirewallError {
+    fn explain(&self) -> Explanation {
+        match self {
+            Self::Open(_) | Self::Send(_) | Self::Read(_) => Kind::Netlink.hint(
+                "nf_tables must be available to this process; in a container it needs CAP_NET_ADMIN",
+            ),
+            Self::Privilege { .. } => Kind::Privilege.hint(AS_ROOT),
+            Self::Owned { .. } => Kind::Owned
+                .hint("see who holds it with: nft list tables; it goes when that process ends"),
+            Self::Exists => Kind::Race.hint("try again; see pgcordon status"),
+            Self::Missing { .. } => Kind::Race.hint("see pgcordon status, and try again"),
+            Self::Refused { .. } => Kind::Kernel.hint(
+                "the kernel needs nf_tables with inet, fib, limit, counter and named sets (Linux 5.4 or later; --verdict reset needs 5.9)",
+            ),
+            Self::NoAnswer | Self::Receive(_) => Kind::NoAnswer.hint(by_hand()),
+            Self::Guard { .. } => Kind::Guard.hint(
+                "end it by hand: pkill -KILL -f '^pgcordon-guard PORT'; then: nft delete table inet pgcordon_PORT",
+            ),
+            Self::Differs { .. } => Kind::ReadBack.hint(by_hand()),
+        }
+    }
+}
+
+/// What to do where nobody knows what is in force.
+pub fn by_hand() -> String {
+    format!("see what is there with: nft list ruleset; open a port by hand with: {OPEN_BY_HAND}")
 }

@@ -1,5 +1,6 @@
 //! Whether CMD can be executed, asked before a port is closed.
 
+use crate::failure::{Exit, Explain, Explanation, Kind};
 use rustix::fs::{Access, AtFlags, CWD, accessat};
 use std::env;
 use std::ffi::{OsStr, OsString};
@@ -68,6 +69,18 @@ pub fn is_missing(error: &io::Error) -> bool {
         error.kind(),
         io::ErrorKind::NotFound | io::ErrorKind::NotADirectory
     )
+}
+
+impl Explain for FindError {
+    fn explain(&self) -> Explanation {
+        let exit = match self {
+            Self::NotFound(_) => Exit::NotFound,
+            Self::NotExecutable { .. } => Exit::NotExecutable,
+        };
+        Kind::Command
+            .hint("check its name and mode; what stands behind -- is run without a shell, so for one write -- sh -c '...'")
+            .exit(exit)
+    }
 }
 
 #[cfg(test)]

@@ -5,7 +5,8 @@ use super::meaning::nearest;
 use super::read::parse;
 use super::schema::Policy;
 use super::tree::LONGEST_TEXT;
-use crate::sys::trusted::{self, FileError, Trust};
+use crate::failure::{Exit, Explain, Explanation, Kind, lacks_descriptors};
+use crate::sys::trusted::{self, FileError, HOW_TO_TRUST, Trust};
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
@@ -181,5 +182,40 @@ fn unknown(name: &str) -> PolicyError {
         name: name.to_owned(),
         nearest: nearest(name, there.iter().map(String::as_str)).map(str::to_owned),
         there,
+    }
+}
+
+impl Explain for PolicyError {
+    fn explain(&self) -> Explanation {
+        const NONE: &str = "to go by no policy: --policy none";
+        let hint = match self {
+            Self::Unknown { there, nearest, .. } => {
+                let meant = nearest.as_ref().map(|name| format!("is {name} meant? "));
+                let there = match there.as_slice() {
+                    [] => "there is none yet".to_owned(),
+                    names => format!("there are: {}", names.join(", ")),
+                };
+                format!(
+                    "{}{there}; a file is given with a /, such as ./office.yaml",
+                    meant.unwrap_or_default()
+                )
+            }
+            Self::File(error) if error.is_mistrust() => format!("{HOW_TO_TRUST}; {NONE}"),
+            Self::File(_) => {
+                format!(
+                    "see the policies of this host with: ls {}; {NONE}",
+                    PLACES[0]
+                )
+            }
+            Self::Faults { path, .. } => {
+                let path = path.display();
+                format!("mend it, and look again with: pgcordon policy check {path}; {NONE}")
+            }
+        };
+        match lacks_descriptors(self) {
+            // Nothing is wrong with the policy.
+            true => Kind::Policy.hint(hint).exit(Exit::Failed),
+            false => Kind::Policy.hint(hint),
+        }
     }
 }

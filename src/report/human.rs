@@ -1,11 +1,12 @@
 //! Reports for a person at a terminal, perhaps at three in the morning: what is the case,
 //! until when, and what to do next.
 
-use super::{Failure, Outcome, Report};
+use super::{Outcome, Report};
 use crate::cordon::{
     Connection, DrainReport, Fate, Peer, Phase, Ramp, SqlOutcome, Verdict, Window, show_duration,
     show_rate,
 };
+use crate::failure::Failure;
 use crate::sys::terminal::{Paint, printable};
 use std::fmt::Write;
 use std::time::{Duration, SystemTime};
@@ -22,12 +23,12 @@ pub fn failure(failure: &Failure, paint: Paint) -> String {
         paint.error("pgcordon:"),
         printable(&failure.message)
     );
-    if !failure.hint.is_empty() {
+    if !failure.why.hint.is_empty() {
         let _ = write!(
             text,
             "\n  {} {}",
             paint.strong("hint:"),
-            printable(&failure.hint)
+            printable(&failure.why.hint)
         );
     }
     text

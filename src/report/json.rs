@@ -1,10 +1,11 @@
 //! The JSON of DESIGN.md section 3. Fields may be added, never renamed.
 
-use super::{CommandRun, Failure, Outcome, Report};
+use super::{CommandRun, Outcome, Report};
 use crate::cordon::{
     Backends, Connection, Cordon, Counter, DrainReport, Fate, Knock, PassList, Peer, Phase, Ramp,
     Reason, Sockets, SqlOutcome, Verdict, Window,
 };
+use crate::failure::Failure;
 use serde::Serialize;
 use std::net::SocketAddr;
 use std::time::{Duration, SystemTime};
@@ -121,12 +122,29 @@ struct TimingView {
 }
 
 #[derive(Serialize)]
+pub(super) struct ErrorView<'a> {
+    kind: &'a str,
+    message: &'a str,
+    hint: &'a str,
+}
+
+impl<'a> From<&'a Failure> for ErrorView<'a> {
+    fn from(failure: &'a Failure) -> Self {
+        Self {
+            kind: failure.why.kind.as_str(),
+            message: &failure.message,
+            hint: &failure.why.hint,
+        }
+    }
+}
+
+#[derive(Serialize)]
 struct FailureView<'a> {
     schema: u32,
     command: &'a str,
     changed: bool,
     result: &'a str,
-    error: &'a Failure,
+    error: ErrorView<'a>,
 }
 
 /// A report as one JSON object.
@@ -161,9 +179,9 @@ pub fn failure(command: &str, failure: &Failure) -> String {
     text(&FailureView {
         schema: SCHEMA,
         command,
-        changed: failure.changed,
+        changed: failure.why.changed,
         result: "failed",
-        error: failure,
+        error: failure.into(),
     })
 }
 

@@ -9,6 +9,7 @@ pub use file::ReportFile;
 pub use policy::{Check, CheckedFile, Show};
 
 use crate::cordon::{Connection, Cordon, DrainReport, Ramp, Window};
+use crate::failure::Failure;
 use crate::sys::terminal::Paint;
 use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
@@ -187,20 +188,6 @@ impl Answer {
             _ => None,
         }
     }
-}
-
-/// Why a command failed, as it is reported.
-#[derive(Debug, Clone, serde::Serialize)]
-pub struct Failure {
-    /// A fixed word for programs.
-    pub kind: &'static str,
-    /// What happened and why.
-    pub message: String,
-    /// What to do next.
-    pub hint: String,
-    /// Whether something may be in force that was not before, although the call has failed.
-    #[serde(skip)]
-    pub changed: bool,
 }
 
 impl Failure {

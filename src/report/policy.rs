@@ -1,6 +1,7 @@
 //! What the commands about policies have to say.
 
-use super::{Failure, json};
+use super::json::{self, ErrorView};
+use crate::failure::Failure;
 use crate::policy::{Fault, Given, Origin, Setting, Settings, Shown, in_file};
 use crate::sys::terminal::{Paint, printable};
 use serde::ser::SerializeMap;
@@ -46,7 +47,7 @@ struct CheckView<'a> {
     changed: bool,
     result: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
-    error: Option<&'a Failure>,
+    error: Option<ErrorView<'a>>,
     files: &'a [CheckedFile],
     warnings: [&'a str; 0],
 }
@@ -61,7 +62,7 @@ impl Check {
                 Some(_) => "failed",
                 None => "valid",
             },
-            error: self.failure.as_ref(),
+            error: self.failure.as_ref().map(ErrorView::from),
             files: &self.files,
             warnings: [],
         })

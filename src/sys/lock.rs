@@ -1,6 +1,7 @@
 //! One lock for each network namespace and port, so that two calls never change the same
 //! cordon at once. It is held while the kernel is changed, not while a drain goes on.
 
+use crate::failure::{Explain, Explanation, Kind};
 use nix::errno::Errno;
 use nix::fcntl::{Flock, FlockArg};
 use std::fs::{DirBuilder, File, OpenOptions};
@@ -178,4 +179,17 @@ fn holder(file: &mut File) -> Option<u32> {
         .rewind()
         .and_then(|()| file.take(16).read_to_string(&mut text));
     text.trim().parse().ok()
+}
+
+impl Explain for LockError {
+    fn explain(&self) -> Explanation {
+        match self {
+            Self::Taken { .. } => {
+                Kind::Locked.hint("wait for the other call, or end it; see pgcordon status")
+            }
+            Self::Directory(_) | Self::Untrusted | Self::Open { .. } => Kind::Lock.hint(
+                "/run must be writable for root; the directory /run/pgcordon must belong to root with mode 0700",
+            ),
+        }
+    }
 }

@@ -24,6 +24,9 @@ pub enum Trust {
     Anybody,
 }
 
+/// What makes a file one that root trusts.
+pub const HOW_TO_TRUST: &str = "the file and every directory on the way must belong to root, and nobody else may write to them: keep it in /etc/pgcordon, for example, after chown root and chmod go-w";
+
 /// Why a file is not used.
 #[derive(Debug, thiserror::Error)]
 pub enum FileError {

@@ -1,7 +1,8 @@
 //! Why a window could not be raised or changed.
 
 use crate::cordon::show_duration;
-use crate::firewall::FirewallError;
+use crate::failure::{Explain, Explanation, Kind};
+use crate::firewall::{FirewallError, by_hand};
 use crate::sys::lock::LockError;
 use std::time::Duration;
 
@@ -94,3 +95,35 @@ pub enum WindowError {
     #[error(transparent)]
     Pass(#[from] crate::cordon::PassError),
 }
+
+impl Explain for WindowError {
+    fn explain(&self) -> Explanation {
+        match self {
+            Self::Firewall(error) => error.explain(),
+            Self::Lock(error) => error.explain(),
+            Self::Differs { .. } => Kind::WindowDiffers.hint(
+                "lift it first: pgcordon lift; a pass list can also be changed with pgcordon allow",
+            ),
+            Self::Occupied { .. } => Kind::Occupied.hint("end that window first: pgcordon lift"),
+            Self::None { .. } => Kind::NoWindow.hint(START_ONE),
+            Self::Ramp { .. } => Kind::NoWindow.hint(
+                "end the ramp with pgcordon lift; close the port again with pgcordon start --for 10m",
+            ),
+            Self::NoRamp { .. } => Kind::NoRamp.hint(
+                "say how long the ramp is to be: pgcordon lift --ramp 30s; pgcordon lift opens the port at once",
+            ),
+            Self::TooLong { .. } => {
+                Kind::TooLong.hint("permit it with --max, for example --max 48h")
+            }
+            Self::Left { .. } => Kind::Left.hint(by_hand()).in_force(),
+            Self::Unverified { .. } => Kind::ReadBack.hint(by_hand()).in_force(),
+            Self::LiftUnverified { .. } => Kind::ReadBack.hint(by_hand()),
+            Self::Pass(_) => {
+                Kind::PassList.hint("name the networks that may pass; see pgcordon status")
+            }
+        }
+    }
+}
+
+/// What to do where a window is missing.
+pub const START_ONE: &str = "see pgcordon status; start one with pgcordon start --for 10m";

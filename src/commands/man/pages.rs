@@ -2,6 +2,7 @@
 
 use super::text::{self, Entry};
 use crate::cli::Cli;
+use crate::failure::{Exit, Kind};
 use clap::{Command, CommandFactory};
 use clap_mangen::Man;
 use clap_mangen::roff::{Roff, bold, italic, roman};
@@ -90,9 +91,13 @@ fn page(command: &Command, names: &[String]) -> Page {
 /// What stands on pgcordon's own page alone.
 fn of_the_whole(roff: &mut Roff) {
     heading(roff, "EXIT STATUS", &[]);
-    entries(roff, &text::EXIT_STATUSES);
+    for exit in Exit::ALL {
+        entry(roff, &exit.status().to_string(), exit.meaning());
+    }
     heading(roff, "ERRORS", &text::ERRORS);
-    entries(roff, &text::KINDS);
+    for kind in Kind::ALL {
+        entry(roff, kind.as_str(), kind.meaning());
+    }
     heading(roff, "ENVIRONMENT", &[]);
     entries(roff, &text::ENVIRONMENT);
     heading(roff, "FILES", &[]);
@@ -134,10 +139,14 @@ fn heading(roff: &mut Roff, title: &str, paragraphs: &[&str]) {
 
 fn entries(roff: &mut Roff, list: &[Entry]) {
     for (term, meaning) in list {
-        roff.control("TP", []);
-        roff.text([bold(*term)]);
-        roff.text([roman(*meaning)]);
+        entry(roff, term, meaning);
     }
+}
+
+fn entry(roff: &mut Roff, term: &str, meaning: &str) {
+    roff.control("TP", []);
+    roff.text([bold(term)]);
+    roff.text([roman(meaning)]);
 }
 
 /// Lines as they are.
@@ -197,8 +206,8 @@ mod tests {
         let pages = all();
         assert_eq!(pages[0].file_name, "pgcordon.8");
         let text = text_of(&pages[0]);
-        for (kind, _) in text::KINDS {
-            let kind = kind.replace('-', "\\-");
+        for kind in Kind::ALL {
+            let kind = kind.as_str().replace('-', "\\-");
             assert!(text.contains(&kind), "{kind} is missing");
         }
     }
