@@ -6,6 +6,7 @@
 
 mod backends;
 mod children;
+mod inet_diag;
 mod interfaces;
 mod join;
 mod listeners;

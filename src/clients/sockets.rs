@@ -1,31 +1,26 @@
 //! The TCP sockets of one port, listed and destroyed through sock_diag
 //! (`linux/inet_diag.h`, sock_diag(7)).
 
+use super::inet_diag::{self, NO_COOKIE, Response, SocketId};
 use crate::sys::netlink::{Link, Message};
-use netlink_packet_core::{Emitable, NlasIterator, Parseable};
-use netlink_packet_sock_diag::inet::{
-    ExtensionFlags, InetRequest, InetResponseHeader, SocketId, StateFlags,
-};
-use netlink_packet_sock_diag::{
-    AF_INET, AF_INET6, INET_DIAG_INFO, IPPROTO_TCP, SOCK_DESTROY, SOCK_DIAG_BY_FAMILY,
-};
+use netlink_packet_core::NlasIterator;
 use rustix::io::Errno;
 use std::collections::HashSet;
 use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::time::Duration;
-
-/// Length of `struct inet_diag_msg`; attributes stand behind it.
-const DIAG_MESSAGE: usize = 72;
 
 /// Where `tcpi_bytes_acked` stands in `struct tcp_info` (`linux/tcp.h`, since Linux 4.1).
 const BYTES_ACKED: std::ops::Range<usize> = 120..128;
 /// Where `tcpi_rtt` stands in it.
 const ROUND_TRIP: std::ops::Range<usize> = 68..72;
 
-/// `INET_DIAG_NOCOOKIE`: a request that bears it matches any socket of the addresses, even
-/// a listening one.
-const NO_COOKIE: [u8; 8] = [0xff; 8];
+/// `1 << TCP_LISTEN`.
+const LISTENING: u32 = 1 << 10;
+/// The bits of ESTABLISHED (1) to CLOSING (11) but LISTEN. SYN_RECV stands for request sockets
+/// too; the bits beyond (among them BOUND_INACTIVE, for sockets that were never connected)
+/// stay clear.
+const CONNECTED: u32 = 0xffe & !LISTENING;
 
 /// The state of a TCP socket (`net/tcp_states.h`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -136,30 +131,32 @@ impl Socket {
     /// and the same for a connection before and after its handshake.
     #[must_use]
     pub fn cookie(&self) -> u64 {
-        u64::from_ne_bytes(self.id.cookie)
+        self.id.cookie()
+    }
+
+    /// A request that names this socket by its addresses, interface and cookie.
+    fn exactly(&self) -> Vec<u8> {
+        inet_diag::exactly(self.family, &self.id)
     }
 
     fn parse(message: &Message) -> io::Result<Self> {
-        let malformed = |error: &dyn std::fmt::Display| {
-            io::Error::new(io::ErrorKind::InvalidData, error.to_string())
-        };
-        let payload = message.payload();
-        let header = InetResponseHeader::parse(payload).map_err(|error| malformed(&error))?;
-        let id = header.socket_id;
-        let info = tcp_info(payload.get(DIAG_MESSAGE..).unwrap_or_default()).unwrap_or_default();
-        let address = |ip: IpAddr, port| SocketAddr::new(ip.to_canonical(), port);
+        let response = Response::parse(message.payload())
+            .ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, "a short answer"))?;
+        let (family, id) = (response.family, response.id);
+        let info = tcp_info(response.attributes).unwrap_or_default();
+        let canonical = |end: SocketAddr| SocketAddr::new(end.ip().to_canonical(), end.port());
         Ok(Self {
-            local: address(id.source_address, id.source_port),
-            remote: address(id.destination_address, id.destination_port),
-            state: State::from_kernel(header.state),
-            interface: id.interface_id,
-            inode: header.inode,
-            uid: header.uid,
-            send_queue: header.send_queue,
-            receive_queue: header.recv_queue,
+            local: canonical(id.local(family)),
+            remote: canonical(id.remote(family)),
+            state: State::from_kernel(response.state),
+            interface: id.interface(),
+            inode: response.inode,
+            uid: response.uid,
+            send_queue: response.send_queue,
+            receive_queue: response.receive_queue,
             acknowledged: bytes_acknowledged(&info),
             round_trip: round_trip(&info).unwrap_or_default(),
-            family: header.family,
+            family,
             id,
         })
     }
@@ -168,7 +165,7 @@ impl Socket {
 /// The attributes' `INET_DIAG_INFO`, a `struct tcp_info`.
 fn tcp_info(attributes: &[u8]) -> Option<Vec<u8>> {
     let mut attributes = NlasIterator::new(attributes).map_while(Result::ok);
-    let info = attributes.find(|attribute| attribute.kind() == INET_DIAG_INFO)?;
+    let info = attributes.find(|attribute| attribute.kind() == inet_diag::INFO)?;
     Some(info.value().to_vec())
 }
 
@@ -235,10 +232,7 @@ impl Sockets {
     /// # Errors
     /// What the kernel says of the dump.
     pub fn connected(&mut self, port: u16) -> io::Result<Vec<Socket>> {
-        // SYN_RECV stands for request sockets too; the bits beyond CLOSING (among them
-        // BOUND_INACTIVE, for sockets that were never connected) stay clear.
-        let states = StateFlags::all() - StateFlags::LISTEN;
-        self.scan(port, states)
+        self.scan(port, CONNECTED)
     }
 
     /// Every socket that listens on `port`.
@@ -246,7 +240,7 @@ impl Sockets {
     /// # Errors
     /// What the kernel says of the dump.
     pub fn listening(&mut self, port: u16) -> io::Result<Vec<Socket>> {
-        self.scan(port, StateFlags::LISTEN)
+        self.scan(port, LISTENING)
     }
 
     /// Destroys an open socket, with the cookie of the scan that found it: whatever has
@@ -255,7 +249,7 @@ impl Sockets {
     /// # Errors
     /// A socket that is not open is refused; else what the kernel says.
     pub fn destroy(&mut self, socket: &Socket) -> Result<Destroyed, DestroyError> {
-        if !socket.state.is_open() || socket.id.cookie == NO_COOKIE {
+        if !socket.state.is_open() || socket.cookie() == NO_COOKIE {
             return Err(DestroyError::NotOpen(socket.remote, socket.state));
         }
         let kernel = |error| DestroyError::Kernel(socket.remote, error);
@@ -265,7 +259,7 @@ impl Sockets {
             Some(state) if state.is_closing() => return Ok(Destroyed::Closing(state)),
             _ => return Ok(Destroyed::Gone),
         }
-        match self.link.request(SOCK_DESTROY, 0, &exactly(socket)) {
+        match self.link.request(inet_diag::DESTROY, 0, &socket.exactly()) {
             Ok(_) => Ok(Destroyed::Done),
             Err(error) => match Errno::from_io_error(&error) {
                 Some(Errno::NOENT | Errno::STALE) => Ok(Destroyed::Gone),
@@ -281,7 +275,8 @@ impl Sockets {
     /// # Errors
     /// What the kernel says of the request.
     pub fn state(&mut self, socket: &Socket) -> io::Result<Option<State>> {
-        match self.link.request(SOCK_DIAG_BY_FAMILY, 0, &exactly(socket)) {
+        let request = socket.exactly();
+        match self.link.request(inet_diag::GET_BY_FAMILY, 0, &request) {
             Ok(found) => match found.first() {
                 Some(message) => Ok(Some(Socket::parse(message)?.state)),
                 None => Ok(None),
@@ -295,16 +290,19 @@ impl Sockets {
 
     /// Both families. The kernel walks the whole table of sockets for each dump, so the old
     /// request that asks for both at once is tried first.
-    fn scan(&mut self, port: u16, states: StateFlags) -> io::Result<Vec<Socket>> {
+    fn scan(&mut self, port: u16, states: u32) -> io::Result<Vec<Socket>> {
         let dump = nix::libc::NLM_F_DUMP as u16;
-        let both = both_families(&request(AF_INET6, port, states.clone()));
-        let messages = match self.link.request(TCPDIAG_GETSOCK, dump, &both) {
+        let both = inet_diag::request_both_families(port, states);
+        let messages = match self.link.request(inet_diag::GET_BOTH_FAMILIES, dump, &both) {
             Ok(messages) => messages,
             Err(_) => {
                 let mut messages = Vec::new();
-                for family in [AF_INET, AF_INET6] {
-                    let request = request(family, port, states.clone());
-                    messages.extend(self.link.request(SOCK_DIAG_BY_FAMILY, dump, &request)?);
+                for family in inet_diag::FAMILIES {
+                    let request = inet_diag::request(family, port, states);
+                    let answers = self
+                        .link
+                        .request(inet_diag::GET_BY_FAMILY, dump, &request)?;
+                    messages.extend(answers);
                 }
                 messages
             }
@@ -321,47 +319,6 @@ impl Sockets {
         }
         Ok(found)
     }
-}
-
-/// `TCPDIAG_GETSOCK` of `linux/inet_diag.h`: TCP sockets of both families.
-const TCPDIAG_GETSOCK: u16 = 18;
-
-/// A request for the sockets of a port (`struct inet_diag_req_v2`).
-fn request(family: u8, port: u16, states: StateFlags) -> Vec<u8> {
-    to_bytes(&InetRequest {
-        family,
-        protocol: IPPROTO_TCP,
-        extensions: ExtensionFlags::INFO,
-        states,
-        socket_id: SocketId {
-            source_port: port,
-            ..SocketId::new_v6()
-        },
-    })
-}
-
-/// The same as `struct inet_diag_req`: family and two unused bytes, the extensions, the
-/// socket's id, the states, and an unused number.
-fn both_families(request: &[u8]) -> Vec<u8> {
-    let (extensions, states, id) = (request[2], &request[4..8], &request[8..]);
-    [&[0, 0, 0, extensions], id, states, &[0; 4]].concat()
-}
-
-/// A request that names one socket by its addresses, interface and cookie.
-fn exactly(socket: &Socket) -> Vec<u8> {
-    to_bytes(&InetRequest {
-        family: socket.family,
-        protocol: IPPROTO_TCP,
-        extensions: ExtensionFlags::empty(),
-        states: StateFlags::all(),
-        socket_id: socket.id.clone(),
-    })
-}
-
-fn to_bytes(request: &InetRequest) -> Vec<u8> {
-    let mut bytes = vec![0; request.buffer_len()];
-    request.emit(&mut bytes);
-    bytes
 }
 
 #[cfg(test)]
@@ -383,7 +340,7 @@ mod tests {
         let attribute = |length: usize| {
             let mut bytes = Vec::new();
             bytes.extend((length as u16 + 4).to_ne_bytes());
-            bytes.extend(INET_DIAG_INFO.to_ne_bytes());
+            bytes.extend(inet_diag::INFO.to_ne_bytes());
             bytes.extend((0..length).map(|at| u8::from(BYTES_ACKED.start == at) * 7));
             bytes
         };
