@@ -9,7 +9,7 @@ use crate::commands::{
     start, status,
 };
 use crate::failure::{Exit, Failure};
-use crate::guard::{self, Guarded};
+use crate::guard::{self, GuardError, Guarded};
 use crate::job;
 use crate::report::Answer;
 use crate::sys::terminal::{Paint, Stream};
@@ -23,7 +23,7 @@ pub fn main() -> ExitCode {
     let began = Instant::now();
     let args: Vec<OsString> = std::env::args_os().collect();
     if args.first().is_some_and(|program| program == guard::NAME) {
-        return commands::guard::main(args.into_iter().skip(1)).into();
+        return guard_exit(guard::main(args.into_iter().skip(1))).into();
     }
     if let Some(status) = job::helper(&args) {
         return status.into();
@@ -48,6 +48,16 @@ pub fn main() -> ExitCode {
     match cli.command {
         Command::Run(_) => exit.of_run().into(),
         _ => exit.into(),
+    }
+}
+
+fn guard_exit(ended: Result<(), GuardError>) -> Exit {
+    match ended {
+        Ok(()) => Exit::Done,
+        Err(error) => {
+            Stream::Stderr.line(&format!("error: {error}"));
+            Exit::Failed
+        }
     }
 }
 

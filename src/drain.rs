@@ -12,6 +12,8 @@ mod by_sql;
 mod choices;
 mod farewell;
 mod judge;
+mod listeners;
+mod order;
 mod proof;
 mod report;
 mod server;
@@ -19,12 +21,13 @@ mod survey;
 mod watch;
 
 pub use judge::Judge;
+pub use listeners::{Listeners, ListenersError};
+pub use order::{Order, Pace};
 pub use survey::{Survey, SurveyError, connected, survey};
 
-use crate::clients::{self, Process, Socket, Sockets};
-use crate::cordon::{Backends, DrainReport, PassList, Peer, SqlOutcome, Staying};
+use crate::clients::{self, Socket, Sockets};
+use crate::cordon::{Backends, DrainReport, Peer, SqlOutcome};
 use crate::firewall::Firewall;
-use crate::postgres::Access;
 use crate::window;
 use server::{Questions, Server};
 use std::collections::{HashMap, HashSet};
@@ -47,37 +50,6 @@ const SLOW_TICK: Duration = Duration::from_millis(30);
 
 /// A farewell that was written so recently need not be written again.
 const FRESH: Duration = Duration::from_millis(100);
-
-/// What is to be drained, and how.
-#[derive(Debug, Clone)]
-pub struct Order {
-    /// The cordoned port.
-    pub port: u16,
-    /// Who passes.
-    pub pass: PassList,
-    /// If only some are to be drained: whose.
-    pub only: Option<PassList>,
-    /// Existing connections that are let through.
-    pub spared: Vec<SocketAddr>,
-    /// How long the last messages and the closes may take, from the first SIGTERM on.
-    pub farewell: Duration,
-    /// Whether the cordon was raised with this farewell just now.
-    pub farewell_is_running: bool,
-    /// Whether the window may have a farewell from before, as one that began without a drain.
-    pub farewell_may_stand: bool,
-    /// Who stays beside the pass list.
-    pub staying: Staying,
-    /// For how long cancelled statements may take to end before their backends are told.
-    pub cancel_first: Option<Duration>,
-    /// When what is left are stragglers.
-    pub timeout: Duration,
-    /// The postmasters that listen on the port.
-    pub servers: Vec<Process>,
-    /// Why processes cannot be looked at, where the listener is not PostgreSQL.
-    pub foreign_listener: Option<String>,
-    /// How PostgreSQL is reached.
-    pub access: Access,
-}
 
 /// Why a drain could not go on.
 #[derive(Debug, thiserror::Error)]

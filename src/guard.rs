@@ -8,26 +8,26 @@
 //! goes on later: it is not there any more. A guard that was told nothing ends with the
 //! process that has started it.
 //!
-//! The guard itself ([`stand`]) waits for what the kernel tells of nftables, for what it is
+//! The guard itself ([`main()`]) waits for what the kernel tells of nftables, for what it is
 //! told, and for the end of its window. When its table is not what it should be, it puts it
 //! back with the time that is left, and lets whoever got in meanwhile be drained.
 
+mod channel;
 mod detach;
 mod guarded;
 mod handle;
 mod heal;
 mod liveness;
-mod message;
-mod stand;
+mod main;
+mod redrain;
+mod run;
 mod take_over;
 mod wanted;
 
-pub use detach::detach;
 pub use guarded::Guarded;
-pub use handle::OUTSIDE;
-pub use heal::Heal;
 pub use liveness::NAME;
-pub use stand::{StandError, stand};
+pub use main::main;
+pub use run::GuardError;
 
 use crate::firewall::FirewallError;
 use rustix::event::{PollFd, PollFlags, poll};

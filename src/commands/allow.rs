@@ -3,10 +3,10 @@
 use super::{CommandError, Context, raise, record, request, select};
 use crate::cli::Allow;
 use crate::cordon::PassList;
-use crate::drain::Order;
+use crate::drain::{Order, Pace};
 use crate::failure::Exit;
 use crate::foreground::outlive_terminal;
-use crate::policy::{Partial, Settings};
+use crate::postgres::Access;
 use crate::report::{Outcome, Report};
 use crate::window;
 
@@ -32,11 +32,10 @@ pub fn run(context: &mut Context, args: &Allow) -> Result<(Report, Exit), Comman
                 outcome.window.port
             ));
         } else if outcome.changed && args.remove {
-            let settings = Settings::merge(Partial::default(), None);
             // Nobody else is to be cut for it.
             orders.push(Order {
                 only: Some(PassList::new(networks.iter().copied())?),
-                ..raise::order_under(&outcome.window, &settings)?
+                ..Order::for_window(&outcome.window, Pace::default(), Access::default())?
             });
         }
         raise::add(&mut report, outcome);

@@ -2,6 +2,7 @@
 
 use crate::clients;
 use crate::cordon::{DrainReport, PassError};
+use crate::drain::ListenersError;
 use crate::failure::{AS_ROOT, Exit, Explain, Explanation, Kind};
 use crate::firewall::FirewallError;
 use crate::job::FindError;
@@ -148,6 +149,16 @@ pub enum CommandError {
     /// SIGINT or SIGTERM; what this call raised is lifted.
     #[error("interrupted; what this call raised is lifted")]
     Interrupted(Exit),
+}
+
+impl From<ListenersError> for CommandError {
+    fn from(error: ListenersError) -> Self {
+        match error {
+            ListenersError::Sockets(error) => Self::Sockets(error),
+            ListenersError::Processes(error) => Self::Processes(error),
+            ListenersError::NotPostgres { port, name } => Self::NotPostgres { port, name },
+        }
+    }
 }
 
 fn who(drain: Option<&DrainReport>) -> String {

@@ -1,16 +1,13 @@
 //! What `start`, `hold` and `run` have in common: cordon, then drain.
 
-use super::listeners::{self, Listeners};
 use super::{CommandError, Context, record, request, select, settings};
 use crate::cli::Start;
 use crate::clients::{Locality, Sockets};
-use crate::cordon::{
-    Cordon, DrainReport, PassList, Ramp, Staying, Window, show_duration, show_rate,
-};
-use crate::drain::{self, Judge, Order};
+use crate::cordon::{Cordon, DrainReport, Ramp, Staying, Window, show_duration, show_rate};
+use crate::drain::{self, Judge, Listeners, Order, Pace};
 use crate::failure::Exit;
 use crate::firewall::{Detail, Firewall, Standing};
-use crate::guard::{Guarded, Heal};
+use crate::guard::Guarded;
 use crate::policy::{Given, Partial, Settings};
 use crate::report::{Outcome, Report};
 use crate::sys::privilege;
@@ -50,7 +47,7 @@ impl Plan {
         let (by, by_uid) = privilege::author();
         check_host(&settings)?;
         let cordons = request::cordons(&settings, args.no_drain, &by, by_uid)?;
-        let of = |cordon: &Cordon| listeners::of(cordon.port, args.any_listener);
+        let of = |cordon: &Cordon| Listeners::of(cordon.port, args.any_listener);
         let listeners = cordons.iter().map(of).collect::<Result<_, _>>()?;
         Ok(Self {
             settings,
@@ -62,77 +59,30 @@ impl Plan {
 
     /// What is to be drained on the port of a number.
     pub fn order(&self, number: usize, args: &Start) -> Order {
-        let cordon = &self.cordons[number];
-        let listeners = &self.listeners[number];
         let settings = &self.settings;
-        Order {
-            farewell_is_running: !cordon.farewell.is_zero(),
-            staying: Staying {
-                spare: settings
-                    .spare
-                    .iter()
-                    .map(|rule| rule.value.clone())
-                    .collect(),
-                replication: settings.replication.value,
-                cut_standbys: args.cut_standbys,
-            },
-            ..order(
-                cordon.port,
-                cordon.pass.clone(),
-                listeners,
-                settings,
-                cordon.length,
-            )
-        }
-    }
-}
-
-/// What is to be drained on a port in so much time, with a farewell that has not begun.
-fn order(
-    port: u16,
-    pass: PassList,
-    listeners: &Listeners,
-    settings: &Settings,
-    length: Duration,
-) -> Order {
-    let cancel_first = settings.cancel_first.value.min(length);
-    Order {
-        port,
-        pass,
-        only: None,
-        spared: Vec::new(),
-        staying: Staying::default(),
-        cancel_first: (!cancel_first.is_zero()).then_some(cancel_first),
-        farewell: settings.farewell.value.min(length),
-        farewell_is_running: false,
-        farewell_may_stand: false,
-        timeout: settings.timeout.value.min(length),
-        servers: listeners.servers.clone(),
-        foreign_listener: listeners.foreign.clone(),
-        access: settings.postgres.access(),
-    }
-}
-
-/// What is to be drained when a guard has put a cordon back: who got in gets no farewell.
-///
-/// # Errors
-/// A missing privilege.
-pub fn order_after_heal(heal: &Heal) -> Result<Order, CommandError> {
-    let cordon = &heal.cordon;
-    let listeners = listeners::of(cordon.port, true)?;
-    let settings = Settings::merge(Partial::default(), None);
-    Ok(Order {
-        spared: cordon.spared.clone(),
-        farewell: Duration::ZERO,
-        access: heal.access.clone(),
-        ..order(
-            cordon.port,
-            cordon.pass.clone(),
-            &listeners,
-            &settings,
-            cordon.length,
+        let spare = settings.spare.iter().map(|rule| rule.value.clone());
+        let staying = Staying {
+            spare: spare.collect(),
+            replication: settings.replication.value,
+            cut_standbys: args.cut_standbys,
+        };
+        let (cordon, listeners) = (&self.cordons[number], &self.listeners[number]);
+        Order::for_cordon(
+            cordon,
+            listeners,
+            pace(settings),
+            staying,
+            settings.postgres.access(),
         )
-    })
+    }
+}
+
+fn pace(settings: &Settings) -> Pace {
+    Pace {
+        farewell: settings.farewell.value,
+        timeout: settings.timeout.value,
+        cancel_first: settings.cancel_first.value,
+    }
 }
 
 /// What is to be drained again under a window in force.
@@ -141,18 +91,11 @@ pub fn order_after_heal(heal: &Heal) -> Result<Order, CommandError> {
 /// A missing privilege.
 pub fn order_under(window: &Window, settings: &Settings) -> Result<Order, CommandError> {
     check_host(settings)?;
-    let listeners = listeners::of(window.port, true)?;
-    Ok(Order {
-        spared: window.spared.clone(),
-        farewell_may_stand: !window.farewell.is_zero(),
-        ..order(
-            window.port,
-            window.pass.clone(),
-            &listeners,
-            settings,
-            window.remaining,
-        )
-    })
+    Ok(Order::for_window(
+        window,
+        pace(settings),
+        settings.postgres.access(),
+    )?)
 }
 
 /// A password must not be sent to another machine.

@@ -1,8 +1,8 @@
 //! The signals that ask a command to end: noted at any time, acted on between two changes of
 //! the kernel.
 
+use crate::sys::runtime::runtime;
 use std::io;
-use std::os::unix::net::UnixStream;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 /// The signals that ask a command to end.
@@ -111,11 +111,7 @@ fn ignored() -> u64 {
 /// Runs a future on a runtime of this thread: sockets of a network namespace belong to the
 /// thread that opened them.
 pub fn block_on<T>(future: impl Future<Output = T>) -> io::Result<T> {
-    check_descriptors()?;
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()?;
-    Ok(runtime.block_on(future))
+    Ok(runtime()?.block_on(future))
 }
 
 /// The same for work that goes on when its terminal is lost.
@@ -124,11 +120,4 @@ pub fn outlive_terminal<T>(future: impl Future<Output = T>) -> io::Result<T> {
         ignore_hangup()?;
         Ok(future.await)
     })?
-}
-
-/// The runtime panics where it cannot have a pair of sockets for signals, beside its epoll
-/// set and its waker: so many descriptors must be free.
-fn check_descriptors() -> io::Result<()> {
-    let pairs: io::Result<Vec<_>> = (0..3).map(|_| UnixStream::pair()).collect();
-    pairs.map(drop)
 }

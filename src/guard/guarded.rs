@@ -2,7 +2,7 @@
 //! what nobody wants any more is not put back.
 
 use super::end;
-use super::handle::Handle;
+use super::handle::{Guard, Handle};
 use super::liveness;
 use super::wanted::{Moment, Wanted};
 use crate::cordon::{Cordon, Window};
@@ -50,16 +50,18 @@ impl Guarded {
     /// Whether the guard of a port was started here, and is still that: whoever has changed
     /// the window since has put another one in its place.
     pub(super) fn has_own(&self, port: u16) -> bool {
-        let pid = match self.guards.borrow().own.get(&port) {
+        let is_it = match self.guards.borrow().own.get(&port).map(Handle::guard) {
             None => return false,
-            Some(guard) => guard.pid(),
+            Some(Guard::Myself) => true,
+            Some(Guard::Child(child)) => {
+                let pid = child.id();
+                liveness::guardian(port, Some(pid)).is_ok_and(|now| now == Some(pid))
+            }
         };
-        let is_it = |pid| liveness::guardian(port, Some(pid)).is_ok_and(|now| now == Some(pid));
-        if pid.is_none_or(is_it) {
-            return true; // Without a pid it is this process itself.
+        if !is_it {
+            self.bury(port);
         }
-        self.bury(port);
-        false
+        is_it
     }
 
     /// Starts a guard, which is told nothing yet.
@@ -128,7 +130,8 @@ impl Guarded {
     /// Ends the guard of a port, whoever has started it.
     pub(super) fn end_guard(&mut self, port: u16, named: Option<u32>) -> Result<(), FirewallError> {
         let own = self.guards.borrow_mut().own.remove(&port);
-        let is_self = own.as_ref().is_some_and(|guard| guard.pid().is_none());
+        let own_guard = own.as_ref().map(Handle::guard);
+        let is_self = matches!(own_guard, Some(Guard::Myself));
         if let Some(guard) = own {
             guard.kill();
         }

@@ -1,7 +1,7 @@
 //! A guard that this process has started.
 
 use super::NAME;
-use super::message::{Message, Teller};
+use super::channel::{Message, Sender};
 use super::wanted::{Moment, Wanted};
 use crate::cordon::Cordon;
 use crate::firewall::Change;
@@ -19,11 +19,18 @@ const READY_WITHIN: Duration = Duration::from_secs(5);
 /// What a guard is told that leaves the systemd service it was started in.
 pub const OUTSIDE: &str = "outside";
 
-/// Whoever has to be told what is to stand on a port.
+/// The process that guards a port.
+pub enum Guard {
+    /// One that was started here.
+    Child(Child),
+    /// This process itself, for what it does beside its guard duty.
+    Myself,
+}
+
+/// A guard that has to be told what is to stand on its port.
 pub struct Handle {
-    /// The process, if it was started here.
-    child: Option<Child>,
-    teller: Teller,
+    guard: Guard,
+    sender: Sender,
     access: Access,
     wanted: Option<Wanted>,
 }
@@ -49,30 +56,37 @@ impl Handle {
             .stderr(Stdio::null())
             .spawn()?;
         Ok(Self {
-            child: Some(child),
-            teller: Teller::new(ours)?,
+            guard: Guard::Child(child),
+            sender: Sender::new(ours)?,
             access: Access::default(),
             wanted: None,
         })
     }
 
-    /// The guard that this process itself is, for what it does beside its guard duty.
+    /// The guard that this process itself is.
     ///
     /// # Errors
     /// What the kernel says of the socket.
     pub fn inside(stream: UnixStream) -> io::Result<Self> {
         Ok(Self {
-            child: None,
-            teller: Teller::new(stream)?,
+            guard: Guard::Myself,
+            sender: Sender::new(stream)?,
             access: Access::default(),
             wanted: None,
         })
     }
 
-    /// Its pid; `None` for this process itself.
-    #[must_use]
+    /// Who it is.
+    pub fn guard(&self) -> &Guard {
+        &self.guard
+    }
+
+    /// The pid of one that was started here.
     pub fn pid(&self) -> Option<u32> {
-        self.child.as_ref().map(Child::id)
+        match &self.guard {
+            Guard::Child(child) => Some(child.id()),
+            Guard::Myself => None,
+        }
     }
 
     /// Tells it what to guard from `at` on.
@@ -91,7 +105,7 @@ impl Handle {
     pub fn again(&mut self, at: Moment, cordon: Cordon) -> io::Result<()> {
         self.wanted = Some(Wanted::new(cordon.clone(), at));
         let (cordon, access) = (Box::new(cordon), Box::new(self.access.clone()));
-        self.teller.tell(at, Message::Take { cordon, access })
+        self.sender.tell(at, Message::Take { cordon, access })
     }
 
     /// Tells it of a change that is about to be made.
@@ -102,7 +116,7 @@ impl Handle {
         if let Some(wanted) = &mut self.wanted {
             wanted.change(at, change);
         }
-        self.teller.tell(at, Message::Change(change.clone()))
+        self.sender.tell(at, Message::Change(change.clone()))
     }
 
     /// What it was told last.
@@ -116,13 +130,13 @@ impl Handle {
     /// # Errors
     /// Why it does not.
     pub fn wait(&mut self) -> io::Result<()> {
-        self.teller.wait_for_word(READY_WITHIN)?;
-        self.teller.tell(Moment::now(), Message::Heard)
+        self.sender.wait_for_word(READY_WITHIN)?;
+        self.sender.tell(Moment::now(), Message::Heard)
     }
 
-    /// Ends it.
+    /// Ends it, unless it is this process itself.
     pub fn kill(mut self) {
-        if let Some(child) = &mut self.child {
+        if let Guard::Child(child) = &mut self.guard {
             // It may have ended by itself.
             let _ = child.kill();
             let _ = child.wait();

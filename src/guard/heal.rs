@@ -1,42 +1,20 @@
-//! Putting a cordon back, and having whoever got in meanwhile drained.
+//! Putting a cordon back.
 
-use super::message::Listener;
-use super::stand::Guard;
-use super::wanted::Moment;
-use super::{Guarded, NAME};
+use super::wanted::{Moment, Wanted};
 use crate::audit::{self, Action};
-use crate::cordon::{Cordon, Phase, Window};
-use crate::firewall::{Detail, Event, Firewall, FirewallError};
-use crate::postgres::Access;
-use crate::sys::lock::{self, PortLock};
-use crate::window::LONG;
-use std::os::unix::net::UnixStream;
-use std::sync::Arc;
-use std::thread::JoinHandle;
+use crate::cordon::{Phase, Window};
+use crate::firewall::{Detail, Event, Firewall, FirewallError, Nftables};
+use crate::window::{self, LONG, WindowError};
 use std::time::{Duration, Instant};
 
-/// How long a guard waits for a lock that somebody holds. Whoever changes the cordon has told
-/// it before, so that it may go on without.
-const LOCK_PATIENCE: Duration = Duration::from_secs(5);
-/// Between two looks at a lock that is taken.
-const LOCK_PAUSE: Duration = Duration::from_millis(5);
 /// How often a cordon is put back before the guard takes a breath: someone may take it away
 /// as often.
-const ATTEMPTS: usize = 20;
+const HEAL_ATTEMPTS: usize = 20;
 /// After that, or after the kernel has refused: when it is tried again.
-const AGAIN: Duration = Duration::from_millis(100);
+const HEAL_RETRY: Duration = Duration::from_millis(100);
 
 /// A transaction that takes longer is no matter of milliseconds any more.
 const PROMPT: Duration = Duration::from_millis(50);
-
-/// Somebody may have got in while a cordon was away.
-#[derive(Debug, Clone)]
-pub struct Heal {
-    /// The cordon that stands again.
-    pub cordon: Cordon,
-    /// How PostgreSQL is reached.
-    pub access: Access,
-}
 
 /// What stands, at one look.
 #[derive(Default)]
@@ -53,43 +31,52 @@ impl Seen {
     }
 }
 
-/// A drain that is going on.
-pub struct Draining {
-    thread: JoinHandle<()>,
-    /// Whether another one has to follow.
-    again: bool,
+/// Compares a port's cordon with what is to stand, and puts it back.
+pub struct Healer {
+    port: u16,
+    /// What is to stand.
+    pub wanted: Wanted,
+    nftables: Nftables,
+    /// When a heal that failed is tried again.
+    pub retry_at: Option<Instant>,
 }
 
-impl<D> Guard<D>
-where
-    D: Fn(Heal, &mut Guarded) + Send + Sync + 'static,
-{
-    /// Looks whether what stands is what is to stand, and puts it back.
-    pub fn check(&mut self, event: &Event) {
-        self.again = None;
-        let is_long = self.wanted.at(Moment::now()).pass.len() > LONG;
-        // A long pass list takes the kernel seconds to show: it is looked at only if it was
-        // touched, and nobody waits for that.
-        if is_long
+impl Healer {
+    pub fn new(port: u16, wanted: Wanted) -> Self {
+        Self {
+            port,
+            wanted,
+            nftables: Nftables::new(),
+            retry_at: None,
+        }
+    }
+
+    /// Whether a long pass list that was touched is what it should be. It takes the kernel
+    /// seconds to show, so it is looked at only if it was touched, and before anybody has to
+    /// wait for the port's lock.
+    pub fn is_long_list_untouched(&mut self, event: &Event) -> bool {
+        self.is_long()
             && event.touched_pass
             && self.look(Detail::Whole).is_ok_and(|seen| seen.is_whole())
-        {
-            return;
-        }
-        let _port = self.lock();
-        self.hear();
+    }
+
+    fn is_long(&self) -> bool {
+        self.wanted.at(Moment::now()).pass.len() > LONG
+    }
+
+    /// Looks whether what stands is what is to stand, and puts it back. Says whether it was
+    /// put back: somebody may have got in. The port's lock is the caller's.
+    pub fn check(&mut self, event: &Event) -> bool {
+        let is_long = self.is_long();
         let mut detail = match is_long && !event.touched_pass {
             true => Detail::Block,
             false => Detail::Whole,
         };
         let mut has_healed = false;
-        for _ in 0..ATTEMPTS {
+        for _ in 0..HEAL_ATTEMPTS {
             let Ok(seen) = self.look(detail) else { break };
             if seen.is_whole() {
-                if has_healed {
-                    self.drain();
-                }
-                return;
+                return has_healed;
             }
             match self.put_back(seen.leftovers.as_slice()) {
                 Ok(()) => {
@@ -97,7 +84,7 @@ where
                     if is_long {
                         detail = Detail::Block;
                     }
-                    self.tell(event, &seen.faults);
+                    self.record(event, &seen.faults);
                 }
                 // Somebody is at it at the same time.
                 Err(FirewallError::Exists | FirewallError::Missing { .. }) => {}
@@ -107,17 +94,13 @@ where
                 }
             }
         }
-        self.again = Some(Instant::now() + AGAIN);
-        if has_healed {
-            self.drain();
-        }
+        self.retry_at = Some(Instant::now() + HEAL_RETRY);
+        has_healed
     }
 
-    /// Whether the window is there that was to be guarded.
-    pub fn is_there(&mut self) -> bool {
-        let _port = self.lock();
-        self.hear();
-        self.window().is_some()
+    /// Removes the table of a window that is over.
+    pub fn sweep(&mut self) -> Result<(), WindowError> {
+        window::sweep(&mut self.nftables, &[self.port])
     }
 
     /// The window that is guarded, as it stands.
@@ -144,7 +127,7 @@ where
     }
 
     /// Puts on record that the cordon was damaged, and by whom.
-    fn tell(&mut self, event: &Event, faults: &[String]) {
+    fn record(&mut self, event: &Event, faults: &[String]) {
         let program = event.program.as_deref().unwrap_or("another program");
         let why = format!("changed by {program}: {}", faults.join("; "));
         let mut record = audit::Event::new(Action::Heal);
@@ -168,87 +151,9 @@ where
             match self.wanted.end(Moment::now()) {
                 Some(end) => self.nftables.change(&[(self.port, end)])?,
                 // It has lasted beyond the window: the next look makes a ramp of it, or nothing.
-                None => self.again = Some(Instant::now()),
+                None => self.retry_at = Some(Instant::now()),
             }
         }
         Ok(())
-    }
-
-    /// The port's lock. Whoever holds it may be telling something just now.
-    fn lock(&mut self) -> Option<PortLock> {
-        let deadline = Instant::now() + LOCK_PATIENCE;
-        loop {
-            match lock::try_port(self.port) {
-                Ok(Some(lock)) => return Some(lock),
-                Ok(None) if Instant::now() < deadline => {}
-                Ok(None) => {
-                    tracing::warn!(
-                        "the port's lock is held for too long; the guard goes on without"
-                    );
-                    return None;
-                }
-                Err(error) => {
-                    tracing::debug!(%error, "the guard goes on without a lock");
-                    return None;
-                }
-            }
-            std::thread::sleep(LOCK_PAUSE);
-            self.hear();
-        }
-    }
-
-    /// Ends the connections that got in, unless existing ones go on anyway. One drain at a
-    /// time: what happens during one is met by the next.
-    fn drain(&mut self) {
-        let cordon = self.wanted.at(Moment::now());
-        if cordon.farewell_lasts() || cordon.phase == Phase::Ramp {
-            return;
-        }
-        if let Some(draining) = &mut self.draining {
-            draining.again = true;
-            return;
-        }
-        let started = UnixStream::pair().and_then(|(ours, theirs)| {
-            let inside = Listener::new(ours)?;
-            let (drain, port) = (Arc::clone(&self.drain), self.port);
-            let heal = Heal {
-                cordon,
-                access: self.access.clone(),
-            };
-            let work = move || match Guarded::within(port, theirs) {
-                Ok(mut firewall) => drain(heal, &mut firewall),
-                Err(error) => tracing::warn!(%error, "the guard cannot drain"),
-            };
-            let thread = std::thread::Builder::new()
-                .name(NAME.to_owned())
-                .spawn(work)?;
-            Ok((inside, thread))
-        });
-        match started {
-            Ok((inside, thread)) => {
-                self.inside = Some(inside);
-                self.draining = Some(Draining {
-                    thread,
-                    again: false,
-                });
-            }
-            Err(error) => tracing::warn!(%error, "the guard cannot drain"),
-        }
-    }
-
-    /// The drain's end of the channel closes when it is over.
-    pub fn end_drain(&mut self) {
-        if !self.inside.as_ref().is_some_and(Listener::has_ended) {
-            return;
-        }
-        self.inside = None;
-        if let Some(draining) = self.draining.take() {
-            if draining.thread.join().is_err() {
-                tracing::warn!("the guard's drain has failed");
-            }
-            if draining.again {
-                self.drain();
-            }
-        }
     }
 }

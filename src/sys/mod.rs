@@ -5,5 +5,6 @@ pub mod fd;
 pub mod lock;
 pub mod netlink;
 pub mod privilege;
+pub mod runtime;
 pub mod terminal;
 pub mod trusted;

@@ -1,22 +1,21 @@
 //! What a guard does: it waits, heals, and removes the table at the end.
 
-use super::heal::{Draining, Heal};
+use super::NAME;
+use super::channel::{Message, READY, Receiver, Timestamped};
+use super::heal::Healer;
 use super::liveness::GuardLock;
-use super::message::{Letter, Listener, Message, READY};
+use super::redrain::Redrain;
 use super::wanted::{Moment, Wanted};
-use super::{Guarded, NAME};
 use crate::audit::{self, Action};
 use crate::cordon::{Cordon, Phase, Window};
-use crate::firewall::{Event, Events, Nftables, Twin};
+use crate::firewall::{Event, Events, Twin};
 use crate::postgres::Access;
-use crate::sys::lock::LockError;
-use crate::window;
+use crate::sys::lock::{self, LockError, PortLock};
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::time::Timespec;
 use std::io;
 use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// So long before the end the window is looked at once more, for the record: its figures go
@@ -25,9 +24,15 @@ const LAST_LOOK: Duration = Duration::from_millis(100);
 /// Between two looks at an element whose time is up: the kernel rounds up.
 const ROUNDING: Duration = Duration::from_millis(5);
 
+/// How long a guard waits for a lock that somebody holds. Whoever changes the cordon has told
+/// it before, so that it may go on without.
+const LOCK_TIMEOUT: Duration = Duration::from_secs(5);
+/// Between two tries at a lock that is taken.
+const LOCK_RETRY: Duration = Duration::from_millis(5);
+
 /// Why a guard cannot stand guard.
 #[derive(Debug, thiserror::Error)]
-pub enum StandError {
+pub enum GuardError {
     /// It was not started by pgcordon.
     #[error("{NAME} is started by pgcordon start, hold and run, not by hand")]
     ByHand,
@@ -45,24 +50,18 @@ pub enum StandError {
     Wait(#[source] io::Error),
 }
 
-/// Stands guard over a port until its window is over. `channel` tells what is to stand;
-/// `drain` ends the connections that got in while a cordon was away, in a thread of its own.
-///
-/// # Errors
-/// Why there is no guard; it says so on the channel, too.
-pub fn stand<D>(port: u16, channel: UnixStream, drain: D) -> Result<(), StandError>
-where
-    D: Fn(Heal, &mut Guarded) + Send + Sync + 'static,
-{
-    let events = Events::of(port).map_err(StandError::Events)?;
-    let mut channel = Listener::new(channel).map_err(StandError::Channel)?;
-    let Some((wanted, access)) = first_order(&mut channel)? else {
+/// Guards a port until its window is over. `channel` tells what is to stand. Where there is no
+/// guard, the channel is told why, too.
+pub fn run(port: u16, channel: UnixStream) -> Result<(), GuardError> {
+    let events = Events::of(port).map_err(GuardError::Events)?;
+    let mut channel = Receiver::new(channel).map_err(GuardError::Channel)?;
+    let Some((wanted, access)) = first_message(&mut channel)? else {
         return Ok(()); // Whoever has started it has not raised anything.
     };
     let lock = match GuardLock::take(port) {
         Err(error @ LockError::Taken { .. }) => {
             channel.say(error.to_string().as_bytes());
-            return Err(StandError::Taken(error));
+            return Err(GuardError::Taken(error));
         }
         Err(error) => {
             tracing::warn!(%error, "the guard has no lock");
@@ -70,24 +69,19 @@ where
         }
         Ok(lock) => Some(lock),
     };
-    let mut guard = Guard {
+    channel.say(READY);
+    let mut guard = Run {
         port,
         events,
         channel,
-        inside: None,
-        twin: None,
         is_heard: false,
-        wanted,
+        twin: raise_twin(&wanted.at(Moment::now())),
+        healer: Healer::new(port, wanted),
         access,
-        nftables: Nftables::new(),
-        drain: Arc::new(drain),
-        draining: None,
-        again: None,
+        redrain: Redrain::default(),
         last: None,
         _lock: lock,
     };
-    guard.channel.say(READY);
-    guard.twin = raise_twin(&guard.wanted.at(Moment::now()));
     if !guard.wait_until_heard()? && !guard.is_there() {
         // Whoever has raised the window is gone, and it may have been lifted since: it could
         // not be known that there is a guard.
@@ -99,25 +93,23 @@ where
     guard.watch()
 }
 
-/// Waits for the first letter; `None` if there will be none.
-fn first_order(channel: &mut Listener) -> Result<Option<(Wanted, Access)>, StandError> {
+/// Waits for the first message; `None` if there will be none.
+fn first_message(channel: &mut Receiver) -> Result<Option<(Wanted, Access)>, GuardError> {
     let mut order = None;
     loop {
-        for letter in channel.hear() {
-            match (letter.message, &mut order) {
+        for Timestamped { sent_at, message } in channel.receive() {
+            match (message, &mut order) {
                 (Message::Take { cordon, access }, _) => {
-                    order = Some((Wanted::new(*cordon, letter.sent_at), *access));
+                    order = Some((Wanted::new(*cordon, sent_at), *access));
                 }
-                (Message::Change(change), Some((wanted, _))) => {
-                    wanted.change(letter.sent_at, &change);
-                }
+                (Message::Change(change), Some((wanted, _))) => wanted.change(sent_at, &change),
                 (Message::Change(_) | Message::Heard, _) => {}
             }
         }
         if order.is_some() || channel.has_ended() {
             return Ok(order);
         }
-        wait(&mut [PollFd::new(channel, PollFlags::IN)], None).map_err(StandError::Wait)?;
+        wait(&mut [PollFd::new(channel, PollFlags::IN)], None).map_err(GuardError::Wait)?;
     }
 }
 
@@ -131,94 +123,87 @@ fn raise_twin(cordon: &Cordon) -> Option<Twin> {
         .ok()
 }
 
-/// One guard on duty.
-pub struct Guard<D> {
-    pub(super) port: u16,
-    pub(super) events: Events,
+/// One guard at work.
+struct Run {
+    port: u16,
+    events: Events,
     /// Whoever raised the window or changes it.
-    pub(super) channel: Listener,
-    /// This process's own drain.
-    pub(super) inside: Option<Listener>,
-    pub(super) twin: Option<Twin>,
-    /// Whether whoever has started it knows that it stands guard.
+    channel: Receiver,
+    /// Whether whoever has started this guard knows that it stands guard.
     is_heard: bool,
-    pub(super) wanted: Wanted,
-    pub(super) access: Access,
-    pub(super) nftables: Nftables,
-    pub(super) drain: Arc<D>,
-    pub(super) draining: Option<Draining>,
-    /// When a heal that failed is tried again.
-    pub(super) again: Option<Instant>,
+    twin: Option<Twin>,
+    healer: Healer,
+    access: Access,
+    redrain: Redrain,
     /// The window as it was shortly before its end.
     last: Option<Window>,
     _lock: Option<GuardLock>,
 }
 
-impl<D> Guard<D>
-where
-    D: Fn(Heal, &mut Guarded) + Send + Sync + 'static,
-{
+impl Run {
     /// Waits until its word was heard; false if whoever has started it is gone.
-    fn wait_until_heard(&mut self) -> Result<bool, StandError> {
+    fn wait_until_heard(&mut self) -> Result<bool, GuardError> {
         while !self.is_heard && !self.channel.has_ended() {
             let mut set = [PollFd::new(&self.channel, PollFlags::IN)];
-            wait(&mut set, None).map_err(StandError::Wait)?;
-            self.hear();
+            wait(&mut set, None).map_err(GuardError::Wait)?;
+            self.receive();
         }
         Ok(self.is_heard)
     }
 
     /// Waits for what happens, until all is over.
-    fn watch(&mut self) -> Result<(), StandError> {
+    fn watch(&mut self) -> Result<(), GuardError> {
         loop {
-            let left = self.wanted.left(Moment::now());
+            let left = self.healer.wanted.left(Moment::now());
             if left.is_zero() {
                 self.finish();
                 return Ok(());
             }
             if left <= LAST_LOOK && self.last.is_none() {
-                self.last = self.window();
+                self.last = self.healer.window();
             }
             let retry = self
-                .again
+                .healer
+                .retry_at
                 .map(|at| at.saturating_duration_since(Instant::now()));
             let look = Some(left.saturating_sub(LAST_LOOK)).filter(|look| !look.is_zero());
             let next = [retry, look].into_iter().flatten().min();
             self.wait_for_anything(next.map_or(left, |next| next.min(left)))?;
             let was_told = !self.channel.has_ended();
-            self.hear();
+            self.receive();
             if was_told && self.channel.has_ended() {
                 // Whoever is gone may have died between its word and its deed.
                 self.check(&Event::default());
             }
-            self.end_drain();
+            if self.redrain.end() {
+                self.drain();
+            }
             let event = self.read_events()?;
-            if event.touched || self.again.is_some_and(|at| at <= Instant::now()) {
+            let retry_at = self.healer.retry_at;
+            if event.touched || retry_at.is_some_and(|at| at <= Instant::now()) {
                 self.check(&event);
             }
         }
     }
 
-    fn wait_for_anything(&self, most: Duration) -> Result<(), StandError> {
+    fn wait_for_anything(&self, most: Duration) -> Result<(), GuardError> {
         let mut set = vec![PollFd::new(&self.events, PollFlags::IN)];
-        for listener in [Some(&self.channel), self.inside.as_ref()]
-            .into_iter()
-            .flatten()
-        {
-            if !listener.has_ended() {
-                set.push(PollFd::new(listener, PollFlags::IN));
+        let channels = [Some(&self.channel), self.redrain.changes()];
+        for channel in channels.into_iter().flatten() {
+            if !channel.has_ended() {
+                set.push(PollFd::new(channel, PollFlags::IN));
             }
         }
         wait(&mut set, Some(most))
             .map(drop)
-            .map_err(StandError::Wait)
+            .map_err(GuardError::Wait)
     }
 
     /// Reads every notification that is there.
-    fn read_events(&mut self) -> Result<Event, StandError> {
+    fn read_events(&mut self) -> Result<Event, GuardError> {
         let mut all = Event::default();
-        while is_readable(&self.events).map_err(StandError::Wait)? {
-            let event = self.events.read().map_err(StandError::Events)?;
+        while is_readable(&self.events).map_err(GuardError::Wait)? {
+            let event = self.events.read().map_err(GuardError::Events)?;
             all.touched |= event.touched;
             all.touched_pass |= event.touched_pass;
             all.program = event.program.filter(|name| name != NAME).or(all.program);
@@ -227,21 +212,21 @@ where
     }
 
     /// Takes over what is to stand from now on.
-    pub fn hear(&mut self) {
-        let mut letters = self.channel.hear();
-        letters.extend(self.inside.as_mut().map(Listener::hear).unwrap_or_default());
-        for Letter { sent_at, message } in letters {
-            let before = self.wanted.at(sent_at);
+    fn receive(&mut self) {
+        let mut messages = self.channel.receive();
+        messages.extend(self.redrain.receive());
+        for Timestamped { sent_at, message } in messages {
+            let before = self.healer.wanted.at(sent_at);
             match message {
                 Message::Take { cordon, access } => {
-                    self.wanted = Wanted::new(*cordon, sent_at);
+                    self.healer.wanted = Wanted::new(*cordon, sent_at);
                     self.access = *access;
                 }
-                Message::Change(change) => self.wanted.change(sent_at, &change),
+                Message::Change(change) => self.healer.wanted.change(sent_at, &change),
                 Message::Heard => self.is_heard = true,
             }
             self.last = None;
-            let after = self.wanted.at(sent_at);
+            let after = self.healer.wanted.at(sent_at);
             self.change_twin(&before, &after);
         }
     }
@@ -255,7 +240,7 @@ where
         let Some(twin) = &mut self.twin else { return };
         let mut changed = Ok(());
         if after.length != before.length {
-            changed = twin.end_in(self.wanted.at(Moment::now()).length);
+            changed = twin.end_in(self.healer.wanted.at(Moment::now()).length);
         }
         if after.pass != before.pass {
             changed = changed.and_then(|()| twin.pass(&after.pass));
@@ -263,7 +248,56 @@ where
         if let Err(error) = changed {
             tracing::warn!(%error, "the guard's twin table could not be changed");
             self.twin = None;
-            self.twin = raise_twin(&self.wanted.at(Moment::now()));
+            self.twin = raise_twin(&self.healer.wanted.at(Moment::now()));
+        }
+    }
+
+    /// Looks whether what stands is what is to stand, puts it back, and has those drained who
+    /// got in meanwhile.
+    fn check(&mut self, event: &Event) {
+        self.healer.retry_at = None;
+        if self.healer.is_long_list_untouched(event) {
+            return;
+        }
+        let _port = self.lock();
+        self.receive();
+        if self.healer.check(event) {
+            self.drain();
+        }
+    }
+
+    fn drain(&mut self) {
+        let cordon = self.healer.wanted.at(Moment::now());
+        self.redrain.start(cordon, &self.access);
+    }
+
+    /// Whether the window is there that was to be guarded.
+    fn is_there(&mut self) -> bool {
+        let _port = self.lock();
+        self.receive();
+        self.healer.window().is_some()
+    }
+
+    /// The port's lock. Whoever holds it may be telling something just now.
+    fn lock(&mut self) -> Option<PortLock> {
+        let deadline = Instant::now() + LOCK_TIMEOUT;
+        loop {
+            match lock::try_port(self.port) {
+                Ok(Some(lock)) => return Some(lock),
+                Ok(None) if Instant::now() < deadline => {}
+                Ok(None) => {
+                    tracing::warn!(
+                        "the port's lock is held for too long; the guard goes on without"
+                    );
+                    return None;
+                }
+                Err(error) => {
+                    tracing::debug!(%error, "the guard goes on without a lock");
+                    return None;
+                }
+            }
+            std::thread::sleep(LOCK_RETRY);
+            self.receive();
         }
     }
 
@@ -278,14 +312,11 @@ where
             audit::Event::new(Action::End).window(&over).record();
         }
         loop {
-            match window::sweep(&mut self.nftables, &[self.port]) {
-                Ok(()) => {}
-                Err(error) => {
-                    tracing::warn!(%error, "the empty table could not be removed");
-                    return;
-                }
+            if let Err(error) = self.healer.sweep() {
+                tracing::warn!(%error, "the empty table could not be removed");
+                return;
             }
-            match self.window() {
+            match self.healer.window() {
                 Some(_) => std::thread::sleep(ROUNDING),
                 None => return,
             }

@@ -22,7 +22,7 @@ const PATIENCE: Duration = Duration::from_secs(1);
 pub enum Message {
     /// Guard this cordon.
     Take {
-        /// As it stands at the time of the letter.
+        /// As it stands when this is sent.
         cordon: Box<Cordon>,
         /// How PostgreSQL is reached when a heal drains.
         access: Box<Access>,
@@ -35,18 +35,18 @@ pub enum Message {
 
 /// A message and when it was sent: all its durations count from then on.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Letter {
+pub struct Timestamped {
     /// When.
     pub sent_at: Moment,
     /// What.
     pub message: Message,
 }
 
-/// Tells a guard.
+/// The end of a channel that leads to a guard.
 #[derive(Debug)]
-pub struct Teller(UnixStream);
+pub struct Sender(UnixStream);
 
-impl Teller {
+impl Sender {
     /// The sending end of a socket.
     ///
     /// # Errors
@@ -62,7 +62,7 @@ impl Teller {
     /// The guard is gone, or does not listen.
     pub fn tell(&mut self, at: Moment, message: Message) -> io::Result<()> {
         let sent_at = at;
-        let mut line = serde_json::to_vec(&Letter { sent_at, message })?;
+        let mut line = serde_json::to_vec(&Timestamped { sent_at, message })?;
         line.push(b'\n');
         self.0.write_all(&line)
     }
@@ -99,15 +99,15 @@ impl Teller {
 /// A guard's word that it stands guard.
 pub const READY: &[u8] = b"guarding";
 
-/// Hears what is told.
+/// The guard's end of a channel.
 #[derive(Debug)]
-pub struct Listener {
+pub struct Receiver {
     stream: UnixStream,
     unread: Vec<u8>,
     ended: bool,
 }
 
-impl Listener {
+impl Receiver {
     /// The receiving end of a socket.
     ///
     /// # Errors
@@ -128,7 +128,7 @@ impl Listener {
     }
 
     /// Everything that was told by now, without waiting.
-    pub fn hear(&mut self) -> Vec<Letter> {
+    pub fn receive(&mut self) -> Vec<Timestamped> {
         let mut piece = [0; 4096];
         while !self.ended {
             match self.stream.read(&mut piece) {
@@ -145,7 +145,7 @@ impl Listener {
         };
         let lines: Vec<u8> = self.unread.drain(..=last).collect();
         let lines = lines.split(|byte| *byte == b'\n');
-        // What is not a letter was not written by us; there is nobody to tell it.
+        // What is no message was not written by us; there is nobody to tell it.
         lines
             .filter_map(|line| serde_json::from_slice(line).ok())
             .collect()
@@ -157,7 +157,7 @@ impl Listener {
     }
 }
 
-impl AsFd for Listener {
+impl AsFd for Receiver {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.stream.as_fd()
     }

@@ -1,0 +1,71 @@
+//! Who listens on a port: asked before anything is touched, since nobody wants `--port 22`.
+
+use crate::clients::{Process, ProcessError, Sockets, listener_processes};
+use std::io;
+
+/// Who listens on one port.
+#[derive(Debug, Clone, Default)]
+pub struct Listeners {
+    /// The postmasters.
+    pub servers: Vec<Process>,
+    /// Why what is behind the port cannot be looked at, if a listener is not PostgreSQL.
+    pub foreign: Option<String>,
+    /// What the user should know.
+    pub warning: Option<String>,
+}
+
+/// Why the listeners of a port are not known, or not acceptable.
+#[derive(Debug, thiserror::Error)]
+pub enum ListenersError {
+    /// Sockets could not be listed.
+    #[error("cannot list the port's sockets: {0}")]
+    Sockets(#[source] io::Error),
+    /// Processes could not be looked at.
+    #[error(transparent)]
+    Processes(ProcessError),
+    /// The port belongs to another service.
+    #[error("port {port} is held by {name}, not by PostgreSQL")]
+    NotPostgres {
+        /// The port.
+        port: u16,
+        /// The process.
+        name: String,
+    },
+}
+
+impl Listeners {
+    /// Finds the listeners of a port. One that is not PostgreSQL is an error, unless
+    /// `any_listener` is set.
+    pub fn of(port: u16, any_listener: bool) -> Result<Self, ListenersError> {
+        let scan = || -> io::Result<_> { Sockets::open()?.listening(port) };
+        let listening = scan().map_err(ListenersError::Sockets)?;
+        if listening.is_empty() {
+            return Ok(Self {
+                warning: Some(format!(
+                    "nobody listens on port {port}: the cordon blocks it, but connections of a container behind it are not drained"
+                )),
+                ..Self::default()
+            });
+        }
+        let mut found = Self::default();
+        for listener in listener_processes(&listening).map_err(ListenersError::Processes)? {
+            let name = match listener.process {
+                Some(process) if process.is_postgres => {
+                    if found.servers.iter().all(|known| known.pid != process.pid) {
+                        found.servers.push(process);
+                    }
+                    continue;
+                }
+                Some(process) => format!("{} (pid {})", process.name, process.pid),
+                None => "a process that cannot be seen from here".to_owned(),
+            };
+            if !any_listener {
+                return Err(ListenersError::NotPostgres { port, name });
+            }
+            found.foreign = Some(format!(
+                "port {port} is held by {name}, not by PostgreSQL: only its sockets were drained, what is behind it was not looked at"
+            ));
+        }
+        Ok(found)
+    }
+}

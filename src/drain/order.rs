@@ -1,0 +1,122 @@
+//! What a drain is to do on one port.
+
+use super::listeners::{Listeners, ListenersError};
+use crate::clients::Process;
+use crate::cordon::{Cordon, DEFAULT_DRAIN_TIMEOUT, DEFAULT_FAREWELL, PassList, Staying, Window};
+use crate::postgres::Access;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+/// How much time a drain takes for each of its steps.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Pace {
+    /// How long the last messages and the closes may take, from the first SIGTERM on.
+    pub farewell: Duration,
+    /// When what is left are stragglers.
+    pub timeout: Duration,
+    /// For how long cancelled statements may take to end before their backends are told; zero
+    /// cancels none.
+    pub cancel_first: Duration,
+}
+
+impl Default for Pace {
+    fn default() -> Self {
+        Self {
+            farewell: DEFAULT_FAREWELL,
+            timeout: DEFAULT_DRAIN_TIMEOUT,
+            cancel_first: Duration::ZERO,
+        }
+    }
+}
+
+/// What is to be drained, and how.
+#[derive(Debug, Clone)]
+pub struct Order {
+    /// The cordoned port.
+    pub port: u16,
+    /// Who passes.
+    pub pass: PassList,
+    /// If only some are to be drained: whose.
+    pub only: Option<PassList>,
+    /// Existing connections that are let through.
+    pub spared: Vec<SocketAddr>,
+    /// How long the last messages and the closes may take, from the first SIGTERM on.
+    pub farewell: Duration,
+    /// Whether the cordon was raised with this farewell just now.
+    pub farewell_is_running: bool,
+    /// Whether the window may have a farewell from before, as one that began without a drain.
+    pub farewell_may_stand: bool,
+    /// Who stays beside the pass list.
+    pub staying: Staying,
+    /// For how long cancelled statements may take to end before their backends are told.
+    pub cancel_first: Option<Duration>,
+    /// When what is left are stragglers.
+    pub timeout: Duration,
+    /// The postmasters that listen on the port.
+    pub servers: Vec<Process>,
+    /// Why processes cannot be looked at, where the listener is not PostgreSQL.
+    pub foreign_listener: Option<String>,
+    /// How PostgreSQL is reached.
+    pub access: Access,
+}
+
+impl Order {
+    /// What is to be drained behind a cordon that is about to be raised.
+    pub fn for_cordon(
+        cordon: &Cordon,
+        listeners: &Listeners,
+        pace: Pace,
+        staying: Staying,
+        access: Access,
+    ) -> Self {
+        Self {
+            farewell_is_running: !cordon.farewell.is_zero(),
+            staying,
+            ..Self::new(cordon, listeners, pace, access)
+        }
+    }
+
+    /// What is to be drained again under a window in force, whoever listens there.
+    pub fn for_window(window: &Window, pace: Pace, access: Access) -> Result<Self, ListenersError> {
+        let listeners = Listeners::of(window.port, true)?;
+        Ok(Self {
+            spared: window.spared.clone(),
+            farewell_may_stand: !window.farewell.is_zero(),
+            ..Self::new(&window.as_cordon(), &listeners, pace, access)
+        })
+    }
+
+    /// What is to be drained when a guard has put a cordon back: whoever got in meanwhile gets
+    /// no farewell.
+    pub fn after_heal(cordon: &Cordon, access: Access) -> Result<Self, ListenersError> {
+        let listeners = Listeners::of(cordon.port, true)?;
+        let pace = Pace {
+            farewell: Duration::ZERO,
+            ..Pace::default()
+        };
+        Ok(Self {
+            spared: cordon.spared.clone(),
+            ..Self::new(cordon, &listeners, pace, access)
+        })
+    }
+
+    /// No step takes longer than the cordon lasts.
+    fn new(cordon: &Cordon, listeners: &Listeners, pace: Pace, access: Access) -> Self {
+        let cancel_first = pace.cancel_first.min(cordon.length);
+        Self {
+            port: cordon.port,
+            pass: cordon.pass.clone(),
+            only: None,
+            spared: Vec::new(),
+            farewell: pace.farewell.min(cordon.length),
+            farewell_is_running: false,
+            farewell_may_stand: false,
+            staying: Staying::default(),
+            cancel_first: (!cancel_first.is_zero()).then_some(cancel_first),
+            timeout: pace.timeout.min(cordon.length),
+            servers: listeners.servers.clone(),
+            foreign_listener: listeners.foreign.clone(),
+            access,
+        }
+    }
+}
