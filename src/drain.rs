@@ -1,5 +1,5 @@
 //! The drain: the ladder that ends remote connections, and the proof that nobody remains
-//! (DESIGN.md section 5).
+//! (ARCHITECTURE.md, "Why the drain is as it is").
 //!
 //! Three rungs work at once. **SQL** reads `pg_stat_activity` and tells each remote backend
 //! to end. **Sockets** are listed by the kernel, and find whom SQL does not show: clients

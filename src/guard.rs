@@ -1,5 +1,5 @@
 //! The guard: one small process for each window, which keeps the cordon whole until its end
-//! (DESIGN.md section 7).
+//! (ARCHITECTURE.md, "The guard").
 //!
 //! Whoever changes a cordon brings its guard: [`Guarded`] is the firewall as commands see it.
 //! It starts a guard before a cordon is raised, so that the guard's pid can stand in the

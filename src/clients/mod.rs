@@ -1,5 +1,5 @@
 //! Who is connected to a port: its sockets as the kernel lists them, the processes that
-//! hold them, and whether a client is remote (DESIGN.md section 5).
+//! hold them, and whether a client is remote (ARCHITECTURE.md, "Why the drain is as it is").
 //!
 //! Nothing here needs SQL: a client that has not authenticated is in no row of
 //! `pg_stat_activity`, and with all slots taken nobody can ask for rows.

@@ -1,4 +1,4 @@
-//! One file for each command: a straight pipeline that reads like DESIGN.md section 3.
+//! One file for each command: a straight pipeline from the checks to the report.
 
 pub mod allow;
 pub mod completions;

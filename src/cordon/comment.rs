@@ -1,6 +1,6 @@
 //! Who raised a window: what stands in the comment of the kernel's window element.
 //!
-//! The kernel is the state (promise 7), so this is the only place where it is kept.
+//! The kernel is the state (ARCHITECTURE.md, promise 7), so this is the only place where it is kept.
 
 use std::fmt;
 use std::time::{Duration, SystemTime};

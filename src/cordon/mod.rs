@@ -31,7 +31,7 @@ pub use window::{ClosingFlow, Counter, Knock, Phase, Window, WindowEnd};
 use std::net::SocketAddr;
 use std::time::Duration;
 
-/// The default length of the farewell (DESIGN.md section 3).
+/// The default length of the farewell.
 pub const DEFAULT_FAREWELL: Duration = Duration::from_secs(2);
 
 /// The default time a drain may take before what is left are stragglers.

@@ -3,8 +3,7 @@
 use super::parse_duration;
 use std::time::Duration;
 
-/// How many new connections a second a ramp lets in where nothing is said (DESIGN.md
-/// section 3).
+/// How many new connections a second a ramp lets in where nothing is said.
 pub const DEFAULT_RAMP_RATE: u32 = 10;
 
 /// The longest ramp: what limits a port for longer than a day is no way back to normal.

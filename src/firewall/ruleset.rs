@@ -1,5 +1,5 @@
 //! What a cordon and its twin are in nftables: tables as plain data, each rule under its own
-//! nft syntax. Nothing here talks to the kernel.
+//! nft syntax (ARCHITECTURE.md, "Why the table is as it is"). Nothing here talks to the kernel.
 
 use super::expression::{self as expr, Expr};
 use super::names::{ChainName, Family, SetName, table_name, twin_table_name};

@@ -1,6 +1,6 @@
 //! A session with the PostgreSQL server that holds the cordoned port: found through the
 //! Unix socket that this very process listens on, opened as that socket's owner, so that
-//! root needs no set-up and no password (DESIGN.md section 6).
+//! root needs no set-up and no password (ARCHITECTURE.md, "Reaching PostgreSQL").
 //!
 //! PostgreSQL 12 to 18. Ambient `PG*` variables are ignored. Every wait has an end on this
 //! side: a server that is stopped yields [`SessionError::NotAnswering`] or

@@ -1,4 +1,4 @@
-//! The JSON of DESIGN.md section 3. Fields may be added, never renamed.
+//! The JSON that scripts read. Fields may be added, never renamed.
 
 use super::{CommandRun, Outcome, Report};
 use crate::cordon::{

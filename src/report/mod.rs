@@ -14,7 +14,7 @@ use crate::sys::terminal::Paint;
 use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
 
-/// The result of a command; the words of DESIGN.md section 3.
+/// What a command has come to: the word under `result` in the JSON.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Outcome {

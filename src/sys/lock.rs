@@ -10,7 +10,7 @@ use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-/// Where locks and the guard's liveness live (promise 7).
+/// Where locks and the guard's liveness live (ARCHITECTURE.md, promise 7).
 pub const DIRECTORY: &str = "/run/pgcordon";
 
 /// How long a call waits for another one; changing the kernel takes milliseconds.
