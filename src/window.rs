@@ -27,17 +27,29 @@ pub struct Outcome {
     pub mended: Vec<String>,
 }
 
-/// What became of the ports of a call, and since when they are blocked.
+/// Whether a call may go along with a window that is in force already.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ownership {
+    /// It leaves such a window as it is.
+    Shared,
+    /// Whoever lifts the windows at the end must have raised them.
+    Exclusive,
+}
+
+/// What a call of [`raise`] has raised and what it has found; both in the order of the
+/// cordons.
 #[derive(Debug, Clone)]
 pub struct Raised {
-    /// One for each port.
-    pub outcomes: Vec<Outcome>,
-    /// When the kernel acknowledged the cordon, or the window was found in force.
+    /// The windows that begin with this call.
+    pub fresh: Vec<Window>,
+    /// Those that were in force before, with what was damaged of them and is put back.
+    pub found: Vec<Outcome>,
+    /// When the kernel acknowledged the cordons, or the windows were found in force.
     pub acknowledged: Instant,
 }
 
-/// Raises cordons, all in one transaction. Ports in a window are left alone, but that a
-/// damaged cordon is put back; if the windows must be the caller's own, they are refused.
+/// Raises cordons, all in one transaction. A window in force that is as asked stays, and if it
+/// was damaged it is put back; a call that needs windows of its own is refused.
 ///
 /// # Errors
 /// Then nothing of this call is in force, unless it is [`WindowError::Left`]: the kernel's
@@ -45,52 +57,61 @@ pub struct Raised {
 pub fn raise(
     firewall: &mut impl Firewall,
     cordons: &[Cordon],
-    exclusive: bool,
+    ownership: Ownership,
 ) -> Result<Raised, WindowError> {
     let ports: Vec<u16> = cordons.iter().map(|cordon| cordon.port).collect();
     let _locks = locked(firewall, &ports)?;
-    let (mut leftovers, mut fresh, mut outcomes) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut leftovers, mut missing, mut found) = (Vec::new(), Vec::new(), Vec::new());
     for cordon in cordons {
         match firewall.read(cordon.port, Detail::Whole)? {
-            Some(standing) if standing.closed().is_some() && exclusive => {
-                let port = cordon.port;
-                return Err(WindowError::Occupied { port });
-            }
             Some(standing) if standing.closed().is_some() => {
+                if ownership == Ownership::Exclusive {
+                    let port = cordon.port;
+                    return Err(WindowError::Occupied { port });
+                }
                 let outcome = whole::mend(firewall, standing)?;
                 check_same(&outcome.window, cordon)?;
-                outcomes.push(outcome);
+                found.push(outcome);
             }
             // What is over, or a ramp: the new window takes its place in one transaction.
             Some(_) => {
                 leftovers.push(cordon.port);
-                fresh.push(cordon.clone());
+                missing.push(cordon.clone());
             }
-            None => fresh.push(cordon.clone()),
+            None => missing.push(cordon.clone()),
         }
     }
-    let mut acknowledged = Instant::now();
-    if !fresh.is_empty() {
-        let written = Instant::now();
-        match firewall.raise(&fresh, &leftovers) {
-            Ok(at) => acknowledged = at,
-            Err(error) if error.is_uncertain() => {
-                return Err(take_back(firewall, &fresh, error.into()));
-            }
-            Err(error) => return Err(error.into()),
-        }
-        let verify = |cordon| whole::verify(firewall, cordon, written);
-        match fresh.iter().map(verify).collect::<Result<Vec<_>, _>>() {
-            Ok(windows) => outcomes.extend(windows),
-            Err(error) => return Err(take_back(firewall, &fresh, error)),
-        }
-    }
-    let order = |outcome: &Outcome| ports.iter().position(|port| *port == outcome.window.port);
-    outcomes.sort_by_key(order);
+    let (fresh, acknowledged) = match missing.is_empty() {
+        true => (Vec::new(), Instant::now()),
+        false => raise_fresh(firewall, &missing, &leftovers)?,
+    };
     Ok(Raised {
-        outcomes,
+        fresh,
+        found,
         acknowledged,
     })
+}
+
+/// Raises cordons in the place of what is over and reads them back. Gives the windows, and
+/// when the kernel acknowledged them.
+fn raise_fresh(
+    firewall: &mut impl Firewall,
+    cordons: &[Cordon],
+    leftovers: &[u16],
+) -> Result<(Vec<Window>, Instant), WindowError> {
+    let written = Instant::now();
+    let acknowledged = match firewall.raise(cordons, leftovers) {
+        Ok(at) => at,
+        Err(error) if error.is_uncertain() => {
+            return Err(take_back(firewall, cordons, error.into()));
+        }
+        Err(error) => return Err(error.into()),
+    };
+    let verify = |cordon| whole::verify(firewall, cordon, written);
+    match cordons.iter().map(verify).collect() {
+        Ok(windows) => Ok((windows, acknowledged)),
+        Err(error) => Err(take_back(firewall, cordons, error)),
+    }
 }
 
 /// The locks of ports. A guard that was stopped while it held one does not answer, and is

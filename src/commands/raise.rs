@@ -12,7 +12,7 @@ use crate::policy::{Given, Partial, Settings};
 use crate::report::{Outcome, Report};
 use crate::sys::privilege;
 use crate::sys::trusted::Trust;
-use crate::window;
+use crate::window::{self, Ownership};
 use futures_util::future::join_all;
 use std::time::Duration;
 
@@ -127,37 +127,56 @@ pub fn raise(
         }
     }
     // `hold` and `run` lift what they hold, and so it must be theirs.
-    let exclusive = command != "start";
+    let ownership = match command {
+        "start" => Ownership::Shared,
+        _ => Ownership::Exclusive,
+    };
     for cordon in &plan.cordons {
         // What is away just now is a window all the same.
         if context.firewall.guard(cordon.port).is_some() {
             select::settle(&mut context.firewall, &[cordon.port])?;
         }
     }
-    let raised = window::raise(&mut context.firewall, &plan.cordons, exclusive)?;
-    let mut report = Report::new(command, Outcome::AlreadyCordoned);
+    let raised = window::raise(&mut context.firewall, &plan.cordons, ownership)?;
+    let outcome = match raised.fresh.is_empty() {
+        true => Outcome::AlreadyCordoned,
+        false => Outcome::Cordoned,
+    };
+    let mut report = Report::new(command, outcome);
+    report.changed = !raised.fresh.is_empty();
     report.warnings = context.firewall.warnings();
     report.blocked_after = Some(raised.acknowledged.duration_since(context.began));
-    for (outcome, cordon) in raised.outcomes.into_iter().zip(&plan.cordons) {
-        if outcome.changed && outcome.mended.is_empty() {
-            report.outcome = Outcome::Cordoned;
-        } else if outcome.window.remaining < cordon.length {
-            report.warnings.push(format!(
-                "the window on port {} ends in {}, before what was asked; pgcordon extend --for {} moves its end",
-                cordon.port,
-                show_duration(outcome.window.remaining),
-                humantime::format_duration(cordon.length).to_string().replace(' ', "")
-            ));
+    report.windows = raised.fresh;
+    for found in raised.found {
+        let asked = plan.cordons.iter().find(|c| c.port == found.window.port);
+        if let Some(cordon) = asked {
+            report.warnings.extend(other_end(&found.window, cordon));
+            report.warnings.extend(other_ramp(&found.window, cordon));
         }
-        report.warnings.extend(other_ramp(&outcome.window, cordon));
-        add(&mut report, outcome);
+        add(&mut report, found);
     }
+    let order = |window: &Window| plan.cordons.iter().position(|c| c.port == window.port);
+    report.windows.sort_by_key(order);
     report.policy = plan.settings.file.clone();
     report.warnings.extend(plan.warnings.clone());
     for listeners in &plan.listeners {
         report.warnings.extend(listeners.warning.clone());
     }
     Ok(report)
+}
+
+/// Says so where a window in force ends before what was asked for.
+fn other_end(window: &Window, cordon: &Cordon) -> Option<String> {
+    (window.remaining < cordon.length).then(|| {
+        format!(
+            "the window on port {} ends in {}, before what was asked; pgcordon extend --for {} moves its end",
+            cordon.port,
+            show_duration(window.remaining),
+            humantime::format_duration(cordon.length)
+                .to_string()
+                .replace(' ', "")
+        )
+    })
 }
 
 /// Says so where a window in force has another ramp than what was asked for.

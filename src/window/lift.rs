@@ -106,10 +106,17 @@ pub fn lift_to_ramp(
             }
         }
     }
-    for (mut outcome, window) in begin(firewall, &cordons)?.into_iter().zip(before) {
-        // The new table counts anew; what the window has met is to be told all the same.
-        (outcome.window.blocked, outcome.window.knocks) = (window.blocked, window.knocks);
-        outcomes.push(outcome);
+    for (ramp, window) in begin(firewall, &cordons)?.into_iter().zip(before) {
+        outcomes.push(Outcome {
+            // The new table counts anew; what the window has met is to be told all the same.
+            window: Window {
+                blocked: window.blocked,
+                knocks: window.knocks,
+                ..ramp
+            },
+            changed: true,
+            mended: Vec::new(),
+        });
     }
     outcomes.sort_by_key(|outcome| outcome.window.port);
     Ok(outcomes)
@@ -164,7 +171,7 @@ fn in_ramp(window: Window, ramp: Ramp, length: Duration) -> Cordon {
 }
 
 /// Begins ramps in one transaction, in the place of what stands there, and reads them back.
-fn begin(firewall: &mut impl Firewall, ramps: &[Cordon]) -> Result<Vec<Outcome>, WindowError> {
+fn begin(firewall: &mut impl Firewall, ramps: &[Cordon]) -> Result<Vec<Window>, WindowError> {
     let tables: Vec<u16> = ramps.iter().map(|cordon| cordon.port).collect();
     // The whole table is written anew: so a damaged one cannot spoil the ramp.
     let written = Instant::now();

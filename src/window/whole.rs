@@ -24,7 +24,7 @@ pub fn verify(
     firewall: &mut impl Firewall,
     cordon: &Cordon,
     written: Instant,
-) -> Result<Outcome, WindowError> {
+) -> Result<Window, WindowError> {
     let port = cordon.port;
     let differs = |faults| Err(FirewallError::Differs { port, faults }.into());
     let long = cordon.pass.len() > LONG;
@@ -59,11 +59,7 @@ pub fn verify(
     if !faults.is_empty() {
         return differs(faults);
     }
-    Ok(Outcome {
-        window,
-        changed: true,
-        mended: Vec::new(),
-    })
+    Ok(window)
 }
 
 /// Compares a window's time with what was asked for. A part of it is over where the
@@ -103,8 +99,9 @@ pub fn mend(firewall: &mut impl Firewall, standing: Standing) -> Result<Outcome,
     let written = Instant::now();
     firewall.raise(std::slice::from_ref(&cordon), &[port])?;
     Ok(Outcome {
+        window: verify(firewall, &cordon, written)?,
+        changed: true,
         mended: standing.faults,
-        ..verify(firewall, &cordon, written)?
     })
 }
 
