@@ -94,10 +94,10 @@ impl Event {
 
     /// The window it is about.
     pub fn window(self, window: &Window) -> Self {
-        let identity = &window.identity;
+        let identity = &window.cordon.identity;
         let length = window.ends_at.duration_since(identity.started_at);
-        let reason = window.reason.as_ref().map(|reason| reason.as_str());
-        self.with("port", window.port)
+        let reason = window.cordon.reason.as_ref().map(|reason| reason.as_str());
+        self.with("port", window.cordon.port)
             .with("window", format!("{:016x}", identity.id))
             .with("started_at", timestamp(identity.started_at))
             .with("ends_at", timestamp(window.ends_at))
@@ -106,12 +106,15 @@ impl Event {
                 "for_s",
                 format!("{:.1}", length.unwrap_or_default().as_secs_f64()),
             )
-            .with("remaining_s", seconds(window.remaining))
+            .with("remaining_s", seconds(window.cordon.length))
             .with("by", &identity.by)
             .with("by_uid", identity.by_uid)
             .with_some("reason", reason)
-            .with_some("ramp_s", window.ramp.map(|ramp| seconds(ramp.length)))
-            .with_some("ramp_per_s", window.ramp.map(|ramp| ramp.per_second))
+            .with_some(
+                "ramp_s",
+                window.cordon.ramp.map(|ramp| seconds(ramp.length)),
+            )
+            .with_some("ramp_per_s", window.cordon.ramp.map(|ramp| ramp.per_second))
             .with("healed", identity.healed)
             .with("packets", window.blocked.packets)
             .with("bytes", window.blocked.bytes)

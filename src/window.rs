@@ -141,7 +141,7 @@ fn take_back(firewall: &mut impl Firewall, cordons: &[Cordon], error: WindowErro
         let port = cordon.port;
         let ours = |standing: &Standing| {
             let window = standing.window.as_ref();
-            window.is_some_and(|window| window.identity.id == cordon.identity.id)
+            window.is_some_and(|window| window.id() == cordon.id())
         };
         match firewall.read(port, Detail::Block) {
             Ok(standing) if !standing.as_ref().is_some_and(ours) => continue,
@@ -196,23 +196,23 @@ fn changed(firewall: &mut impl Firewall, port: u16) -> Result<Window, WindowErro
 /// [`WindowError::Differs`], with the differences.
 pub fn check_same(window: &Window, cordon: &Cordon) -> Result<(), WindowError> {
     let mut differences = Vec::new();
-    if window.verdict != cordon.verdict {
+    if window.cordon.verdict != cordon.verdict {
         differences.push(format!(
             "the verdict {} instead of {}",
-            window.verdict, cordon.verdict
+            window.cordon.verdict, cordon.verdict
         ));
     }
-    let with_standbys = cordon.pass.with(window.standbys().map(IpNet::from));
-    let passes = |pass: &PassList| window.pass == *pass;
+    let with_standbys = cordon.pass.with(window.cordon.standbys().map(IpNet::from));
+    let passes = |pass: &PassList| window.cordon.pass == *pass;
     if !passes(&cordon.pass) && !with_standbys.as_ref().is_ok_and(passes) {
-        let (is, should) = (show(&window.pass), show(&cordon.pass));
+        let (is, should) = (show(&window.cordon.pass), show(&cordon.pass));
         differences.push(format!("the pass list {is} instead of {should}"));
     }
     if differences.is_empty() {
         return Ok(());
     }
     Err(WindowError::Differs {
-        port: window.port,
+        port: window.cordon.port,
         differences,
     })
 }
@@ -241,38 +241,29 @@ pub fn extend(
 ) -> Result<Vec<Outcome>, WindowError> {
     let _locks = locked(firewall, ports)?;
     let mut outcomes = all_in_force(firewall, ports)?;
-    let mut changes = Vec::new();
+    let mut renewed = Vec::new();
     for outcome in &mut outcomes {
         let window = &outcome.window;
-        let remaining = match end {
+        let length = match end {
             WindowEnd::By(more) => window.remaining_now().saturating_add(more),
-            WindowEnd::In(remaining) => remaining,
+            WindowEnd::In(length) => length,
         };
-        if remaining <= window.remaining && !shorten {
+        if length <= window.cordon.length && !shorten {
             continue;
         }
-        check_total(window, remaining, most)?;
-        let change = Change::End {
-            identity: window.identity.clone(),
-            remaining,
-            ramp: window.ramp,
-            farewell: window.farewell_lasts(),
-            spared: window.spared.clone(),
-            closing: window.closing.clone(),
-        };
-        changes.push((window.port, change, remaining));
+        check_total(window, length, most)?;
+        renewed.push(window.cordon.clone().ending_in(length));
         outcome.changed = true;
     }
-    let orders: Vec<_> = changes
-        .iter()
-        .map(|(port, change, _)| (*port, change.clone()))
-        .collect();
+    let renew = |cordon: &Cordon| (cordon.port, Change::renew(cordon.clone()));
+    let changes: Vec<_> = renewed.iter().map(renew).collect();
     let written = Instant::now();
-    change(firewall, &orders)?;
-    for (port, _, remaining) in changes {
+    change(firewall, &changes)?;
+    for cordon in renewed {
+        let port = cordon.port;
         let window = changed(firewall, port)?;
         let mut faults = Vec::new();
-        whole::check_timeout(&window, remaining, written, &mut faults);
+        whole::check_timeout(&window, cordon.length, written, &mut faults);
         if !faults.is_empty() {
             return Err(FirewallError::Differs { port, faults }.into());
         }
@@ -281,14 +272,14 @@ pub fn extend(
     Ok(outcomes)
 }
 
-fn check_total(window: &Window, remaining: Duration, most: Duration) -> Result<(), WindowError> {
-    if window.identity.id == 0 {
+fn check_total(window: &Window, length: Duration, most: Duration) -> Result<(), WindowError> {
+    if window.cordon.identity.id == 0 {
         return Ok(()); // Nobody knows when it began.
     }
-    let since_start = SystemTime::now().duration_since(window.identity.started_at);
-    let total = since_start.unwrap_or_default().saturating_add(remaining);
-    if total > most && remaining > window.remaining {
-        let port = window.port;
+    let since_start = SystemTime::now().duration_since(window.cordon.identity.started_at);
+    let total = since_start.unwrap_or_default().saturating_add(length);
+    if total > most && length > window.cordon.length {
+        let port = window.cordon.port;
         return Err(WindowError::TooLong { port, total, most });
     }
     Ok(())
@@ -309,20 +300,20 @@ pub fn allow(
     let mut changes = Vec::new();
     for outcome in &mut outcomes {
         let networks = networks.iter().copied();
-        let before = &outcome.window.pass;
+        let before = &outcome.window.cordon.pass;
         let pass = match remove {
             true => before.without(networks)?,
             false => before.with(networks)?,
         };
         if pass != *before {
             outcome.changed = true;
-            changes.push((outcome.window.port, Change::Pass(pass)));
+            changes.push((outcome.window.cordon.port, Change::Pass(pass)));
         }
     }
     change(firewall, &changes)?;
     for (port, change) in changes {
         let window = changed(firewall, port)?;
-        if Change::Pass(window.pass.clone()) != change {
+        if Change::Pass(window.cordon.pass.clone()) != change {
             let faults = vec!["the pass list differs".to_owned()];
             return Err(FirewallError::Differs { port, faults }.into());
         }
@@ -334,7 +325,7 @@ pub fn allow(
 /// Puts a window that was read again in the place of the old one.
 fn update(outcomes: &mut [Outcome], window: Window) {
     for outcome in outcomes {
-        if outcome.window.port == window.port {
+        if outcome.window.cordon.port == window.cordon.port {
             outcome.window = window.clone();
         }
     }

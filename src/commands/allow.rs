@@ -26,10 +26,10 @@ pub fn run(context: &mut Context, args: &Allow) -> Result<(Report, Exit), Comman
         if outcome.changed {
             record::allowed(&outcome.window, &networks, args.remove);
         }
-        if outcome.changed && args.remove && outcome.window.farewell_lasts() {
+        if outcome.changed && args.remove && outcome.window.cordon.farewell_lasts() {
             report.warnings.push(format!(
                 "connections to port {} that exist go on, since the window was raised with --no-drain; cut them with pgcordon drain",
-                outcome.window.port
+                outcome.window.cordon.port
             ));
         } else if outcome.changed && args.remove {
             // Nobody else is to be cut for it.

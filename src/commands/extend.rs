@@ -32,8 +32,8 @@ pub fn run(context: &mut Context, args: &Extend) -> Result<(Report, Exit), Comma
         if !outcome.changed {
             report.warnings.push(format!(
                 "the window on port {} ends later than that already, in {}; --shorten moves the end to an earlier time",
-                outcome.window.port,
-                show_duration(outcome.window.remaining)
+                outcome.window.cordon.port,
+                show_duration(outcome.window.cordon.length)
             ));
         }
         if outcome.changed {

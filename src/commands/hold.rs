@@ -55,11 +55,11 @@ async fn hold(
     };
     until_swept(&own).await;
     // What is left are empty tables, unless someone has begun a new window meanwhile.
-    let ports: Vec<u16> = own.iter().map(|(port, _)| *port).collect();
+    let ports: Vec<u16> = own.iter().map(|own| own.port).collect();
     window::sweep(&mut context.firewall, &ports)?;
     report.outcome = Outcome::Lifted;
     for window in &mut report.windows {
-        window.remaining = Duration::ZERO;
+        window.cordon.length = Duration::ZERO;
         window.ends_at = SystemTime::now();
         if over == Over::Expired && !context.firewall.leaves_guards() {
             record::ended(window);

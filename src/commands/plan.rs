@@ -33,8 +33,8 @@ pub fn run(context: &mut Context, args: &Start) -> Result<(Report, Exit), Comman
                     "port {} is in a window already: start changes nothing there",
                     order.port
                 ));
-                order.pass = window.pass.clone();
-                order.spared = window.spared.clone();
+                order.pass = window.cordon.pass.clone();
+                order.spared = window.cordon.spared.clone();
                 report.windows.push(window);
             }
             Some(window) => {

@@ -148,14 +148,21 @@ pub fn raise(
     report.blocked_after = Some(raised.acknowledged.duration_since(context.began));
     report.windows = raised.fresh;
     for found in raised.found {
-        let asked = plan.cordons.iter().find(|c| c.port == found.window.port);
+        let asked = plan
+            .cordons
+            .iter()
+            .find(|c| c.port == found.window.cordon.port);
         if let Some(cordon) = asked {
             report.warnings.extend(other_end(&found.window, cordon));
             report.warnings.extend(other_ramp(&found.window, cordon));
         }
         add(&mut report, found);
     }
-    let order = |window: &Window| plan.cordons.iter().position(|c| c.port == window.port);
+    let order = |window: &Window| {
+        plan.cordons
+            .iter()
+            .position(|c| c.port == window.cordon.port)
+    };
     report.windows.sort_by_key(order);
     report.policy = plan.settings.file.clone();
     report.warnings.extend(plan.warnings.clone());
@@ -167,11 +174,11 @@ pub fn raise(
 
 /// Says so where a window in force ends before what was asked for.
 fn other_end(window: &Window, cordon: &Cordon) -> Option<String> {
-    (window.remaining < cordon.length).then(|| {
+    (window.cordon.length < cordon.length).then(|| {
         format!(
             "the window on port {} ends in {}, before what was asked; pgcordon extend --for {} moves its end",
             cordon.port,
-            show_duration(window.remaining),
+            show_duration(window.cordon.length),
             humantime::format_duration(cordon.length)
                 .to_string()
                 .replace(' ', "")
@@ -181,14 +188,14 @@ fn other_end(window: &Window, cordon: &Cordon) -> Option<String> {
 
 /// Says so where a window in force has another ramp than what was asked for.
 fn other_ramp(window: &Window, cordon: &Cordon) -> Option<String> {
-    let ramp = cordon.ramp.filter(|_| window.ramp != cordon.ramp)?;
-    let has = match window.ramp {
+    let ramp = cordon.ramp.filter(|_| window.cordon.ramp != cordon.ramp)?;
+    let has = match window.cordon.ramp {
         Some(other) => format!("another ramp ({})", show_ramp(other)),
         None => "no ramp".to_owned(),
     };
     Some(format!(
         "the window on port {} has {has}; pgcordon lift --ramp {} --ramp-rate {} ends it with this one",
-        window.port,
+        window.cordon.port,
         humantime::format_duration(ramp.length)
             .to_string()
             .replace(' ', ""),
@@ -210,7 +217,7 @@ pub fn add(report: &mut Report, outcome: window::Outcome) {
         record::healed(&outcome.window, &outcome.mended);
         report.warnings.push(format!(
             "the cordon on port {} was damaged and is put back: {}",
-            outcome.window.port,
+            outcome.window.cordon.port,
             outcome.mended.join("; ")
         ));
     }
@@ -251,21 +258,21 @@ pub fn read_again(
 ) -> Report {
     if drain.is_some_and(|drain| drain.backends.found + drain.sockets.found > 0) {
         for window in &mut report.windows {
-            match context.firewall.read(window.port, Detail::Whole) {
+            match context.firewall.read(window.cordon.port, Detail::Whole) {
                 Ok(Some(Standing {
                     window: Some(now), ..
                 })) => {
                     if !now.is_closed() {
                         report.warnings.push(format!(
                             "the window on port {} is over, and its ramp has begun",
-                            now.port
+                            now.cordon.port
                         ));
                     }
                     *window = now;
                 }
                 Ok(_) => report.warnings.push(format!(
                     "the window on port {} is not there any more",
-                    window.port
+                    window.cordon.port
                 )),
                 Err(error) => report.warnings.push(error.to_string()),
             }

@@ -13,15 +13,15 @@ const NETWORKS_SHOWN: usize = 10;
 pub fn started(command: &'static str, report: &Report, cordons: &[Cordon]) {
     let ours = |window: &&Window| {
         let mut ids = cordons.iter().map(|cordon| cordon.identity.id);
-        ids.any(|id| id == window.identity.id)
+        ids.any(|id| id == window.cordon.identity.id)
     };
     let blocked = report.blocked_after.map(|after| after.as_secs_f64() * 1e3);
     for window in report.windows.iter().filter(ours) {
         Event::new(Action::Start)
             .window(window)
             .with("command", command)
-            .with("verdict", window.verdict)
-            .with("pass", window.pass.len())
+            .with("verdict", window.cordon.verdict)
+            .with("pass", window.cordon.pass.len())
             .with_some("blocked_ms", blocked.map(|ms| format!("{ms:.3}")))
             .record();
     }
@@ -62,7 +62,7 @@ pub fn allowed(window: &Window, networks: &[IpNet], removed: bool) {
     Event::new(Action::Allow)
         .window(window)
         .with(name, words.join(" "))
-        .with("pass", window.pass.len())
+        .with("pass", window.cordon.pass.len())
         .record();
 }
 

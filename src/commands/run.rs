@@ -120,16 +120,19 @@ fn conclude(
     });
     let was_lifted_by_us = lifted.len() == report.windows.len();
     for window in &mut report.windows {
-        match lifted.iter().find(|lifted| lifted.port == window.port) {
+        match lifted
+            .iter()
+            .find(|lifted| lifted.cordon.port == window.cordon.port)
+        {
             // With the figures of its end; the pass list is not read any more there.
             Some(last) => {
                 window.blocked = last.blocked;
                 window.knocks.clone_from(&last.knocks);
-                window.remaining = last.remaining;
+                window.cordon.length = last.cordon.length;
                 window.ends_at = last.ends_at;
             }
             None => {
-                window.remaining = Duration::ZERO;
+                window.cordon.length = Duration::ZERO;
                 window.ends_at = over_at;
                 if how == Over::Expired && !is_guarded {
                     record::ended(window);
@@ -155,11 +158,15 @@ fn conclude(
 
 /// Windows that were ended into their ramp are shown so.
 fn show_ramps(context: &mut Context, report: &mut Report) {
-    for window in report.windows.iter_mut().filter(|w| w.ramp.is_some()) {
-        let standing = context.firewall.read(window.port, Detail::Block);
+    for window in report
+        .windows
+        .iter_mut()
+        .filter(|w| w.cordon.ramp.is_some())
+    {
+        let standing = context.firewall.read(window.cordon.port, Detail::Block);
         let now = standing.ok().flatten().and_then(|standing| standing.window);
-        if let Some(now) = now.filter(|now| now.identity.id == window.identity.id) {
-            (window.phase, window.remaining) = (now.phase, now.remaining);
+        if let Some(now) = now.filter(|now| now.cordon.identity.id == window.cordon.identity.id) {
+            (window.cordon.phase, window.cordon.length) = (now.cordon.phase, now.cordon.length);
             window.ends_at = now.ends_at;
             report.outcome = Outcome::Ramping;
         }
@@ -181,7 +188,11 @@ async fn run_command(
     }
     let first_end = report.windows.iter().map(|window| window.ends_at).min();
     let first_end = first_end.unwrap_or_else(SystemTime::now);
-    let ports: Vec<String> = report.windows.iter().map(|w| w.port.to_string()).collect();
+    let ports: Vec<String> = report
+        .windows
+        .iter()
+        .map(|w| w.cordon.port.to_string())
+        .collect();
     let ends_at = humantime::format_rfc3339_millis(first_end).to_string();
     let launch = Launch {
         command,

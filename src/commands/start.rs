@@ -3,6 +3,7 @@
 use super::raise::{self, Plan};
 use super::{CommandError, Context, record};
 use crate::cli::Start;
+use crate::cordon::WindowId;
 use crate::drain::Order;
 use crate::failure::Exit;
 use crate::foreground::{Caught, Signals, block_on};
@@ -41,11 +42,8 @@ pub async fn cordon_and_drain(
     let report = raise::raise(context, command, plan)?;
     let fresh = raised_here(plan, &report);
     record::started(command, &report, &plan.cordons);
-    let own: Vec<(u16, u64)> = fresh
-        .iter()
-        .map(|number| &plan.cordons[*number])
-        .map(|cordon| (cordon.port, cordon.identity.id))
-        .collect();
+    let id = |number: &usize| plan.cordons[*number].id();
+    let own: Vec<WindowId> = fresh.iter().map(id).collect();
     let order = |number: &usize| plan.order(*number, args);
     let orders: Vec<Order> = match args.no_drain {
         true => Vec::new(),
@@ -90,7 +88,10 @@ pub async fn cordon_and_drain(
 fn raised_here(plan: &Plan, report: &Report) -> Vec<usize> {
     let ours = |number: &usize| {
         let id = plan.cordons[*number].identity.id;
-        report.windows.iter().any(|window| window.identity.id == id)
+        report
+            .windows
+            .iter()
+            .any(|window| window.cordon.identity.id == id)
     };
     (0..plan.cordons.len()).filter(ours).collect()
 }

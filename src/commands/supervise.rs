@@ -161,10 +161,10 @@ impl Extender {
     fn new(settings: &Settings, windows: &[Window]) -> Option<Self> {
         let started_at = windows
             .iter()
-            .map(|window| window.identity.started_at)
+            .map(|window| window.cordon.identity.started_at)
             .min()?;
         (settings.on_expiry.value == OnExpiry::Extend).then(|| Self {
-            ports: windows.iter().map(|window| window.port).collect(),
+            ports: windows.iter().map(|window| window.cordon.port).collect(),
             started_at,
             length: settings
                 .window

@@ -26,9 +26,9 @@ pub use ramp::{
 };
 pub use reason::{Reason, ReasonError};
 pub use spare::{Spare, SpareError, Staying, synchronous_standbys_needed};
-pub use window::{ClosingFlow, Counter, Knock, Phase, Window, WindowEnd};
+pub use window::{ClosingFlow, Counter, Knock, Phase, Window, WindowEnd, WindowId};
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 /// The default length of the farewell.
@@ -52,7 +52,8 @@ pub struct Cordon {
     pub identity: Identity,
     /// Closed, but for a cordon whose window is over and whose ramp is to go on.
     pub phase: Phase,
-    /// How long the phase lasts from the kernel's acknowledgement on.
+    /// How long the phase lasts from the kernel's acknowledgement on; in a window that was
+    /// read, from then on.
     pub length: Duration,
     /// How new connections are let in after the window; `None` for all at once.
     pub ramp: Option<Ramp>,
@@ -62,7 +63,8 @@ pub struct Cordon {
     pub verdict: Verdict,
     /// Addresses and networks that are let through.
     pub pass: PassList,
-    /// Existing connections that are let through from the beginning.
+    /// Existing connections that are let through to the end of the window; with port 0 for
+    /// each address on the pass list that is there for a standby's sake.
     pub spared: Vec<SocketAddr>,
     /// Sockets that may finish their close.
     pub closing: Vec<ClosingFlow>,
@@ -71,16 +73,65 @@ pub struct Cordon {
 }
 
 impl Cordon {
-    /// Whether existing connections go on to the end, as they do without a drain.
-    #[must_use]
-    pub fn farewell_lasts(&self) -> bool {
-        window::lasts(self.farewell, self.length)
+    /// Which window it is.
+    pub fn id(&self) -> WindowId {
+        WindowId {
+            port: self.port,
+            id: self.identity.id,
+        }
     }
 
-    /// How long the block and the ramp last together, from the kernel's acknowledgement on.
-    #[must_use]
+    /// Whether remote packets are blocked: not so any more in the ramp.
+    pub fn is_closed(&self) -> bool {
+        self.phase == Phase::Closed
+    }
+
+    /// Whether existing connections go on to the end, as they do without a drain; but for what
+    /// the kernel rounds.
+    pub fn farewell_lasts(&self) -> bool {
+        !self.farewell.is_zero() && self.farewell + Duration::from_millis(20) >= self.length
+    }
+
+    /// How long it takes until everything is over, the window and its ramp.
     pub fn whole_length(&self) -> Duration {
-        window::whole(self.phase, self.length, self.ramp)
+        match (self.phase, self.ramp) {
+            (Phase::Closed, Some(ramp)) => self.length.saturating_add(ramp.length),
+            _ => self.length,
+        }
+    }
+
+    /// The addresses that pass although no user has named them: those of standbys.
+    pub fn standbys(&self) -> impl Iterator<Item = IpAddr> + '_ {
+        let marks = self.spared.iter().filter(|flow| flow.port() == 0);
+        marks.map(SocketAddr::ip)
+    }
+
+    /// The same cordon with another end, which a farewell that lasts to the end moves with.
+    #[must_use]
+    pub fn ending_in(self, length: Duration) -> Self {
+        let farewell = match self.farewell_lasts() {
+            true => length,
+            false => self.farewell,
+        };
+        Self {
+            length,
+            farewell,
+            ..self
+        }
+    }
+
+    /// What is left of the cordon when its ramp begins: existing connections pass anyway.
+    #[must_use]
+    pub fn into_ramp(self, ramp: Ramp, length: Duration) -> Self {
+        Self {
+            phase: Phase::Ramp,
+            length,
+            ramp: Some(ramp),
+            farewell: Duration::ZERO,
+            spared: Vec::new(),
+            closing: Vec::new(),
+            ..self
+        }
     }
 }
 

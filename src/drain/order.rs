@@ -78,11 +78,11 @@ impl Order {
 
     /// What is to be drained again under a window in force, whoever listens there.
     pub fn for_window(window: &Window, pace: Pace, access: Access) -> Result<Self, ListenersError> {
-        let listeners = Listeners::of(window.port, true)?;
+        let listeners = Listeners::of(window.cordon.port, true)?;
         Ok(Self {
-            spared: window.spared.clone(),
-            farewell_may_stand: !window.farewell.is_zero(),
-            ..Self::new(&window.as_cordon(), &listeners, pace, access)
+            spared: window.cordon.spared.clone(),
+            farewell_may_stand: !window.cordon.farewell.is_zero(),
+            ..Self::new(&window.cordon, &listeners, pace, access)
         })
     }
 

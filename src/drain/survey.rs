@@ -172,15 +172,15 @@ fn key(row: &Row) -> Option<RowKey> {
 /// # Errors
 /// When sockets or routing cannot be asked.
 pub fn connected(window: &Window) -> io::Result<Vec<Connection>> {
-    let mut judge = Judge::new(window.pass.clone())?;
-    judge.spare(window.spared.iter().copied());
+    let mut judge = Judge::new(window.cordon.pass.clone())?;
+    judge.spare(window.cordon.spared.iter().copied());
     let mut connections = Vec::new();
-    for socket in Sockets::open()?.connected(window.port)? {
+    for socket in Sockets::open()?.connected(window.cordon.port)? {
         if socket.state.is_open() {
             let fate = judge.fate(socket.remote, socket.interface)?;
             let peer = Peer {
                 state: stage(&socket, None),
-                ..nobody(window.port, Some(socket.remote))
+                ..nobody(window.cordon.port, Some(socket.remote))
             };
             connections.push(connection(peer, fate));
         }

@@ -7,7 +7,7 @@ use super::names::SetName;
 use super::readback::{ChainFacts, RuleFacts, SetFacts, Table, normalized};
 use super::ruleset::{ChainSpec, Ruleset, flag};
 use super::transaction::{build_rule, chain, table};
-use crate::cordon::{Cordon, PassList, Window};
+use crate::cordon::Cordon;
 use nftnl::MsgType;
 use nix::libc;
 use std::time::Duration;
@@ -84,10 +84,10 @@ impl Table {
     }
 
     /// A ramp must last as long as it was asked for. Its element is read after the window's.
-    pub(super) fn ramp_fault(&self, window: &Window) -> Option<String> {
-        let whole = window.whole_remaining();
-        window.ramp?;
-        let fault = match self.port_element(SetName::Ramp, window.port) {
+    pub(super) fn ramp_fault(&self, cordon: &Cordon) -> Option<String> {
+        let whole = cordon.whole_length();
+        cordon.ramp?;
+        let fault = match self.port_element(SetName::Ramp, cordon.port) {
             None => "is missing",
             Some(element) => {
                 // One without an end is told of by its set.
@@ -126,21 +126,4 @@ impl Table {
             }
         }
     }
-}
-
-/// The rules that a window's table must have.
-pub(super) fn expected(window: &Window) -> Ruleset {
-    Ruleset::of(&Cordon {
-        port: window.port,
-        identity: window.identity.clone(),
-        phase: window.phase,
-        length: window.remaining,
-        ramp: window.ramp,
-        farewell: Duration::ZERO,
-        verdict: window.verdict,
-        pass: PassList::default(),
-        spared: Vec::new(),
-        closing: Vec::new(),
-        reason: window.reason.clone(),
-    })
 }

@@ -1,15 +1,14 @@
 //! What a table means for its port: the window that is in force.
 
 use super::Standing;
-use super::damage::expected;
 use super::element::{Element, SPARED, read_ranges};
 use super::names::Family::{V4, V6};
 use super::names::{SetName, is_pass_set};
 use super::readback::Table;
-use super::ruleset::ramp_length;
+use super::ruleset::{Ruleset, ramp_length};
 use crate::cordon::{
-    ClosingFlow, Counter, DEFAULT_RAMP_RATE, Identity, Knock, PassList, Phase, Ramp, Reason,
-    Verdict, Window,
+    ClosingFlow, Cordon, Counter, DEFAULT_RAMP_RATE, Identity, Knock, PassList, Phase, Ramp,
+    Reason, Verdict, Window,
 };
 use std::net::IpAddr;
 use std::time::{Duration, SystemTime};
@@ -31,11 +30,11 @@ impl Table {
         let window = self.window(port);
         let faults = match &window {
             Some(window) => {
-                let mut faults = self.faults(&expected(window));
+                let mut faults = self.faults(&Ruleset::of(&window.cordon));
                 if window.is_closed() {
-                    faults.extend(self.gate_fault(window.remaining));
+                    faults.extend(self.gate_fault(window.cordon.length));
                 }
-                faults.extend(self.ramp_fault(window));
+                faults.extend(self.ramp_fault(&window.cordon));
                 faults
             }
             None => Vec::new(),
@@ -59,30 +58,21 @@ impl Table {
             .as_deref()
             .and_then(Identity::from_comment)
             .unwrap_or_else(|| Identity::new(0, SystemTime::UNIX_EPOCH, "?", 0));
-        Some(Window {
+        let cordon = Cordon {
             port,
-            phase,
             identity,
-            remaining,
-            ends_at: self.read_at.unwrap_or_else(SystemTime::now)
-                + remaining.min(Duration::from_secs(u64::from(u32::MAX))),
+            phase,
+            length: remaining,
             ramp: self.ramp(port, phase, remaining),
-            verdict: match self.reset_rule() {
-                Some(_) => Verdict::Reset,
-                None => Verdict::Drop,
-            },
-            reason: self
-                .drop_rule()
-                .and_then(|rule| rule.comment.as_deref())
-                .and_then(|comment| Reason::new(comment).ok()),
-            blocked: self.blocked(),
-            knocks: self.knocks(),
-            pass: self.pass(),
-            pass_was_read: self.elements.keys().any(|set| is_pass_set(set)),
             farewell: self
                 .port_element(SetName::Farewell, port)
                 .and_then(|e| e.timeout)
                 .unwrap_or_default(),
+            verdict: match self.reset_rule() {
+                Some(_) => Verdict::Reset,
+                None => Verdict::Drop,
+            },
+            pass: self.pass(),
             spared: self
                 .flows()
                 .filter(|flow| is_spared(flow))
@@ -93,6 +83,18 @@ impl Table {
                 .filter(|flow| !is_spared(flow))
                 .filter_map(closing_flow)
                 .collect(),
+            reason: self
+                .drop_rule()
+                .and_then(|rule| rule.comment.as_deref())
+                .and_then(|comment| Reason::new(comment).ok()),
+        };
+        Some(Window {
+            cordon,
+            ends_at: self.read_at.unwrap_or_else(SystemTime::now)
+                + remaining.min(Duration::from_secs(u64::from(u32::MAX))),
+            blocked: self.blocked(),
+            knocks: self.knocks(),
+            pass_was_read: self.elements.keys().any(|set| is_pass_set(set)),
         })
     }
 

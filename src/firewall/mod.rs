@@ -19,7 +19,7 @@ pub use events::{Event, Events};
 pub use nftables::Nftables;
 pub use twin::Twin;
 
-use crate::cordon::{ClosingFlow, Cordon, Identity, PassList, Ramp, Window};
+use crate::cordon::{ClosingFlow, Cordon, PassList, Window};
 use crate::failure::{AS_ROOT, Explain, Explanation, Kind, OPEN_BY_HAND};
 use std::io;
 use std::net::SocketAddr;
@@ -88,21 +88,10 @@ pub enum Detail {
 /// A change of a cordon that is in force.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub enum Change {
-    /// The block lasts for `remaining` from now on.
-    End {
-        /// What stands beside the block.
-        identity: Identity,
-        /// From the kernel's acknowledgement on.
-        remaining: Duration,
-        /// The ramp that comes after it, as long as before.
-        ramp: Option<Ramp>,
-        /// Whether packets of all existing connections pass as long.
-        farewell: bool,
-        /// Connections that are let through as long.
-        spared: Vec<SocketAddr>,
-        /// Closes that go on as before.
-        closing: Vec<ClosingFlow>,
-    },
+    /// The block lasts as long as that of this cordon from now on, and so do the flows that it
+    /// spares and a farewell to the end; its ramp comes after it, and its identity stands
+    /// beside it. The rules and the pass list stay.
+    Renew(Box<Cordon>),
     /// These existing connections are let through.
     Flows {
         /// The clients' addresses and ports.
@@ -123,6 +112,18 @@ pub enum Change {
         /// For how long their packets pass.
         linger: Duration,
     },
+}
+
+impl Change {
+    /// What renews a cordon. The pass list stays as it is and may be long, so that nobody is
+    /// told it.
+    #[must_use]
+    pub fn renew(cordon: Cordon) -> Self {
+        Self::Renew(Box::new(Cordon {
+            pass: PassList::default(),
+            ..cordon
+        }))
+    }
 }
 
 /// What stands on a port.

@@ -6,7 +6,7 @@ use super::names::{Family, table_name};
 use super::ruleset::Ruleset;
 use super::transaction::Transaction;
 use super::{Change, Detail, Firewall, FirewallError, Standing, readback};
-use crate::cordon::{ClosingFlow, Cordon, Identity, Phase};
+use crate::cordon::{ClosingFlow, Cordon, Identity};
 use crate::sys::netlink::Link;
 use nix::libc;
 use std::net::SocketAddr;
@@ -75,7 +75,7 @@ impl Firewall for Nftables {
                 let ramp = named(cordon.port, Some(&cordon.identity), cordon.whole_length());
                 transaction.add_elements(&table, Ramp, &[ramp]);
             }
-            if cordon.phase == Phase::Closed {
+            if cordon.is_closed() {
                 let block = block(cordon.port, Some(&cordon.identity), cordon.length);
                 for (set, element) in block {
                     transaction.add_elements(&table, set, &[element]);
@@ -107,30 +107,25 @@ impl Firewall for Nftables {
 fn write_change(transaction: &mut Transaction, port: u16, change: &Change) {
     let table = table_name(port);
     match change {
-        Change::End {
-            identity,
-            remaining,
-            ramp,
-            farewell,
-            spared,
-            closing,
-        } => {
-            if let Some(ramp) = ramp {
-                let whole = remaining.saturating_add(ramp.length);
-                transaction.replace_elements(&table, Ramp, &[named(port, Some(identity), whole)]);
+        Change::Renew(cordon) => {
+            let (identity, length) = (Some(&cordon.identity), cordon.length);
+            if cordon.ramp.is_some() {
+                let ramp = named(port, identity, cordon.whole_length());
+                transaction.replace_elements(&table, Ramp, &[ramp]);
             }
-            if *farewell {
-                let farewell = Element::port(port, *remaining);
+            if cordon.farewell_lasts() {
+                let farewell = Element::port(port, length);
                 transaction.replace_elements(&table, Farewell, &[farewell]);
             }
-            if !spared.is_empty() || !closing.is_empty() {
+            if !cordon.spared.is_empty() || !cordon.closing.is_empty() {
                 for family in Family::BOTH {
                     transaction.flush_set(&table, Flows(family));
                 }
-                add_flows(transaction, &table, &spared_elements(spared, *remaining));
-                add_flows(transaction, &table, &closing_elements(closing));
+                let spared = spared_elements(&cordon.spared, length);
+                add_flows(transaction, &table, &spared);
+                add_flows(transaction, &table, &closing_elements(&cordon.closing));
             }
-            for (set, element) in block(port, Some(identity), *remaining) {
+            for (set, element) in block(port, identity, length) {
                 transaction.replace_elements(&table, set, &[element]);
             }
         }

@@ -1,6 +1,6 @@
 //! Waiting until windows are over.
 
-use crate::cordon::Window;
+use crate::cordon::{Window, WindowId};
 use crate::firewall::{Detail, Firewall, FirewallError, Nftables};
 use crate::guard::{self, Guarded};
 use crate::sys::fd;
@@ -55,7 +55,10 @@ impl Ends {
     pub fn of(windows: &[Window], until: Until) -> Self {
         let left = |window: &Window| {
             let left = window.ends_at.duration_since(SystemTime::now());
-            let ramp = window.whole_remaining().saturating_sub(window.remaining);
+            let ramp = window
+                .cordon
+                .whole_length()
+                .saturating_sub(window.cordon.length);
             let left = left.unwrap_or_default();
             (left, left + ramp)
         };
@@ -85,14 +88,14 @@ impl Ends {
     }
 }
 
-/// Waits until windows, named by port and id, are over, by their time or because someone
+/// Waits until windows are over, by their time or because someone
 /// lifts them. `ends` is told when that will be, again each time an end is moved.
 ///
 /// Whoever changes a window ends its guard first: that is the event. A guard that has ended
 /// by itself is replaced.
 pub async fn until_over(
     mut guarded: Guarded,
-    own: &[(u16, u64)],
+    own: &[WindowId],
     until: Until,
     ends: &watch::Sender<Ends>,
 ) -> Over {
@@ -138,7 +141,7 @@ pub async fn until_over(
 }
 
 /// Waits until the guards of windows that are over have removed what is left of them.
-pub async fn until_swept(own: &[(u16, u64)]) {
+pub async fn until_swept(own: &[WindowId]) {
     let ends = Guards::of(own).0.into_iter().flatten();
     let all = join_all(ends.map(async |guard| drop(guard.readable().await)));
     if timeout(SWEPT_WITHIN, all).await.is_err() {
@@ -150,10 +153,10 @@ pub async fn until_swept(own: &[(u16, u64)]) {
 struct Guards(Vec<Option<AsyncFd<OwnedFd>>>);
 
 impl Guards {
-    fn of(own: &[(u16, u64)]) -> Self {
+    fn of(own: &[WindowId]) -> Self {
         let watch =
             |port| -> io::Result<_> { guard::watch(port, None)?.map(fd::watched).transpose() };
-        let of = |(port, _): &(u16, u64)| watch(*port).unwrap_or_default();
+        let of = |own: &WindowId| watch(own.port).unwrap_or_default();
         Self(own.iter().map(of).collect())
     }
 
@@ -170,25 +173,22 @@ impl Guards {
 
 /// Whether one of these windows is over, as far as the kernel tells.
 #[must_use]
-pub fn one_is_over(own: &[(u16, u64)]) -> bool {
+pub fn one_is_over(own: &[WindowId]) -> bool {
     let mut firewall = Nftables::new();
     let mut own = own.iter();
     own.any(|window| left(&mut firewall, *window).is_ok_and(|(block, _)| block.is_zero()))
 }
 
 /// How long a window still blocks, and how long it lasts with its ramp.
-fn left(
-    firewall: &mut Nftables,
-    (port, id): (u16, u64),
-) -> Result<(Duration, Duration), FirewallError> {
-    let standing = firewall.read(port, Detail::Block)?;
+fn left(firewall: &mut Nftables, own: WindowId) -> Result<(Duration, Duration), FirewallError> {
+    let standing = firewall.read(own.port, Detail::Block)?;
     let window = standing.and_then(|standing| standing.window);
-    let own = window.filter(|window| window.identity.id == id);
+    let own = window.filter(|window| window.id() == own);
     Ok(own.map_or((Duration::ZERO, Duration::ZERO), |window| {
         let block = match window.is_closed() {
-            true => window.remaining,
+            true => window.cordon.length,
             false => Duration::ZERO,
         };
-        (block, window.whole_remaining())
+        (block, window.cordon.whole_length())
     }))
 }

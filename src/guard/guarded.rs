@@ -164,8 +164,8 @@ impl Guarded {
     /// A port's cordon as the kernel has it.
     fn as_it_stands(&mut self, port: u16) -> Option<(u16, Cordon)> {
         let mut window = self.named(port, Detail::Whole).ok().flatten()?;
-        window.remaining = window.remaining_now();
-        Some((port, window.as_cordon()))
+        window.cordon.length = window.remaining_now();
+        Some((port, window.cordon))
     }
 
     /// Tells the guards what stands, although they were told otherwise.
@@ -247,7 +247,7 @@ impl Firewall for Guarded {
     fn read(&mut self, port: u16, detail: Detail) -> Result<Option<Standing>, FirewallError> {
         let mut standing = self.nftables.read(port, detail)?;
         let window = standing.as_mut().and_then(|s| s.window.as_mut());
-        if let Some(guard) = window.map(|window| &mut window.identity.guard) {
+        if let Some(guard) = window.map(|window| &mut window.cordon.identity.guard) {
             *guard = guard.and_then(|named| liveness::guardian(port, Some(named)).ok().flatten());
         }
         Ok(standing)
@@ -263,9 +263,9 @@ impl Firewall for Guarded {
                 true => self.named(port, Detail::Block)?,
                 false => None,
             };
-            let is_before = |window: &Window| window.identity.id == cordon.identity.id;
+            let is_before = |window: &Window| window.id() == cordon.id();
             let is_same = before.as_ref().is_some_and(is_before);
-            let named = before.and_then(|window| window.identity.guard);
+            let named = before.and_then(|window| window.cordon.identity.guard);
             let wants_guard = self.guards.borrow().leave.is_some() || is_same && named.is_some();
             let guard = match wants_guard {
                 true => self.guards.borrow_mut().start(port),
@@ -295,7 +295,7 @@ impl Firewall for Guarded {
                 // The kernel has taken its time with it: what it says is the window's end.
                 let now = Moment::now();
                 if let Some(window) = self.named(cordon.port, Detail::Block)? {
-                    (cordon.length, at) = (window.remaining, now);
+                    (cordon.length, at) = (window.cordon.length, now);
                 }
             }
             wanted.push((guard, Wanted::new(cordon, at)));
@@ -355,7 +355,7 @@ impl Firewall for Guarded {
         let locked = liveness::guardian(port, None).ok().flatten();
         locked.or_else(|| {
             let window = self.named(port, Detail::Block).ok().flatten()?;
-            let named = liveness::guardian(port, window.identity.guard);
+            let named = liveness::guardian(port, window.cordon.identity.guard);
             named.ok().flatten()
         })
     }
@@ -366,7 +366,7 @@ impl Firewall for Guarded {
             Ok(Some(_)) => None,
             _ => self
                 .named(port, Detail::Block)?
-                .and_then(|w| w.identity.guard),
+                .and_then(|w| w.cordon.identity.guard),
         };
         self.end_guard(port, named)
     }

@@ -105,10 +105,10 @@ impl Healer {
 
     /// The window that is guarded, as it stands.
     pub fn window(&mut self) -> Option<Window> {
-        let id = self.wanted.at(Moment::now()).identity.id;
+        let id = self.wanted.at(Moment::now()).id();
         let standing = self.nftables.read(self.port, Detail::Block).ok().flatten();
         let window = standing.and_then(|standing| standing.window);
-        window.filter(|window| window.identity.id == id)
+        window.filter(|window| window.id() == id)
     }
 
     /// Compares what stands with what is to stand.
@@ -148,8 +148,8 @@ impl Healer {
         self.wanted = healed;
         if Moment::now().since(began) > PROMPT && cordon.phase == Phase::Closed {
             // A long pass list has taken its time, by which the window must not be longer.
-            match self.wanted.end(Moment::now()) {
-                Some(end) => self.nftables.change(&[(self.port, end)])?,
+            match self.wanted.renewal(Moment::now()) {
+                Some(renewal) => self.nftables.change(&[(self.port, renewal)])?,
                 // It has lasted beyond the window: the next look makes a ramp of it, or nothing.
                 None => self.retry_at = Some(Instant::now()),
             }

@@ -304,12 +304,9 @@ impl Run {
     /// Removes the table when its elements' time is up.
     fn finish(&mut self) {
         self.twin = None;
-        if let Some(window) = self.last.take() {
-            let over = Window {
-                remaining: Duration::ZERO,
-                ..window
-            };
-            audit::Event::new(Action::End).window(&over).record();
+        if let Some(mut window) = self.last.take() {
+            window.cordon.length = Duration::ZERO;
+            audit::Event::new(Action::End).window(&window).record();
         }
         loop {
             if let Err(error) = self.healer.sweep() {

@@ -4,23 +4,23 @@
 use super::Guarded;
 use super::handle::Handle;
 use super::wanted::{Moment, Wanted};
-use crate::cordon::{Cordon, Window};
+use crate::cordon::{Cordon, Window, WindowId};
 use crate::firewall::{Change, Detail, Firewall, FirewallError, Nftables};
 use crate::sys::lock;
 
 impl Guarded {
-    /// Puts a guard in the place of those that have died under windows of ours, named by port
-    /// and id. Says whether that could be done; what hinders it is only told, since the kernel's
+    /// Puts a guard in the place of those that have died under windows of ours, with their ids. Says whether that could be done; what hinders it is only told, since the kernel's
     /// timer holds.
-    pub fn stand_again(&mut self, own: &[(u16, u64)]) -> bool {
+    pub fn stand_again(&mut self, own: &[WindowId]) -> bool {
         let mut all = true;
-        for (port, id) in own {
-            if !self.leaves_guards() || self.guard(*port).is_some() {
+        for id in own {
+            let port = id.port;
+            if !self.leaves_guards() || self.guard(port).is_some() {
                 continue;
             }
-            let stood = lock::ports(&[*port])
+            let stood = lock::ports(&[port])
                 .map_err(|error| error.to_string())
-                .and_then(|_lock| self.stand_again_on(*port, *id).map_err(|e| e.to_string()));
+                .and_then(|_lock| self.stand_again_on(*id).map_err(|e| e.to_string()));
             if let Err(error) = stood {
                 tracing::warn!(port, error, "the window has no guard");
                 all = false;
@@ -51,10 +51,11 @@ impl Guarded {
         self.stand(fresh);
     }
 
-    fn stand_again_on(&mut self, port: u16, id: u64) -> Result<(), FirewallError> {
+    fn stand_again_on(&mut self, id: WindowId) -> Result<(), FirewallError> {
+        let port = id.port;
         // Someone may have put one there while the lock was waited for.
         let window = self.named(port, Detail::Block)?;
-        let is_ours = window.is_some_and(|window| window.identity.id == id && window.is_closed());
+        let is_ours = window.is_some_and(|window| window.id() == id && window.is_closed());
         if !is_ours || self.guard(port).is_some() {
             return Ok(());
         }
@@ -74,19 +75,19 @@ impl Guarded {
         let Some(mut window) = self.named(port, Detail::Whole)? else {
             return Ok(None);
         };
-        let Some(named) = window.identity.guard else {
+        let Some(named) = window.cordon.identity.guard else {
             return Ok(None); // It was raised with `--no-guard`.
         };
         let guard = self.start_guard(port);
         self.end_guard(port, Some(named))?;
         // The time first: nobody may want a later end than the kernel has.
         let read_at = Moment::now();
-        window.remaining = window.remaining_now();
-        window.identity.guard = guard.as_ref().and_then(Handle::pid);
+        window.cordon.length = window.remaining_now();
+        window.cordon.identity.guard = guard.as_ref().and_then(Handle::pid);
         Ok(Some(TakenOver {
             guard,
             is_named: false,
-            wanted: Wanted::new(window.as_cordon(), read_at),
+            wanted: Wanted::new(window.cordon.clone(), read_at),
             window,
         }))
     }
@@ -108,9 +109,9 @@ impl TakenOver {
     /// Names the guard where a change rewrites the window's comment anyway.
     pub fn name_in(&mut self, changes: &mut [(u16, Change)]) {
         for (port, change) in changes {
-            if let Change::End { identity, .. } = change {
-                if *port == self.window.port {
-                    identity.guard = self.window.identity.guard;
+            if let Change::Renew(cordon) = change {
+                if *port == self.window.cordon.port {
+                    cordon.identity.guard = self.window.cordon.identity.guard;
                     self.is_named = true;
                 }
             }
@@ -125,13 +126,15 @@ impl TakenOver {
         made: &[(u16, Change)],
         at: Moment,
     ) -> Option<(Handle, Wanted)> {
-        let its = made.iter().filter(|(port, _)| *port == self.window.port);
+        let its = made
+            .iter()
+            .filter(|(port, _)| *port == self.window.cordon.port);
         its.for_each(|(_, change)| self.wanted.change(at, change));
         if !self.is_named || made.is_empty() {
             // By itself: a long pass list takes longer, and the end must not move with it.
             // A ramp is left as it is: the lock names its guard, too.
-            let port = self.window.port;
-            if let Some(naming) = self.wanted.end(Moment::now()) {
+            let port = self.window.cordon.port;
+            if let Some(naming) = self.wanted.renewal(Moment::now()) {
                 let named = nftables.change(&[(port, naming)]);
                 tracing::debug!(port, ?named, "the window names its new guard");
             }
@@ -146,7 +149,9 @@ impl TakenOver {
         standing: &[(u16, Cordon)],
         at: Moment,
     ) -> Option<(Handle, Wanted)> {
-        let found = standing.iter().find(|(port, _)| *port == self.window.port);
+        let found = standing
+            .iter()
+            .find(|(port, _)| *port == self.window.cordon.port);
         let wanted = found.map_or(self.wanted, |(_, cordon)| Wanted::new(cordon.clone(), at));
         Some((self.guard?, wanted))
     }

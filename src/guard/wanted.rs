@@ -68,15 +68,11 @@ impl Wanted {
     pub fn at(&self, now: Moment) -> Cordon {
         let gone = now.since(self.as_of);
         let mut cordon = self.cordon.clone();
-        if cordon.phase == Phase::Closed && cordon.ramp.is_some() && gone >= cordon.length {
-            return Cordon {
-                phase: Phase::Ramp,
-                length: self.left(now),
-                farewell: Duration::ZERO,
-                spared: Vec::new(),
-                closing: Vec::new(),
-                ..cordon
-            };
+        if let Some(ramp) = cordon
+            .ramp
+            .filter(|_| cordon.is_closed() && gone >= cordon.length)
+        {
+            return cordon.into_ramp(ramp, self.left(now));
         }
         cordon.length = cordon.length.saturating_sub(gone);
         cordon.farewell = cordon.farewell.saturating_sub(gone);
@@ -97,19 +93,9 @@ impl Wanted {
     /// The change that writes what is left of the block, and whose it is; `None` when that is
     /// over: written in a ramp, it would close the port again.
     #[must_use]
-    pub fn end(&self, now: Moment) -> Option<Change> {
+    pub fn renewal(&self, now: Moment) -> Option<Change> {
         let cordon = self.at(now);
-        if cordon.phase != Phase::Closed || cordon.length.is_zero() {
-            return None;
-        }
-        Some(Change::End {
-            farewell: cordon.farewell_lasts(),
-            identity: cordon.identity,
-            remaining: cordon.length,
-            ramp: cordon.ramp,
-            spared: cordon.spared,
-            closing: cordon.closing,
-        })
+        (cordon.is_closed() && !cordon.length.is_zero()).then(|| Change::renew(cordon))
     }
 
     /// Notes that the cordon was put back.
@@ -122,22 +108,20 @@ impl Wanted {
     pub fn change(&mut self, at: Moment, change: &Change) {
         let mut cordon = self.at(at);
         match change.clone() {
-            Change::End {
-                identity,
-                remaining,
-                ramp,
-                farewell,
-                spared,
-                closing,
-            } => {
-                cordon.identity = identity;
-                cordon.length = remaining;
-                cordon.ramp = ramp;
-                if farewell {
-                    cordon.farewell = remaining;
-                }
-                cordon.spared = spared;
-                cordon.closing = closing;
+            Change::Renew(renewed) => {
+                let farewell = match renewed.farewell_lasts() {
+                    true => renewed.length,
+                    false => cordon.farewell,
+                };
+                cordon = Cordon {
+                    identity: renewed.identity,
+                    length: renewed.length,
+                    ramp: renewed.ramp,
+                    farewell,
+                    spared: renewed.spared,
+                    closing: renewed.closing,
+                    ..cordon
+                };
             }
             Change::Flows {
                 spared, closing, ..
@@ -179,14 +163,15 @@ impl Wanted {
         let mut faults = standing.faults.clone();
         check(
             &mut faults,
-            window.identity.id == wanted.identity.id,
+            window.id() == wanted.id(),
             "another window is there",
         );
-        let is_now = window.phase == wanted.phase;
+        let is_now = window.cordon.phase == wanted.phase;
         // When the window ends, the kernel's clock and ours are some milliseconds apart.
         let is_about_now = || {
             let near = [began.before(SLACK), now.after(SLACK)];
-            near.iter().any(|time| self.at(*time).phase == window.phase)
+            near.iter()
+                .any(|time| self.at(*time).phase == window.cordon.phase)
         };
         // A ramp that was put back ends later by as long as that took.
         let slack = match wanted.phase {
@@ -196,7 +181,7 @@ impl Wanted {
         let latest = wanted.length.saturating_add(slack);
         let still = Some(self.at(now)).filter(|now| now.phase == wanted.phase);
         let earliest = still.map_or(Duration::ZERO, |now| now.length.saturating_sub(slack));
-        let ends_alike = (earliest..=latest).contains(&window.remaining);
+        let ends_alike = (earliest..=latest).contains(&window.cordon.length);
         check(
             &mut faults,
             if is_now { ends_alike } else { is_about_now() },
@@ -204,22 +189,22 @@ impl Wanted {
         );
         check(
             &mut faults,
-            window.ramp == wanted.ramp,
+            window.cordon.ramp == wanted.ramp,
             "the ramp is changed",
         );
         check(
             &mut faults,
-            !window.pass_was_read || window.pass == wanted.pass,
+            !window.pass_was_read || window.cordon.pass == wanted.pass,
             "the pass list is changed",
         );
         check(
             &mut faults,
-            window.verdict == wanted.verdict,
+            window.cordon.verdict == wanted.verdict,
             "the verdict is changed",
         );
         check(
             &mut faults,
-            window.reason == wanted.reason,
+            window.cordon.reason == wanted.reason,
             "the reason is changed",
         );
         if wanted.phase == Phase::Ramp {
@@ -227,12 +212,12 @@ impl Wanted {
         }
         check(
             &mut faults,
-            window.farewell <= wanted.farewell + SLACK,
+            window.cordon.farewell <= wanted.farewell + SLACK,
             "existing connections are let through",
         );
         check(
             &mut faults,
-            same_flows(&window.spared, &wanted.spared),
+            same_flows(&window.cordon.spared, &wanted.spared),
             "the spared flows are changed",
         );
         check(
@@ -267,7 +252,7 @@ fn same_flows(one: &[SocketAddr], other: &[SocketAddr]) -> bool {
 
 /// Closes that are over are not missed; one that nobody asked for lets somebody through.
 fn only_wanted_closing(window: &Window, wanted: &Cordon) -> bool {
-    window.closing.iter().all(|flow| {
+    window.cordon.closing.iter().all(|flow| {
         let mut asked = wanted.closing.iter();
         asked.any(|asked| asked.client == flow.client && flow.remaining <= asked.remaining + SLACK)
     })
@@ -344,9 +329,9 @@ mod tests {
             per_second: 10,
         });
         let wanted = Wanted::new(Cordon { ramp, ..cordon() }, start);
-        assert!(wanted.end(start.after(9 * MINUTE)).is_some());
-        assert_eq!(wanted.end(start.after(10 * MINUTE)), None);
-        assert_eq!(wanted.end(start.after(20 * MINUTE)), None);
+        assert!(wanted.renewal(start.after(9 * MINUTE)).is_some());
+        assert_eq!(wanted.renewal(start.after(10 * MINUTE)), None);
+        assert_eq!(wanted.renewal(start.after(20 * MINUTE)), None);
     }
 
     #[test]

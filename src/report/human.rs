@@ -54,7 +54,7 @@ pub fn report(report: &Report, paint: Paint) -> String {
                 let headline = text.sentence(report, window);
                 text.lines.push(headline);
                 text.window(window);
-                text.connected(window.port, report.connections.as_deref());
+                text.connected(window.cordon.port, report.connections.as_deref());
             }
         }
         Outcome::Cordoned | Outcome::AlreadyCordoned | Outcome::Incomplete => text.way_out(report),
@@ -98,29 +98,29 @@ impl Text {
 
     /// One sentence on one window.
     fn sentence(&self, report: &Report, window: &Window) -> String {
-        let port = self.paint.strong(&format!("Port {}", window.port));
+        let port = self.paint.strong(&format!("Port {}", window.cordon.port));
         let mut end = format!(
             "until {} ({} from now)",
             clock(window.ends_at),
-            rounded(window.remaining)
+            rounded(window.cordon.length)
         );
         if !window.is_closed() {
             return ramping(report, window, &port, &end);
         }
-        if let Some(ramp) = window.ramp {
+        if let Some(ramp) = window.cordon.ramp {
             let _ = write!(end, ", with {} after it", show_ramp(ramp));
         }
         match report.outcome {
             Outcome::Lifted => format!(
                 "{port} is open again; the window had {} left.",
-                rounded(window.remaining)
+                rounded(window.cordon.length)
             ),
             Outcome::AlreadyCordoned => format!("{port} was cordoned already, {end}."),
             Outcome::Extended if !report.changed => format!("{port} stays cordoned {end}."),
             Outcome::Extended => format!("{port} is now cordoned {end}."),
             Outcome::Allowed => format!(
                 "{port} lets {} through, {end}.",
-                match window.pass.len() {
+                match window.cordon.pass.len() {
                     0 => "nobody remote".to_owned(),
                     1 => "1 network".to_owned(),
                     n => format!("{n} networks"),
@@ -216,7 +216,7 @@ impl Text {
     }
 
     fn window(&mut self, window: &Window) {
-        let identity = &window.identity;
+        let identity = &window.cordon.identity;
         let mut facts = vec![
             (
                 "started",
@@ -235,20 +235,23 @@ impl Text {
                 ),
             ),
         ];
-        if let Some(reason) = &window.reason {
+        if let Some(reason) = &window.cordon.reason {
             facts.insert(0, ("reason", printable(reason.as_str())));
         }
-        if window.verdict == Verdict::Reset {
+        if window.cordon.verdict == Verdict::Reset {
             facts.push(("verdict", "reset".to_owned()));
         }
-        if !window.pass.is_empty() {
-            let shown: Vec<_> = window.pass.networks().take(KNOCKS_SHOWN).collect();
+        if !window.cordon.pass.is_empty() {
+            let shown: Vec<_> = window.cordon.pass.networks().take(KNOCKS_SHOWN).collect();
             let names = shown
                 .iter()
                 .map(ToString::to_string)
                 .collect::<Vec<_>>()
                 .join(" ");
-            facts.push(("pass", and_more(names, window.pass.len(), shown.len())));
+            facts.push((
+                "pass",
+                and_more(names, window.cordon.pass.len(), shown.len()),
+            ));
         }
         match identity.guard {
             Some(pid) => facts.push((
@@ -257,7 +260,7 @@ impl Text {
             )),
             None => facts.push((
                 "guard",
-                match window.phase {
+                match window.cordon.phase {
                     Phase::Closed => "none: the kernel's timer ends the window".to_owned(),
                     Phase::Ramp => "none: the kernel's timer ends the ramp".to_owned(),
                 },
@@ -285,7 +288,7 @@ impl Text {
         if let Some(window) = report.windows.first() {
             let port = match report.windows.len() {
                 1 => String::new(),
-                _ => format!(" --port {}", window.port),
+                _ => format!(" --port {}", window.cordon.port),
             };
             self.lines
                 .push(format!("To open the port before that: pgcordon lift{port}"));
@@ -310,7 +313,7 @@ impl Text {
 
 /// One sentence on a port whose window is over and whose ramp is not.
 fn ramping(report: &Report, window: &Window, port: &str, end: &str) -> String {
-    let rate = match window.ramp {
+    let rate = match window.cordon.ramp {
         Some(Ramp { per_second: 1, .. }) => "1 new connection a second is let in".to_owned(),
         Some(ramp) => format!("{} new connections a second are let in", ramp.per_second),
         None => "new connections are let in slowly".to_owned(),
@@ -318,7 +321,7 @@ fn ramping(report: &Report, window: &Window, port: &str, end: &str) -> String {
     match report.outcome {
         Outcome::Lifted => format!(
             "{port} is open to everybody again; the ramp had {} left.",
-            rounded(window.remaining)
+            rounded(window.cordon.length)
         ),
         Outcome::Ramping if report.changed => {
             format!("{port} is open again, in a ramp {end}: {rate}.")

@@ -192,22 +192,22 @@ pub(super) fn text(view: &impl Serialize) -> String {
 
 fn window(window: &Window) -> WindowView<'_> {
     WindowView {
-        id: format!("{:016x}", window.identity.id),
-        port: window.port,
-        phase: window.phase,
-        started_at: timestamp(window.identity.started_at),
+        id: format!("{:016x}", window.cordon.identity.id),
+        port: window.cordon.port,
+        phase: window.cordon.phase,
+        started_at: timestamp(window.cordon.identity.started_at),
         ends_at: timestamp(window.ends_at),
-        remaining_s: seconds(window.remaining),
-        verdict: window.verdict,
-        reason: window.reason.as_ref().map(Reason::as_str),
-        by: &window.identity.by,
-        by_uid: window.identity.by_uid,
-        guard_pid: window.identity.guard,
-        healed: window.identity.healed,
+        remaining_s: seconds(window.cordon.length),
+        verdict: window.cordon.verdict,
+        reason: window.cordon.reason.as_ref().map(Reason::as_str),
+        by: &window.cordon.identity.by,
+        by_uid: window.cordon.identity.by_uid,
+        guard_pid: window.cordon.identity.guard,
+        healed: window.cordon.identity.healed,
         blocked: window.blocked,
         knocks: &window.knocks,
-        pass: window.pass_was_read.then(|| networks(&window.pass)),
-        ramp: window.ramp.map(ramp),
+        pass: window.pass_was_read.then(|| networks(&window.cordon.pass)),
+        ramp: window.cordon.ramp.map(ramp),
     }
 }
 

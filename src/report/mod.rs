@@ -8,7 +8,7 @@ mod policy;
 pub use file::ReportFile;
 pub use policy::{Check, CheckedFile, Show};
 
-use crate::cordon::{Connection, Cordon, DrainReport, Ramp, Window};
+use crate::cordon::{Connection, Cordon, DrainReport, Ramp, Window, WindowId};
 use crate::failure::Failure;
 use crate::sys::terminal::Paint;
 use std::path::PathBuf;
@@ -114,11 +114,10 @@ impl Report {
         }
     }
 
-    /// The windows by port and id.
+    /// Which windows it is about.
     #[must_use]
-    pub fn own(&self) -> Vec<(u16, u64)> {
-        let windows = self.windows.iter();
-        windows.map(|w| (w.port, w.identity.id)).collect()
+    pub fn own(&self) -> Vec<WindowId> {
+        self.windows.iter().map(Window::id).collect()
     }
 
     /// As one JSON object.

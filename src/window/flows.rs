@@ -22,19 +22,19 @@ pub fn allow_standbys(
     addresses: &[IpAddr],
 ) -> Result<(), WindowError> {
     let _lock = locked(firewall, &[port])?;
-    let window = in_force(firewall, port)?.window;
-    let pass = window
+    let before = in_force(firewall, port)?.window.cordon;
+    let pass = before
         .pass
         .with(addresses.iter().copied().map(IpNet::from))?;
-    let named = |address: &&IpAddr| !window.pass.contains(**address);
+    let named = |address: &&IpAddr| !before.pass.contains(**address);
     let marks = addresses.iter().filter(named);
     let flows = Change::Flows {
         spared: marks.map(|address| SocketAddr::new(*address, 0)).collect(),
         closing: Vec::new(),
-        remaining: window.remaining,
+        remaining: before.length,
     };
     firewall.change(&[(port, Change::Pass(pass.clone())), (port, flows)])?;
-    if in_force(firewall, port)?.window.pass != pass {
+    if in_force(firewall, port)?.window.cordon.pass != pass {
         let faults = vec!["the pass list differs".to_owned()];
         return Err(FirewallError::Differs { port, faults }.into());
     }
@@ -51,7 +51,7 @@ pub fn renew_farewell(
     length: Duration,
 ) -> Result<(), WindowError> {
     let _lock = locked(firewall, &[port])?;
-    let length = length.min(in_force(firewall, port)?.window.remaining);
+    let length = length.min(in_force(firewall, port)?.window.cordon.length);
     Ok(firewall.change(&[(port, Change::Farewell(length))])?)
 }
 
@@ -107,7 +107,7 @@ pub fn spare(
     let change = Change::Flows {
         spared,
         closing: Vec::new(),
-        remaining: in_force(firewall, port)?.window.remaining,
+        remaining: in_force(firewall, port)?.window.cordon.length,
     };
     Ok(firewall.change(&[(port, change)])?)
 }

@@ -1,7 +1,7 @@
 //! Ending windows, at once or with a ramp, and removing what old ones have left.
 
 use super::{Outcome, WindowError, whole};
-use crate::cordon::{Cordon, DEFAULT_RAMP_RATE, Phase, Ramp, Window};
+use crate::cordon::{Cordon, DEFAULT_RAMP_RATE, Ramp, Window, WindowId};
 use crate::firewall::{Detail, Firewall, FirewallError};
 use crate::sys::lock::{LockError, PortLock};
 use std::time::{Duration, Instant};
@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 /// # Errors
 /// The firewall's word; what was in force then stays until its time.
 pub fn lift(firewall: &mut impl Firewall, ports: &[u16]) -> Result<Vec<Window>, WindowError> {
-    remove_if(firewall, ports, |_, _| true)
+    remove_if(firewall, ports, |_| true)
 }
 
 /// Ends the windows of these ids, and no other that has come in their place.
@@ -21,12 +21,11 @@ pub fn lift(firewall: &mut impl Firewall, ports: &[u16]) -> Result<Vec<Window>, 
 /// [`WindowError::Left`], with why.
 pub fn lift_own(
     firewall: &mut impl Firewall,
-    own: &[(u16, u64)],
+    own: &[WindowId],
 ) -> Result<Vec<Window>, WindowError> {
-    let ports: Vec<u16> = own.iter().map(|(port, _)| *port).collect();
-    let lifted = remove_if(firewall, &ports, |port, window| {
-        window.is_none_or(|window| own.contains(&(port, window.identity.id)))
-    });
+    let ports: Vec<u16> = own.iter().map(|own| own.port).collect();
+    let is_own = |window: Option<&Window>| window.is_none_or(|window| own.contains(&window.id()));
+    let lifted = remove_if(firewall, &ports, is_own);
     lifted.map_err(|error| WindowError::Left {
         ports,
         source: Box::new(error),
@@ -41,7 +40,7 @@ pub fn sweep(firewall: &mut impl Firewall, ports: &[u16]) -> Result<(), WindowEr
     // A guard whose window is not over is about to put it back, and removes the table later.
     let unguarded = |port: &u16| firewall.guard(*port).is_none();
     let ports: Vec<u16> = ports.iter().copied().filter(unguarded).collect();
-    remove_if(firewall, &ports, |_, window| window.is_none()).map(drop)
+    remove_if(firewall, &ports, |window| window.is_none()).map(drop)
 }
 
 /// What is asked of a ramp; what is not said is as the window was raised with.
@@ -60,8 +59,8 @@ impl RampWish {
         if !window.is_closed() && self == Self::default() {
             return Ok(None);
         }
-        let port = window.port;
-        let known = window.ramp;
+        let port = window.cordon.port;
+        let known = window.cordon.ramp;
         let length = self.length.or(known.map(|ramp| ramp.length));
         let rate = self.per_second.or(known.map(|ramp| ramp.per_second));
         let ramp = Ramp {
@@ -70,7 +69,7 @@ impl RampWish {
         };
         let lasts = match self.length {
             // Another rate alone does not move the end of a ramp.
-            None if !window.is_closed() => window.remaining,
+            None if !window.is_closed() => window.cordon.length,
             _ => ramp.length,
         };
         Ok(Some((ramp, lasts)))
@@ -102,7 +101,7 @@ pub fn lift_to_ramp(
             None => outcomes.push(whole::mend(firewall, standing)?),
             Some((ramp, length)) => {
                 before.push(window.clone());
-                cordons.push(in_ramp(window, ramp, length));
+                cordons.push(window.cordon.into_ramp(ramp, length));
             }
         }
     }
@@ -118,7 +117,7 @@ pub fn lift_to_ramp(
             mended: Vec::new(),
         });
     }
-    outcomes.sort_by_key(|outcome| outcome.window.port);
+    outcomes.sort_by_key(|outcome| outcome.window.cordon.port);
     Ok(outcomes)
 }
 
@@ -130,44 +129,30 @@ pub fn lift_to_ramp(
 /// The firewall's word; what was in force then stays until its time.
 pub fn lift_own_to_ramp(
     firewall: &mut impl Firewall,
-    own: &[(u16, u64)],
+    own: &[WindowId],
 ) -> Result<Vec<Window>, WindowError> {
-    let ports: Vec<u16> = own.iter().map(|(port, _)| *port).collect();
+    let ports: Vec<u16> = own.iter().map(|own| own.port).collect();
     let _locks = lock_if_possible(firewall, &ports)?;
     let (mut cordons, mut over, mut lifted) = (Vec::new(), Vec::new(), Vec::new());
-    for (port, id) in own {
-        let standing = firewall.read(*port, Detail::Whole)?;
+    for id in own {
+        let standing = firewall.read(id.port, Detail::Whole)?;
         match standing.map(|standing| standing.window) {
-            Some(Some(window)) if window.is_closed() && window.identity.id == *id => {
+            Some(Some(window)) if window.is_closed() && window.id() == *id => {
                 lifted.push(window.clone());
-                match window.ramp {
-                    Some(ramp) => cordons.push(in_ramp(window, ramp, ramp.length)),
-                    None => over.push(*port),
+                match window.cordon.ramp {
+                    Some(ramp) => cordons.push(window.cordon.into_ramp(ramp, ramp.length)),
+                    None => over.push(id.port),
                 }
             }
-            Some(None) => over.push(*port),
+            Some(None) => over.push(id.port),
             Some(Some(_)) => {}
             // Its guard is about to put it back.
-            None => firewall.dismiss(*port)?,
+            None => firewall.dismiss(id.port)?,
         }
     }
     begin(firewall, &cordons)?;
     remove(firewall, &over)?;
     Ok(lifted)
-}
-
-/// The cordon that is left of a window when its ramp begins.
-fn in_ramp(window: Window, ramp: Ramp, length: Duration) -> Cordon {
-    Cordon {
-        phase: Phase::Ramp,
-        length,
-        ramp: Some(ramp),
-        // Packets of existing connections pass anyway.
-        farewell: Duration::ZERO,
-        spared: Vec::new(),
-        closing: Vec::new(),
-        ..whole::cordon_of(&window)
-    }
 }
 
 /// Begins ramps in one transaction, in the place of what stands there, and reads them back.
@@ -197,19 +182,19 @@ fn begin(firewall: &mut impl Firewall, ramps: &[Cordon]) -> Result<Vec<Window>, 
 fn remove_if(
     firewall: &mut impl Firewall,
     ports: &[u16],
-    is_meant: impl Fn(u16, Option<&Window>) -> bool,
+    is_meant: impl Fn(Option<&Window>) -> bool,
 ) -> Result<Vec<Window>, WindowError> {
     let _locks = lock_if_possible(firewall, ports)?;
     let (mut lifted, mut tables) = (Vec::new(), Vec::new());
     for port in ports {
         let mut standing = firewall.read(*port, Detail::Block)?;
         let window = standing.as_ref().and_then(|s| s.window.as_ref());
-        if is_meant(*port, window) && firewall.guard(*port).is_some() {
+        if is_meant(window) && firewall.guard(*port).is_some() {
             // Whatever it has just done, from here on nobody puts the cordon back.
             firewall.dismiss(*port)?;
             standing = firewall.read(*port, Detail::Block)?;
         }
-        if let Some(standing) = standing.filter(|s| is_meant(*port, s.window.as_ref())) {
+        if let Some(standing) = standing.filter(|s| is_meant(s.window.as_ref())) {
             tables.push(*port);
             lifted.extend(standing.window);
         }

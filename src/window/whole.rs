@@ -37,23 +37,23 @@ pub fn verify(
         return differs(vec!["the window is not there".to_owned()]);
     };
     if long {
-        window.pass = cordon.pass.clone();
+        window.cordon.pass = cordon.pass.clone();
         window.pass_was_read = true;
     }
-    if window.identity.id != cordon.identity.id {
+    if window.id() != cordon.id() {
         faults.push("another window is there".to_owned());
     }
-    if window.phase != cordon.phase {
+    if window.cordon.phase != cordon.phase {
         faults.push("the window is over".to_owned());
     }
     check_timeout(&window, cordon.length, written, &mut faults);
-    if window.ramp != cordon.ramp {
+    if window.cordon.ramp != cordon.ramp {
         faults.push("the ramp differs".to_owned());
     }
-    if window.pass != cordon.pass {
+    if window.cordon.pass != cordon.pass {
         faults.push("the pass list differs".to_owned());
     }
-    if window.verdict != cordon.verdict {
+    if window.cordon.verdict != cordon.verdict {
         faults.push("the verdict differs".to_owned());
     }
     if !faults.is_empty() {
@@ -71,10 +71,10 @@ pub fn check_timeout(
     faults: &mut Vec<String>,
 ) {
     let least = length.saturating_sub(written.elapsed() + SLACK);
-    if window.remaining > length + ROUNDING || window.remaining < least {
+    if window.cordon.length > length + ROUNDING || window.cordon.length < least {
         faults.push(format!(
             "the window lasts {:?} instead of {length:?}",
-            window.remaining
+            window.cordon.length
         ));
     }
 }
@@ -94,7 +94,7 @@ pub fn mend(firewall: &mut impl Firewall, standing: Standing) -> Result<Outcome,
             mended: Vec::new(),
         });
     }
-    let mut cordon = cordon_of(&window);
+    let mut cordon = without_farewell(window.cordon);
     cordon.identity.healed = cordon.identity.healed.saturating_add(1);
     let written = Instant::now();
     firewall.raise(std::slice::from_ref(&cordon), &[port])?;
@@ -105,14 +105,11 @@ pub fn mend(firewall: &mut impl Firewall, standing: Standing) -> Result<Outcome,
     })
 }
 
-/// The cordon that a window in force is, with the time that is left; without a new farewell.
-pub fn cordon_of(window: &Window) -> Cordon {
-    let farewell = match window.farewell_lasts() {
-        true => window.remaining,
+/// The cordon that puts a window in force back: without a new farewell.
+fn without_farewell(cordon: Cordon) -> Cordon {
+    let farewell = match cordon.farewell_lasts() {
+        true => cordon.length,
         false => Duration::ZERO,
     };
-    Cordon {
-        farewell,
-        ..window.as_cordon()
-    }
+    Cordon { farewell, ..cordon }
 }
