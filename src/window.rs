@@ -10,7 +10,7 @@ pub use flows::{allow_standbys, end_farewell, linger, renew_farewell, spare};
 pub use lift::{RampWish, lift, lift_own, lift_own_to_ramp, lift_to_ramp, sweep};
 pub use whole::LONG;
 
-use crate::cordon::{Cordon, PassList, Window, WindowEnd};
+use crate::cordon::{Cordon, Difference, Tolerance, Window, WindowEnd};
 use crate::firewall::{Change, Detail, Firewall, FirewallError, Standing};
 use crate::sys::lock::{self, LockError, PortLock};
 use ipnet::IpNet;
@@ -195,36 +195,20 @@ fn changed(firewall: &mut impl Firewall, port: u16) -> Result<Window, WindowErro
 /// # Errors
 /// [`WindowError::Differs`], with the differences.
 pub fn check_same(window: &Window, cordon: &Cordon) -> Result<(), WindowError> {
-    let mut differences = Vec::new();
-    if window.cordon.verdict != cordon.verdict {
-        differences.push(format!(
-            "the verdict {} instead of {}",
-            window.cordon.verdict, cordon.verdict
-        ));
-    }
+    // The pass list may have the addresses of standbys beside those that were asked for.
     let with_standbys = cordon.pass.with(window.cordon.standbys().map(IpNet::from));
-    let passes = |pass: &PassList| window.cordon.pass == *pass;
-    if !passes(&cordon.pass) && !with_standbys.as_ref().is_ok_and(passes) {
-        let (is, should) = (show(&window.cordon.pass), show(&cordon.pass));
-        differences.push(format!("the pass list {is} instead of {should}"));
-    }
-    if differences.is_empty() {
-        return Ok(());
-    }
-    Err(WindowError::Differs {
-        port: window.cordon.port,
-        differences,
-    })
-}
-
-fn show(pass: &PassList) -> String {
-    match pass.len() {
-        0 => "empty".to_owned(),
-        1..=4 => {
-            let names: Vec<_> = pass.networks().map(|network| network.to_string()).collect();
-            names.join(" ")
-        }
-        many => format!("of {many} networks"),
+    let is_meant = with_standbys.is_ok_and(|pass| pass == window.cordon.pass);
+    let mut differences = cordon.differences(window, Duration::ZERO, Tolerance::READ_BACK);
+    differences.retain(|difference| match difference {
+        Difference::Pass { .. } => !is_meant,
+        difference => difference.is_of_terms(),
+    });
+    match differences.is_empty() {
+        true => Ok(()),
+        false => Err(WindowError::Differs {
+            port: cordon.port,
+            differences: differences.iter().map(Difference::to_string).collect(),
+        }),
     }
 }
 
@@ -262,9 +246,9 @@ pub fn extend(
     for cordon in renewed {
         let port = cordon.port;
         let window = changed(firewall, port)?;
-        let mut faults = Vec::new();
-        whole::check_timeout(&window, cordon.length, written, &mut faults);
-        if !faults.is_empty() {
+        let took = written.elapsed();
+        if let Some(fault) = cordon.length_difference(&window, took, Tolerance::READ_BACK) {
+            let faults = vec![fault.to_string()];
             return Err(FirewallError::Differs { port, faults }.into());
         }
         update(&mut outcomes, window);

@@ -2,6 +2,7 @@
 //! any input or output, the one vocabulary that all other rooms share.
 
 mod comment;
+mod compare;
 mod drained;
 mod duration;
 mod entry;
@@ -13,6 +14,7 @@ mod spare;
 mod window;
 
 pub use comment::Identity;
+pub(crate) use compare::{Difference, Tolerance};
 pub use drained::{Backends, Connection, DrainReport, Fate, Peer, Sockets, SqlOutcome, Straggler};
 pub use duration::{
     DurationError, LengthError, duration_text, parse_duration, parse_pace, parse_patience,
@@ -89,7 +91,7 @@ impl Cordon {
     /// Whether existing connections go on to the end, as they do without a drain; but for what
     /// the kernel rounds.
     pub fn farewell_lasts(&self) -> bool {
-        !self.farewell.is_zero() && self.farewell + Duration::from_millis(20) >= self.length
+        !self.farewell.is_zero() && !Tolerance::FAREWELL.is_earlier(self.farewell, self.length)
     }
 
     /// How long it takes until everything is over, the window and its ramp.

@@ -7,7 +7,7 @@ use super::names::SetName;
 use super::readback::{ChainFacts, RuleFacts, SetFacts, Table, normalized};
 use super::ruleset::{ChainSpec, Ruleset, flag};
 use super::transaction::{build_rule, chain, table};
-use crate::cordon::Cordon;
+use crate::cordon::{Cordon, Tolerance};
 use nftnl::MsgType;
 use nix::libc;
 use std::time::Duration;
@@ -70,9 +70,8 @@ impl Table {
     /// The block of fragments must last as long as that of the port.
     pub(super) fn gate_fault(&self, remaining: Duration) -> Option<String> {
         let lasts = |element: &Element| {
-            element
-                .timeout
-                .is_some_and(|timeout| timeout + Duration::from_secs(1) >= remaining)
+            let timeout = element.timeout;
+            timeout.is_some_and(|timeout| !Tolerance::FRAGMENTS.is_earlier(timeout, remaining))
         };
         let is_ipv6 = |element: &&Element| element.key == [libc::NFPROTO_IPV6 as u8];
         let is_armed = self
@@ -92,10 +91,10 @@ impl Table {
             Some(element) => {
                 // One without an end is told of by its set.
                 let timeout = element.timeout?;
-                match timeout > whole + Duration::from_millis(100) {
-                    true => "is too long",
-                    false if timeout + Duration::from_secs(2) < whole => "is too short",
-                    false => return None,
+                match Tolerance::RAMP_ELEMENT {
+                    tolerance if tolerance.is_later(timeout, whole) => "is too long",
+                    tolerance if tolerance.is_earlier(timeout, whole) => "is too short",
+                    _ => return None,
                 }
             }
         };

@@ -1,19 +1,11 @@
 //! What is to stand on a port: the cordon as it was last told, at any later time, and where
 //! what stands differs from it. Pure data.
 
-use crate::cordon::{ClosingFlow, Cordon, Phase, Window};
+use crate::cordon::{ClosingFlow, Cordon, Difference, Phase, Tolerance};
 use crate::firewall::{Change, Standing};
 use rustix::time::{ClockId, clock_gettime};
 use serde::{Deserialize, Serialize};
-use std::collections::HashSet;
-use std::net::SocketAddr;
 use std::time::Duration;
-
-/// What the kernel's rounding and the time between two looks may make of a duration.
-const SLACK: Duration = Duration::from_millis(250);
-
-/// The same for a ramp, whose end nobody waits for to the second.
-const LOOSE: Duration = Duration::from_secs(5);
 
 /// A time of the clock that nobody sets (`CLOCK_MONOTONIC`), which every process of a host
 /// shares; since that clock began.
@@ -160,78 +152,25 @@ impl Wanted {
         };
         let now = Moment::now();
         let wanted = self.at(began);
-        let mut faults = standing.faults.clone();
-        check(
-            &mut faults,
-            window.id() == wanted.id(),
-            "another window is there",
-        );
-        let is_now = window.cordon.phase == wanted.phase;
+        let tolerance = match wanted.phase {
+            Phase::Closed => Tolerance::GUARD,
+            Phase::Ramp => Tolerance::GUARDED_RAMP,
+        };
+        let mut differences = wanted.differences(window, now.since(began), tolerance);
         // When the window ends, the kernel's clock and ours are some milliseconds apart.
-        let is_about_now = || {
-            let near = [began.before(SLACK), now.after(SLACK)];
-            near.iter()
-                .any(|time| self.at(*time).phase == window.cordon.phase)
-        };
-        // A ramp that was put back ends later by as long as that took.
-        let slack = match wanted.phase {
-            Phase::Closed => SLACK,
-            Phase::Ramp => LOOSE,
-        };
-        let latest = wanted.length.saturating_add(slack);
-        let still = Some(self.at(now)).filter(|now| now.phase == wanted.phase);
-        let earliest = still.map_or(Duration::ZERO, |now| now.length.saturating_sub(slack));
-        let ends_alike = (earliest..=latest).contains(&window.cordon.length);
-        check(
-            &mut faults,
-            if is_now { ends_alike } else { is_about_now() },
-            "it ends at another time",
-        );
-        check(
-            &mut faults,
-            window.cordon.ramp == wanted.ramp,
-            "the ramp is changed",
-        );
-        check(
-            &mut faults,
-            !window.pass_was_read || window.cordon.pass == wanted.pass,
-            "the pass list is changed",
-        );
-        check(
-            &mut faults,
-            window.cordon.verdict == wanted.verdict,
-            "the verdict is changed",
-        );
-        check(
-            &mut faults,
-            window.cordon.reason == wanted.reason,
-            "the reason is changed",
-        );
-        if wanted.phase == Phase::Ramp {
-            return faults; // Existing connections pass.
+        let near = [
+            began.before(Tolerance::CLOCKS),
+            now.after(Tolerance::CLOCKS),
+        ];
+        if near
+            .iter()
+            .any(|time| self.at(*time).phase == window.cordon.phase)
+        {
+            differences.retain(|difference| !matches!(difference, Difference::Phase { .. }));
         }
-        check(
-            &mut faults,
-            window.cordon.farewell <= wanted.farewell + SLACK,
-            "existing connections are let through",
-        );
-        check(
-            &mut faults,
-            same_flows(&window.cordon.spared, &wanted.spared),
-            "the spared flows are changed",
-        );
-        check(
-            &mut faults,
-            only_wanted_closing(window, &wanted),
-            "a flow is let through",
-        );
-        faults
-    }
-}
-
-fn check(faults: &mut Vec<String>, holds: bool, fault: &str) {
-    if !holds {
-        faults.push(fault.to_owned());
+        let faults = standing.faults.iter().cloned();
+        let differences = differences.iter().map(Difference::to_string);
+        faults.chain(differences).collect()
     }
 }
 
@@ -245,23 +184,11 @@ fn add_closing(flows: &mut Vec<ClosingFlow>, more: Vec<ClosingFlow>) {
     }
 }
 
-fn same_flows(one: &[SocketAddr], other: &[SocketAddr]) -> bool {
-    let set = |flows: &[SocketAddr]| flows.iter().copied().collect::<HashSet<_>>();
-    set(one) == set(other)
-}
-
-/// Closes that are over are not missed; one that nobody asked for lets somebody through.
-fn only_wanted_closing(window: &Window, wanted: &Cordon) -> bool {
-    window.cordon.closing.iter().all(|flow| {
-        let mut asked = wanted.closing.iter();
-        asked.any(|asked| asked.client == flow.client && flow.remaining <= asked.remaining + SLACK)
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::cordon::{Identity, PassList, Ramp, Verdict};
+    use std::net::SocketAddr;
     use std::time::SystemTime;
 
     const MINUTE: Duration = Duration::from_secs(60);

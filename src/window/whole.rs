@@ -1,15 +1,9 @@
 //! Reading a cordon back, comparing it, and putting a damaged one back.
 
 use super::{Outcome, WindowError};
-use crate::cordon::{Cordon, Window};
+use crate::cordon::{Cordon, Difference, Tolerance, Window};
 use crate::firewall::{Detail, Firewall, FirewallError, Standing};
 use std::time::{Duration, Instant};
-
-/// What the kernel may take off a timeout between two looks at it.
-const SLACK: Duration = Duration::from_secs(2);
-
-/// Jiffies are rounded up, by 10 ms at most.
-const ROUNDING: Duration = Duration::from_millis(20);
 
 /// The longest pass list that is compared with what was written: to list a long one takes
 /// the kernel as long as to load it. The kernel has acknowledged it all the same.
@@ -36,47 +30,19 @@ pub fn verify(
     let Some(mut window) = standing.window else {
         return differs(vec!["the window is not there".to_owned()]);
     };
+    let differences = cordon.differences(&window, written.elapsed(), Tolerance::READ_BACK);
+    let of_writing = differences
+        .iter()
+        .filter(|difference| difference.is_of_writing());
+    faults.extend(of_writing.map(Difference::to_string));
+    if !faults.is_empty() {
+        return differs(faults);
+    }
     if long {
         window.cordon.pass = cordon.pass.clone();
         window.pass_was_read = true;
     }
-    if window.id() != cordon.id() {
-        faults.push("another window is there".to_owned());
-    }
-    if window.cordon.phase != cordon.phase {
-        faults.push("the window is over".to_owned());
-    }
-    check_timeout(&window, cordon.length, written, &mut faults);
-    if window.cordon.ramp != cordon.ramp {
-        faults.push("the ramp differs".to_owned());
-    }
-    if window.cordon.pass != cordon.pass {
-        faults.push("the pass list differs".to_owned());
-    }
-    if window.cordon.verdict != cordon.verdict {
-        faults.push("the verdict differs".to_owned());
-    }
-    if !faults.is_empty() {
-        return differs(faults);
-    }
     Ok(window)
-}
-
-/// Compares a window's time with what was asked for. A part of it is over where the
-/// kernel's answers came late.
-pub fn check_timeout(
-    window: &Window,
-    length: Duration,
-    written: Instant,
-    faults: &mut Vec<String>,
-) {
-    let least = length.saturating_sub(written.elapsed() + SLACK);
-    if window.cordon.length > length + ROUNDING || window.cordon.length < least {
-        faults.push(format!(
-            "the window lasts {:?} instead of {length:?}",
-            window.cordon.length
-        ));
-    }
 }
 
 /// Puts a damaged cordon back with the time that is left; a whole one is left alone. There
