@@ -92,9 +92,8 @@ fn look(firewall: &mut impl Firewall) -> Result<Vec<Seen>, CommandError> {
 }
 
 /// How long a guard may take to put a cordon back.
-const HEALED_WITHIN: Duration = Duration::from_secs(1);
-/// Between two looks at it.
-const PAUSE: Duration = Duration::from_millis(5);
+const HEAL_TIMEOUT: Duration = Duration::from_secs(1);
+const HEAL_POLL: Duration = Duration::from_millis(5);
 
 /// What stands on a port. Where a flush has just taken it away and a guard is about to put it
 /// back, this waits for it.
@@ -106,7 +105,7 @@ pub fn settled(
     port: u16,
     detail: Detail,
 ) -> Result<Option<Standing>, FirewallError> {
-    let deadline = Instant::now() + HEALED_WITHIN;
+    let deadline = Instant::now() + HEAL_TIMEOUT;
     loop {
         let standing = firewall.read(port, detail)?;
         let is_whole = standing
@@ -115,7 +114,7 @@ pub fn settled(
         if is_whole || firewall.guard(port).is_none() || Instant::now() >= deadline {
             return Ok(standing);
         }
-        std::thread::sleep(PAUSE);
+        std::thread::sleep(HEAL_POLL);
     }
 }
 

@@ -16,15 +16,13 @@ use tokio::sync::watch;
 use tokio::time::{Instant, sleep, sleep_until};
 
 /// From SIGTERM to SIGKILL.
-const GRACE: Duration = Duration::from_secs(10);
-/// An end is moved on so long before it comes, or at half time of a short window.
-const MARGIN: Duration = Duration::from_secs(30);
-/// Between two attempts to move it.
-const AGAIN: Duration = Duration::from_secs(1);
-/// A move that is less is none.
-const LEAST: Duration = Duration::from_secs(1);
-/// Between two looks at what a killed CMD has left of its group; nothing announces it.
-const GLANCE: Duration = Duration::from_millis(50);
+const KILL_AFTER: Duration = Duration::from_secs(10);
+/// How long before its end a window is extended; a short window at half time.
+const EXTEND_BEFORE: Duration = Duration::from_secs(30);
+const EXTEND_RETRY: Duration = Duration::from_secs(1);
+const LEAST_EXTENSION: Duration = Duration::from_secs(1);
+/// Time between two looks at whether the group of a killed CMD is gone: no event says so.
+const GROUP_POLL: Duration = Duration::from_millis(50);
 
 /// How it came out.
 pub struct Ran {
@@ -93,7 +91,7 @@ pub async fn to_its_end(
                 };
                 context.warn(report, format!("{what} before CMD: {then}"));
                 if settings.on_expiry.value == OnExpiry::Kill {
-                    kill_at = Some(Instant::now() + GRACE);
+                    kill_at = Some(Instant::now() + KILL_AFTER);
                     job.signal(Signal::TERM);
                     job.signal(Signal::CONT);
                 }
@@ -107,7 +105,7 @@ pub async fn to_its_end(
                         }
                         Ok(None) => {}
                         Err(error) => {
-                            mover.not_before = Instant::now() + AGAIN;
+                            mover.not_before = Instant::now() + EXTEND_RETRY;
                             tracing::warn!(%error, "the end of the window could not be moved");
                         }
                     }
@@ -144,7 +142,7 @@ pub async fn clear_group(job: &Job, kill_at: Instant) {
             job.signal(Signal::KILL);
             return;
         }
-        sleep(GLANCE).await;
+        sleep(GROUP_POLL).await;
     }
 }
 
@@ -176,7 +174,7 @@ impl Extender {
 
     /// When to do it.
     fn at(&self, end: Instant) -> Instant {
-        let margin = MARGIN.min(self.length / 2);
+        let margin = EXTEND_BEFORE.min(self.length / 2);
         end.checked_sub(margin).unwrap_or(end).max(self.not_before)
     }
 
@@ -190,15 +188,15 @@ impl Extender {
         let since_start = SystemTime::now().duration_since(self.started_at);
         let room = self.most.saturating_sub(since_start.unwrap_or_default());
         let wanted = left + self.length;
-        let target = wanted.min(room.saturating_sub(LEAST));
-        if target >= left + LEAST {
+        let target = wanted.min(room.saturating_sub(LEAST_EXTENSION));
+        if target >= left + LEAST_EXTENSION {
             let to = WindowEnd::In(target);
             let moved = window::extend(&mut context.firewall, &self.ports, to, false, self.most)?;
             for outcome in moved.into_iter().filter(|outcome| outcome.changed) {
                 record::extended(&outcome.window, "CMD is running (--on-expiry extend)");
             }
             // The new end is told with the next look at the window.
-            self.not_before = Instant::now() + AGAIN * 2;
+            self.not_before = Instant::now() + EXTEND_RETRY * 2;
         }
         Ok((target < wanted).then(|| {
             format!(

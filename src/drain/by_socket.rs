@@ -202,7 +202,7 @@ impl<F: Firewall> Ladder<'_, F> {
             server::State::Unavailable { passing, .. } => !passing,
             _ => false,
         };
-        let patience = server::PATIENCE.min(self.order.timeout / 2);
+        let patience = server::SQL_TIMEOUT.min(self.order.timeout / 2);
         !server.answered && !failed && self.began.elapsed() < patience
     }
 
@@ -233,7 +233,7 @@ impl<F: Firewall> Ladder<'_, F> {
             return Err(DrainError::Spare(why.unwrap_or_else(nobody)));
         }
         for server in &self.servers {
-            let late = self.began.elapsed() > server::PATIENCE;
+            let late = self.began.elapsed() > server::SQL_TIMEOUT;
             match &server.state {
                 server::State::Unavailable { why, passing, .. } if late || !passing => {
                     return Err(DrainError::Spare(why.clone()));

@@ -10,10 +10,10 @@ use std::time::{Duration, Instant};
 use tokio::task::JoinSet;
 
 /// How long login and each statement may take.
-pub const PATIENCE: Duration = Duration::from_secs(3);
+pub const SQL_TIMEOUT: Duration = Duration::from_secs(3);
 
-/// Between two tries where the server may let us in soon.
-const PAUSE: Duration = Duration::from_millis(100);
+/// Time between two tries while the server may let us in soon.
+const SESSION_RETRY: Duration = Duration::from_millis(100);
 
 /// A server and how far SQL has come with it.
 pub struct Server {
@@ -95,7 +95,7 @@ impl Server {
     pub fn may_be_asked(&self) -> bool {
         match &self.state {
             State::Idle => true,
-            State::Unavailable { passing, at, .. } => *passing && at.elapsed() >= PAUSE,
+            State::Unavailable { passing, at, .. } => *passing && at.elapsed() >= SESSION_RETRY,
             State::Asking | State::Ready(_) => false,
         }
     }
@@ -149,7 +149,7 @@ impl Server {
 }
 
 async fn open(target: Target) -> Answer {
-    match Session::open(&target, PATIENCE).await {
+    match Session::open(&target, SQL_TIMEOUT).await {
         Ok(session) => rows(session).await,
         Err(error) => Answer::Failed {
             passing: error.is_passing(),
@@ -169,7 +169,7 @@ async fn cancel(session: &Session, pids: &[i32]) -> Result<(), StatementError> {
     let busy = rows.iter().filter(|row| runs(row)).map(|row| row.pid);
     session.cancel(&busy.collect::<Vec<_>>()).await;
     while session.rows().await?.iter().any(runs) {
-        tokio::time::sleep(PAUSE).await;
+        tokio::time::sleep(SESSION_RETRY).await;
     }
     Ok(())
 }

@@ -1,6 +1,6 @@
 //! Who is connected, and what a drain would do with each: the same judgement, no change.
 
-use super::server::{self, Facts, PATIENCE};
+use super::server::{self, Facts, SQL_TIMEOUT};
 use super::{Judge, Order, choices, nobody};
 use crate::clients::{self, Backend, Client, PortInodes, RowKey, Socket, Sockets};
 use crate::cordon::{Connection, Fate, Peer, SqlOutcome, Window};
@@ -153,7 +153,7 @@ impl Survey {
 }
 
 async fn ask(target: &Target) -> Result<(Facts, usize), SessionError> {
-    let session = Session::open(target, PATIENCE).await?;
+    let session = Session::open(target, SQL_TIMEOUT).await?;
     let facts = server::facts(&session).await.map_err(SessionError::Check)?;
     let prepared = session.prepared_transactions().await;
     Ok((facts, prepared.map_err(SessionError::Check)?))

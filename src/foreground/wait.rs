@@ -12,12 +12,12 @@ use tokio::io::unix::AsyncFd;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep, timeout};
 
-/// Between two looks at a window that nobody guards.
-const SECOND: Duration = Duration::from_secs(1);
-/// A move of an end that is told; the kernel's own rounding is less.
-const MOVE: Duration = Duration::from_millis(500);
-/// How long before its time a window may be seen to be over without anyone's doing.
-const SLACK: Duration = Duration::from_millis(100);
+/// Time between two looks at a window that nobody guards.
+const UNGUARDED_POLL: Duration = Duration::from_secs(1);
+/// An end that moves by more than this is reported. The kernel's own rounding is less.
+const END_MOVED: Duration = Duration::from_millis(500);
+/// A window that ends earlier than this before its time was lifted by somebody.
+const EARLY_END: Duration = Duration::from_millis(100);
 
 /// How long a guard may take to remove an empty table.
 const SWEPT_WITHIN: Duration = Duration::from_secs(2);
@@ -117,12 +117,13 @@ pub async fn until_over(
         let seen = Ends::within(seen, until);
         let now = Instant::now();
         if seen.last(until) <= now {
-            return match known.last(until) <= now + SLACK {
+            return match known.last(until) <= now + EARLY_END {
                 true => Over::Expired,
                 false => Over::Lifted,
             };
         }
-        let is_moved = |seen: Instant, known: Instant| seen > known + MOVE || known > seen + MOVE;
+        let is_moved =
+            |seen: Instant, known: Instant| seen > known + END_MOVED || known > seen + END_MOVED;
         // The end of a block that is over is not moved by time's going on.
         let block_is_moved = is_moved(seen.block, known.block.max(now));
         if block_is_moved || is_moved(seen.ramp, known.ramp) {
@@ -130,12 +131,12 @@ pub async fn until_over(
         }
         let left = [seen.block, seen.ramp].map(|end| end.saturating_duration_since(now));
         let next = left.into_iter().filter(|left| !left.is_zero()).min();
-        let next = next.unwrap_or(SECOND);
+        let next = next.unwrap_or(UNGUARDED_POLL);
         if guards.are_all_there() {
             let _ = timeout(next, guards.one_has_ended()).await;
         } else {
             can_stand = can_stand && guarded.stand_again(own);
-            sleep(next.min(SECOND)).await;
+            sleep(next.min(UNGUARDED_POLL)).await;
         }
     }
 }

@@ -11,10 +11,9 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-/// How often a lock that is held is looked at until its holder is to be seen.
-const LOOKS: usize = 20;
-/// Between two looks at it.
-const PAUSE: Duration = Duration::from_millis(5);
+/// How often the holder of a taken lock is read until it can be seen.
+const HOLDER_READS: usize = 20;
+const HOLDER_RETRY: Duration = Duration::from_millis(5);
 
 /// How a guard's process is called.
 pub const NAME: &str = "pgcordon-guard";
@@ -83,7 +82,7 @@ pub fn guardian(port: u16, named: Option<u32>) -> io::Result<Option<u32>> {
         Err(error) if is_out_of_descriptors(&error) => return Err(error),
         Err(_) => return as_guard(named, port, namespace),
     };
-    for _ in 0..LOOKS {
+    for _ in 0..HOLDER_READS {
         let mut lock = whole_file();
         fcntl(&file, FcntlArg::F_OFD_GETLK(&mut lock))?;
         if lock.l_type == libc::F_UNLCK as i16 {
@@ -93,8 +92,8 @@ pub fn guardian(port: u16, named: Option<u32>) -> io::Result<Option<u32>> {
         if let Some(pid) = as_guard(pid, port, namespace)? {
             return Ok(Some(pid));
         }
-        // It has just begun, and not written its pid, or is about to be gone.
-        std::thread::sleep(PAUSE);
+        // It has just begun and has not yet written its pid, or it is just ending.
+        std::thread::sleep(HOLDER_RETRY);
     }
     Err(io::Error::other(
         "its lock is held by a process that is not to be seen from here; call pgcordon in the PID namespace where the window was raised",

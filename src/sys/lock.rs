@@ -13,11 +13,10 @@ use std::time::{Duration, Instant};
 /// Where locks and the guard's liveness live (ARCHITECTURE.md, promise 7).
 pub const DIRECTORY: &str = "/run/pgcordon";
 
-/// How long a call waits for another one; changing the kernel takes milliseconds.
-const PATIENCE: Duration = Duration::from_secs(5);
+/// How long a call waits for another call. Changing the kernel takes milliseconds.
+const LOCK_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Between two looks at a lock that is taken.
-const PAUSE: Duration = Duration::from_millis(5);
+const LOCK_RETRY: Duration = Duration::from_millis(5);
 
 /// A lock on one port of this network namespace; gone when it is dropped, or with the
 /// process.
@@ -56,7 +55,7 @@ pub enum LockError {
     /// Another call holds it.
     #[error(
         "port {port} is being changed by {holder}, for more than {} s",
-        PATIENCE.as_secs()
+        LOCK_TIMEOUT.as_secs()
     )]
     Taken {
         /// The port.
@@ -150,7 +149,7 @@ fn lock(path: &Path, port: u16) -> Result<PortLock, LockError> {
         source,
     };
     let mut file = open(path)?;
-    let deadline = Instant::now() + PATIENCE;
+    let deadline = Instant::now() + LOCK_TIMEOUT;
     loop {
         match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
             Ok(locked) => return Ok(PortLock::signed(locked)),
@@ -164,7 +163,7 @@ fn lock(path: &Path, port: u16) -> Result<PortLock, LockError> {
                     return Err(LockError::Taken { port, holder, pid });
                 }
                 file = held;
-                std::thread::sleep(PAUSE);
+                std::thread::sleep(LOCK_RETRY);
             }
             Err((held, Errno::EINTR)) => file = held,
             Err((_, error)) => return Err(failed(error.into())),
