@@ -101,7 +101,10 @@ async fn log_in_by(
 ) -> Result<LoggedIn, SessionError> {
     let role = match &target.access.user {
         Some(user) => user.clone(),
-        None => privilege::user_name(owner).ok_or(SessionError::NoSuchUser { uid: owner })?,
+        None => {
+            let name = privilege::user_name(owner).await;
+            name.ok_or(SessionError::NoSuchUser { uid: owner })?
+        }
     };
     let mut databases = match &target.access.database {
         Some(database) => vec![database.as_str()],

@@ -1,16 +1,24 @@
 //! What this process may do, as whom it acts, and who asked for it.
 
+use super::runtime::in_thread;
 use caps::{CapSet, Capability};
 use rustix::thread::{set_thread_groups, set_thread_res_gid, set_thread_res_uid};
 use rustix::{
     io,
     process::{Gid, Uid},
 };
-use std::sync::OnceLock;
+use std::sync::{OnceLock, mpsc};
+use std::thread;
+use std::time::Duration;
+use tokio::time::timeout;
 
 /// The value of `/proc/self/loginuid` where no login is behind the process
 /// (`AUDIT_UID_UNSET`, proc_pid_loginuid(5)).
 const NO_LOGIN: u32 = u32::MAX;
+
+/// How long a name is waited for. The user database may be a directory service (LDAP), which
+/// takes minutes where it is dead, and milliseconds where it is not.
+const NAME_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Those of `needed` that are not in the calling thread's effective set, in the given
 /// order. A set that cannot be read counts as empty.
@@ -149,8 +157,7 @@ impl Drop for EffectiveIds {
 /// `SUDO_UID`, else the real user; the name and the uid. A uid without a name in the user
 /// database is its own name.
 ///
-/// For the record only: `SUDO_UID` is what the caller's environment says. It is found out once:
-/// a user database that is slow to answer (LDAP) must not delay a drain.
+/// For the record only: `SUDO_UID` is what the caller's environment says. It is found out once.
 #[must_use]
 pub fn author() -> (String, u32) {
     static AUTHOR: OnceLock<(String, u32)> = OnceLock::new();
@@ -165,12 +172,22 @@ fn find_author() -> (String, u32) {
         sudo.as_deref(),
         rustix::process::getuid().as_raw(),
     );
-    (user_name(uid).unwrap_or_else(|| uid.to_string()), uid)
+    let (tell, name) = mpsc::channel();
+    let asked = thread::Builder::new().spawn(move || tell.send(ask_user_database(uid)));
+    let name = asked
+        .ok()
+        .and_then(|_| name.recv_timeout(NAME_TIMEOUT).ok());
+    (name.flatten().unwrap_or_else(|| uid.to_string()), uid)
 }
 
-/// The name of a user in the user database; `None` if it has none or cannot be asked.
-#[must_use]
-pub fn user_name(uid: u32) -> Option<String> {
+/// The name of a user; `None` if it has none, or the user database does not answer in time.
+pub async fn user_name(uid: u32) -> Option<String> {
+    let name = in_thread(move || ask_user_database(uid));
+    timeout(NAME_TIMEOUT, name).await.ok()?.ok()?
+}
+
+/// This may wait for minutes.
+fn ask_user_database(uid: u32) -> Option<String> {
     let user = nix::unistd::User::from_uid(nix::unistd::Uid::from_raw(uid));
     user.ok().flatten().map(|user| user.name)
 }
@@ -199,8 +216,8 @@ mod tests {
 
     #[test]
     fn root_has_a_name_and_an_unknown_uid_has_none() {
-        assert_eq!(user_name(0).as_deref(), Some("root"));
-        assert_eq!(user_name(3_999_999_999), None);
+        assert_eq!(ask_user_database(0).as_deref(), Some("root"));
+        assert_eq!(ask_user_database(3_999_999_999), None);
     }
 
     #[test]
