@@ -25,16 +25,18 @@ pub use listeners::{Listeners, ListenersError};
 pub use order::{Order, Pace};
 pub use survey::{Survey, SurveyError, connected, survey};
 
+use self::watch::Watch;
 use crate::clients::{self, Socket, Sockets};
 use crate::cordon::{Backends, DrainReport, Peer, SqlOutcome};
 use crate::firewall::Firewall;
+use crate::sys::runtime::{in_thread, runtime};
 use crate::window;
+use futures_util::future::join_all;
 use server::{Questions, Server};
 use std::collections::{HashMap, HashSet};
 use std::io;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
-use watch::Watch;
 
 /// For how long the sockets wait for SQL before backends are told directly: SQL also ends
 /// the programs that a backend has started, a signal to the backend alone does not.
@@ -64,41 +66,115 @@ enum DrainError {
     Process(#[from] clients::ProcessError),
     #[error(transparent)]
     Window(#[from] window::WindowError),
+    #[error("cannot prepare the process: {0}")]
+    Runtime(#[source] io::Error),
+    #[error("nobody wants the drain any more")]
+    Stopped,
     #[error("--spare needs SQL to know whose connections stay, and it cannot be had: {0}")]
     Spare(String),
 }
 
-/// Ends every remote connection of a port, and proves it.
+/// Drains ports at the same time, each in a thread of its own, so that one that is stuck delays
+/// no other and not the caller. Dropped, it stops.
+pub async fn drain_all<F>(firewall: &F, orders: &[Order]) -> Option<DrainReport>
+where
+    F: Firewall + Clone + Send + 'static,
+{
+    let (_wanted, until) = Stop::new();
+    let drains = orders.iter().map(async |order| {
+        let (mut firewall, order, until) = (firewall.clone(), order.clone(), until.clone());
+        let drained = in_thread(move || drain_until(&mut firewall, &order, until)).await;
+        drained.unwrap_or_else(|error| failed(&error, Instant::now()))
+    });
+    join_all(drains).await.into_iter().reduce(DrainReport::and)
+}
+
+/// Ends every remote connection of a port, and proves it. The calling thread waits.
 ///
 /// It never fails: what could not be done is in the report.
-pub async fn drain(firewall: &mut impl Firewall, order: &Order) -> DrainReport {
+pub fn drain(firewall: &mut impl Firewall, order: &Order) -> DrainReport {
+    let (_wanted, until) = Stop::new();
+    drain_until(firewall, order, until)
+}
+
+fn drain_until(firewall: &mut impl Firewall, order: &Order, until: Stop) -> DrainReport {
     let began = Instant::now();
-    match Ladder::new(firewall, order, began) {
-        Ok(mut ladder) => {
-            let climbed = ladder.climb().await;
-            if !matches!(climbed, Ok(_) | Err(DrainError::Spare(_))) {
-                ladder.give_up();
-            }
-            ladder.report(climbed)
+    let climbed = runtime().map(|runtime| runtime.block_on(climb(firewall, order, began, until)));
+    match climbed.map_err(DrainError::Runtime) {
+        Ok(Ok(report)) => report,
+        Ok(Err(error)) | Err(error) => failed(&error, began),
+    }
+}
+
+async fn climb(
+    firewall: &mut impl Firewall,
+    order: &Order,
+    began: Instant,
+    mut until: Stop,
+) -> Result<DrainReport, DrainError> {
+    let mut ladder = Ladder::new(firewall, order, began, until.clone())?;
+    let climbed = tokio::select! {
+        biased;
+        () = until.stopped() => Err(DrainError::Stopped),
+        climbed = ladder.climb() => climbed,
+    };
+    if !matches!(
+        climbed,
+        Ok(_) | Err(DrainError::Spare(_) | DrainError::Stopped)
+    ) {
+        ladder.give_up();
+    }
+    Ok(ladder.report(climbed))
+}
+
+/// The report of a drain that could not begin.
+fn failed(error: &dyn std::error::Error, began: Instant) -> DrainReport {
+    DrainReport {
+        sql: SqlOutcome::NotUsed(error.to_string()),
+        backends: Backends::default(),
+        sockets: crate::cordon::Sockets::default(),
+        signalled: 0,
+        spared: Vec::new(),
+        stragglers: Vec::new(),
+        unproven: Some(error.to_string()),
+        refused: None,
+        took: began.elapsed(),
+        warnings: Vec::new(),
+    }
+}
+
+/// Tells a drain that nobody wants it any more: whoever wanted it has dropped the other end.
+/// From then on it ends no connection: the port may be open again.
+#[derive(Clone)]
+struct Stop(tokio::sync::watch::Receiver<()>);
+
+impl Stop {
+    fn new() -> (tokio::sync::watch::Sender<()>, Self) {
+        let (wanted, until) = tokio::sync::watch::channel(());
+        (wanted, Self(until))
+    }
+
+    fn is_stopped(&self) -> bool {
+        self.0.has_changed().is_err()
+    }
+
+    /// Fails if nobody wants the drain any more.
+    fn check(&self) -> Result<(), DrainError> {
+        match self.is_stopped() {
+            true => Err(DrainError::Stopped),
+            false => Ok(()),
         }
-        Err(error) => DrainReport {
-            sql: SqlOutcome::NotUsed(error.to_string()),
-            backends: Backends::default(),
-            sockets: crate::cordon::Sockets::default(),
-            signalled: 0,
-            spared: Vec::new(),
-            stragglers: Vec::new(),
-            unproven: Some(error.to_string()),
-            refused: None,
-            took: began.elapsed(),
-            warnings: Vec::new(),
-        },
+    }
+
+    async fn stopped(&mut self) {
+        while self.0.changed().await.is_ok() {}
     }
 }
 
 struct Ladder<'a, F> {
     firewall: &'a mut F,
     order: &'a Order,
+    until: Stop,
     began: Instant,
     deadline: Instant,
     farewell: Farewell,
@@ -164,7 +240,12 @@ struct Left {
 }
 
 impl<'a, F: Firewall> Ladder<'a, F> {
-    fn new(firewall: &'a mut F, order: &'a Order, began: Instant) -> Result<Self, DrainError> {
+    fn new(
+        firewall: &'a mut F,
+        order: &'a Order,
+        began: Instant,
+        until: Stop,
+    ) -> Result<Self, DrainError> {
         let farewell = match (order.farewell.is_zero(), order.farewell_is_running) {
             (true, _) => Farewell::Over,
             (false, true) => {
@@ -179,6 +260,7 @@ impl<'a, F: Firewall> Ladder<'a, F> {
         Ok(Self {
             firewall,
             order,
+            until,
             began,
             deadline: began + order.timeout + order.cancel_first.unwrap_or_default(),
             farewell,

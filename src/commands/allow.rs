@@ -3,9 +3,9 @@
 use super::{CommandError, Context, raise, record, request, select};
 use crate::cli::Allow;
 use crate::cordon::PassList;
-use crate::drain::{Order, Pace};
+use crate::drain::{self, Order, Pace};
 use crate::failure::Exit;
-use crate::foreground::outlive_terminal;
+use crate::foreground::Foreground;
 use crate::postgres::Access;
 use crate::report::{Outcome, Report};
 use crate::window;
@@ -40,8 +40,9 @@ pub fn run(context: &mut Context, args: &Allow) -> Result<(Report, Exit), Comman
         }
         raise::add(&mut report, outcome);
     }
-    let drain =
-        outlive_terminal(raise::drain_all(firewall, &orders)).map_err(CommandError::Runtime)?;
+    let foreground = Foreground::without_signals().map_err(CommandError::Runtime)?;
+    let drains = drain::drain_all(firewall, &orders);
+    let drain = foreground.runtime.block_on(drains);
     record::drained(&orders, drain.as_ref());
     let report = raise::read_again(context, report, drain.as_ref());
     Ok(raise::conclude(report, drain))

@@ -2,8 +2,9 @@
 
 use super::{CommandError, Context, raise, record, select, settings};
 use crate::cli::Drain;
+use crate::drain;
 use crate::failure::Exit;
-use crate::foreground::outlive_terminal;
+use crate::foreground::Foreground;
 use crate::report::{Outcome, Report};
 use crate::window;
 
@@ -22,8 +23,9 @@ pub fn run(context: &mut Context, args: &Drain) -> Result<(Report, Exit), Comman
         orders.push(raise::order_under(&outcome.window, &settings)?);
         raise::add(&mut report, outcome);
     }
-    let drain =
-        outlive_terminal(raise::drain_all(firewall, &orders)).map_err(CommandError::Runtime)?;
+    let foreground = Foreground::without_signals().map_err(CommandError::Runtime)?;
+    let drains = drain::drain_all(firewall, &orders);
+    let drain = foreground.runtime.block_on(drains);
     record::drained(&orders, drain.as_ref());
     report.changed |= drain.as_ref().is_some_and(|drain| {
         drain.backends.ended > 0 || drain.sockets.destroyed > 0 || drain.signalled > 0

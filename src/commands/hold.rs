@@ -4,7 +4,9 @@ use super::raise::Plan;
 use super::{CommandError, Context, record, start};
 use crate::cli::Start;
 use crate::failure::Exit;
-use crate::foreground::{self, Ends, Over, Signals, Until, block_on, until_over, until_swept};
+use crate::foreground::{
+    Ends, Foreground, Over, Until, follow_for_service, show_countdown, until_over, until_swept,
+};
 use crate::report::{Outcome, Report};
 use crate::window;
 use std::time::{Duration, SystemTime};
@@ -17,22 +19,19 @@ use tokio::sync::watch;
 pub fn run(context: &mut Context, args: &Start) -> Result<(Report, Exit), CommandError> {
     let mut plan = Plan::new(args)?;
     context.firewall.stay_in_service();
-    block_on(async {
-        let mut signals = Signals::watch().map_err(CommandError::Runtime)?;
-        let (report, exit) =
-            start::cordon_and_drain(context, "hold", args, &mut plan, &mut signals).await?;
-        hold(context, report, exit, &mut signals).await
-    })
-    .map_err(CommandError::Runtime)?
+    let mut foreground = Foreground::new().map_err(CommandError::Runtime)?;
+    let (report, exit) =
+        start::cordon_and_drain(context, "hold", args, &mut plan, &mut foreground)?;
+    hold(context, report, exit, &mut foreground)
 }
 
 /// Waits for the end of the windows and their ramps, for someone who lifts them, or for a
 /// signal.
-async fn hold(
+fn hold(
     context: &mut Context,
     mut report: Report,
     exit: Exit,
-    signals: &mut Signals,
+    foreground: &mut Foreground,
 ) -> Result<(Report, Exit), CommandError> {
     let own = report.own();
     if exit == Exit::Incomplete {
@@ -43,17 +42,21 @@ async fn hold(
     context.tell(&mut report);
     let (ends, told) = watch::channel(Ends::of(&report.windows, Until::AllIsOver));
     let firewall = context.firewall.clone();
-    let over = tokio::select! {
-        caught = signals.next() => {
-            let lifted = window::lift_own(&mut context.firewall, &own)?;
-            record::lifted(&lifted, "interrupted by a signal");
+    let waited = foreground.wait(async {
+        tokio::select! {
+            over = until_over(firewall, &own, Until::AllIsOver, &ends) => over,
+            never = follow_for_service(told.clone(), exit != Exit::Incomplete) => match never {},
+            never = show_countdown(told, |text| context.progress(text)), if !context.quiet => match never {},
+        }
+    });
+    let over = match waited {
+        Ok(over) => over,
+        Err(caught) => {
+            start::lift(context, foreground, &own, "interrupted by a signal")?;
             return Err(start::interrupted(caught));
         }
-        over = until_over(firewall, &own, Until::AllIsOver, &ends) => over,
-        never = foreground::follow_for_service(told.clone(), exit != Exit::Incomplete) => match never {},
-        never = foreground::show_countdown(told, |text| context.progress(text)), if !context.quiet => match never {},
     };
-    until_swept(&own).await;
+    foreground.runtime.block_on(until_swept(&own));
     // What is left are empty tables, unless someone has begun a new window meanwhile.
     let ports: Vec<u16> = own.iter().map(|own| own.port).collect();
     window::sweep(&mut context.firewall, &ports)?;

@@ -7,8 +7,8 @@ use crate::cordon::{Backends, DrainReport, Sockets};
 use crate::drain;
 use crate::failure::Exit;
 use crate::firewall::{Detail, Firewall};
-use crate::foreground::block_on;
 use crate::report::{Outcome, Report};
+use crate::sys::runtime::runtime;
 use crate::window;
 use std::time::Duration;
 
@@ -23,6 +23,7 @@ pub fn run(context: &mut Context, args: &Start) -> Result<(Report, Exit), Comman
     report.warnings.extend(plan.warnings.clone());
     let mut connections = Vec::new();
     let mut drained: Option<DrainReport> = None;
+    let runtime = runtime().map_err(CommandError::Runtime)?;
     for (number, listeners) in plan.listeners.iter().enumerate() {
         let mut order = plan.order(number, args);
         let standing = context.firewall.read(order.port, Detail::Whole)?;
@@ -47,9 +48,8 @@ pub fn run(context: &mut Context, args: &Start) -> Result<(Report, Exit), Comman
             None => {}
         }
         report.warnings.extend(listeners.warning.clone());
-        let survey = block_on(drain::survey(&order))
-            .map_err(CommandError::Runtime)?
-            .map_err(CommandError::Survey)?;
+        let survey = runtime.block_on(drain::survey(&order));
+        let survey = survey.map_err(CommandError::Survey)?;
         report.warnings.extend(survey.warnings.clone());
         connections.extend(survey.connections.clone());
         let found = planned(&survey);

@@ -4,16 +4,14 @@ use super::{CommandError, Context, record, request, select, settings};
 use crate::cli::Start;
 use crate::clients::{Locality, Sockets};
 use crate::cordon::{Cordon, DrainReport, Ramp, Staying, Window, show_duration, show_rate};
-use crate::drain::{self, Judge, Listeners, Order, Pace};
+use crate::drain::{Judge, Listeners, Order, Pace};
 use crate::failure::Exit;
 use crate::firewall::{Detail, Firewall, Standing};
-use crate::guard::Guarded;
 use crate::policy::{Given, Partial, Settings};
 use crate::report::{Outcome, Report};
 use crate::sys::privilege;
 use crate::sys::trusted::Trust;
 use crate::window::{self, Ownership};
-use futures_util::future::join_all;
 use std::time::Duration;
 
 /// A call of `start`, `hold` or `run` that was checked and has not touched anything yet.
@@ -239,15 +237,6 @@ fn has_remote(cordon: &Cordon) -> Result<bool, CommandError> {
         Ok(false)
     };
     look().map_err(CommandError::Sockets)
-}
-
-/// Drains ports at the same time.
-pub async fn drain_all(firewall: &Guarded, orders: &[Order]) -> Option<DrainReport> {
-    let drains = orders.iter().map(async |order| {
-        let mut firewall = firewall.clone();
-        drain::drain(&mut firewall, order).await
-    });
-    join_all(drains).await.into_iter().reduce(DrainReport::and)
 }
 
 /// Reads windows again after a drain that has met somebody: it may have let some through.

@@ -8,7 +8,7 @@ use crate::cordon::Window;
 use crate::failure::Exit;
 use crate::failure::Failure;
 use crate::firewall::{Detail, Firewall};
-use crate::foreground::{Over, Signals, block_on, one_is_over};
+use crate::foreground::{Foreground, Over, Signals, one_is_over};
 use crate::job::{self, End, Launch};
 use crate::policy::{Partial, Settings};
 use crate::report::{CommandRun, Outcome, Report, ReportFile};
@@ -60,38 +60,29 @@ fn in_window(context: &mut Context, args: &Run) -> Result<(Report, Exit), Comman
     };
     let mut plan = Plan::with_flags(&args.start, flags)?;
     context.firewall.stay_in_service();
-    block_on(async {
-        let mut signals = Signals::of_a_job().map_err(CommandError::Runtime)?;
-        let raised =
-            start::cordon_and_drain(context, "run", &args.start, &mut plan, &mut signals).await;
-        let (mut report, drained) = raised?;
-        let own = report.own();
-        if drained == Exit::Incomplete {
-            let text = "the drain is incomplete, or could not be verified to its end";
-            report.warnings.push(text.to_owned());
-        }
-        context.tell(&mut report);
-        let ran = run_command(
-            context,
-            &args.command,
-            &plan.settings,
-            &mut report,
-            &mut signals,
-        )
-        .await;
-        let lifted = window::lift_own_to_ramp(&mut context.firewall, &own);
-        if let Ok(lifted) = &lifted {
-            record::lifted(lifted, &why_lifted(&report));
-        }
-        if let (Ok(Some(_)), Some(run), Err(_)) = (&ran, &report.command_run, &lifted) {
-            tracing::warn!("CMD has ended with status {}", run.status);
-        }
-        let (ran, lifted) = (ran?, lifted?);
-        let (mut report, exit) = conclude(report, ran, lifted, context.firewall.leaves_guards());
-        show_ramps(context, &mut report);
-        Ok((report, exit))
-    })
-    .map_err(CommandError::Runtime)?
+    let mut foreground = Foreground::with_job().map_err(CommandError::Runtime)?;
+    let (mut report, drained) =
+        start::cordon_and_drain(context, "run", &args.start, &mut plan, &mut foreground)?;
+    let own = report.own();
+    if drained == Exit::Incomplete {
+        let text = "the drain is incomplete, or could not be verified to its end";
+        report.warnings.push(text.to_owned());
+    }
+    context.tell(&mut report);
+    let Foreground { runtime, signals } = &mut foreground;
+    let running = run_command(context, &args.command, &plan.settings, &mut report, signals);
+    let ran = runtime.block_on(running);
+    let lifted = window::lift_own_to_ramp(&mut context.firewall, &own);
+    if let Ok(lifted) = &lifted {
+        record::lifted(lifted, &why_lifted(&report));
+    }
+    if let (Ok(Some(_)), Some(run), Err(_)) = (&ran, &report.command_run, &lifted) {
+        tracing::warn!("CMD has ended with status {}", run.status);
+    }
+    let (ran, lifted) = (ran?, lifted?);
+    let (mut report, exit) = conclude(report, ran, lifted, context.firewall.leaves_guards());
+    show_ramps(context, &mut report);
+    Ok((report, exit))
 }
 
 /// What the record says.

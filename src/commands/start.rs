@@ -4,11 +4,13 @@ use super::raise::{self, Plan};
 use super::{CommandError, Context, record};
 use crate::cli::Start;
 use crate::cordon::WindowId;
-use crate::drain::Order;
+use crate::drain::{self, Order};
 use crate::failure::Exit;
-use crate::foreground::{Caught, Signals, block_on};
+use crate::foreground::{Caught, Foreground};
 use crate::report::Report;
-use crate::window;
+use crate::sys::runtime::in_thread;
+use crate::window::{self, WindowError};
+use futures_util::future::join_all;
 
 /// Raises the cordons, then drains.
 ///
@@ -16,23 +18,20 @@ use crate::window;
 /// Then nothing of this call is in force.
 pub fn run(context: &mut Context, args: &Start) -> Result<(Report, Exit), CommandError> {
     let mut plan = Plan::new(args)?;
-    block_on(async {
-        let mut signals = Signals::watch().map_err(CommandError::Runtime)?;
-        cordon_and_drain(context, "start", args, &mut plan, &mut signals).await
-    })
-    .map_err(CommandError::Runtime)?
+    let mut foreground = Foreground::new().map_err(CommandError::Runtime)?;
+    cordon_and_drain(context, "start", args, &mut plan, &mut foreground)
 }
 
 /// Raises what was planned and drains it; on a signal, what was raised is lifted.
 ///
 /// # Errors
 /// Then nothing of this call is in force.
-pub async fn cordon_and_drain(
+pub fn cordon_and_drain(
     context: &mut Context,
     command: &'static str,
     args: &Start,
     plan: &mut Plan,
-    signals: &mut Signals,
+    foreground: &mut Foreground,
 ) -> Result<(Report, Exit), CommandError> {
     if !args.no_guard {
         context
@@ -49,20 +48,14 @@ pub async fn cordon_and_drain(
         true => Vec::new(),
         false => fresh.iter().map(order).collect(),
     };
-    let firewall = context.firewall.clone();
-    let drained = tokio::select! {
-        biased;
-        caught = signals.next() => Err(caught),
-        drain = raise::drain_all(&firewall, &orders) => Ok(drain),
-    };
-    let (report, exit) = match drained {
+    let drains = drain::drain_all(&context.firewall, &orders);
+    let (report, exit) = match foreground.wait(drains) {
         Ok(drain) => {
             record::drained(&orders, drain.as_ref());
             raise::conclude(raise::read_again(context, report, drain.as_ref()), drain)
         }
         Err(caught) => {
-            let lifted = window::lift_own(&mut context.firewall, &own)?;
-            record::lifted(&lifted, "interrupted by a signal");
+            lift(context, foreground, &own, "interrupted by a signal")?;
             return Err(interrupted(caught));
         }
     };
@@ -71,17 +64,51 @@ pub async fn cordon_and_drain(
         .as_ref()
         .and_then(|drain| drain.refused.clone())
     {
-        let lifted = window::lift_own(&mut context.firewall, &own)?;
-        record::lifted(&lifted, "those to be spared could not be known");
+        let unknown = "those to be spared could not be known";
+        lift(context, foreground, &own, unknown)?;
         return Err(CommandError::Spare { why });
     }
     if plan.settings.strict.value && exit == Exit::Incomplete {
-        let lifted = window::lift_own(&mut context.firewall, &own)?;
-        record::lifted(&lifted, "the drain was incomplete (--strict)");
+        let why = "the drain was incomplete (--strict)";
+        lift(context, foreground, &own, why)?;
         let drain = report.drain.map(Box::new);
         return Err(CommandError::Strict { drain });
     }
     Ok((report, exit))
+}
+
+/// Lifts what this call has raised, each port by itself: one that is stuck keeps no other one
+/// closed.
+pub fn lift(
+    context: &Context,
+    foreground: &Foreground,
+    own: &[WindowId],
+    why: &str,
+) -> Result<(), CommandError> {
+    let lifts = own.iter().map(async |window| {
+        let (firewall, own) = (context.firewall.clone(), [*window]);
+        let lift = move || window::lift_own(&mut firewall.clone(), &own);
+        in_thread(lift.clone()).await.unwrap_or_else(|_| lift())
+    });
+    let (mut left, mut first_error) = (Vec::new(), None);
+    for lifted in foreground.runtime.block_on(join_all(lifts)) {
+        match lifted {
+            Ok(lifted) => record::lifted(&lifted, why),
+            Err(WindowError::Left { ports, source }) => {
+                left.extend(ports);
+                first_error.get_or_insert(source);
+            }
+            Err(error) => return Err(error.into()),
+        }
+    }
+    match first_error {
+        None => Ok(()),
+        Some(source) => Err(WindowError::Left {
+            ports: left,
+            source,
+        }
+        .into()),
+    }
 }
 
 /// The numbers of the cordons that this call has raised.

@@ -4,12 +4,14 @@
 use super::{CommandError, Context, record};
 use crate::cordon::{OnExpiry, Window, WindowEnd, show_duration};
 use crate::foreground::{Ends, Over, Signals, Until, until_over};
+use crate::guard::Guarded;
 use crate::job::{Change, End, Job};
 use crate::policy::Settings;
 use crate::report::Report;
+use crate::sys::runtime::in_thread;
 use crate::window;
 use rustix::process::Signal;
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::time::{Duration, SystemTime};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
@@ -59,6 +61,7 @@ pub async fn to_its_end(
     let mut over_at = None;
     let mut kill_at = None;
     let mut extender = Extender::new(settings, &report.windows);
+    let mut moving: Option<Moving> = None;
     loop {
         let extend_at = extender
             .as_ref()
@@ -96,19 +99,28 @@ pub async fn to_its_end(
                     job.signal(Signal::CONT);
                 }
             }
-            () = at(extend_at), if over_at.is_none() => {
-                if let Some(mover) = &mut extender {
-                    match mover.extend(context, told.borrow().block) {
-                        Ok(Some(text)) => {
-                            context.warn(report, text);
-                            extender = None;
-                        }
-                        Ok(None) => {}
-                        Err(error) => {
-                            mover.not_before = Instant::now() + EXTEND_RETRY;
-                            tracing::warn!(%error, "the end of the window could not be moved");
-                        }
+            () = at(extend_at), if over_at.is_none() && moving.is_none() => {
+                let end = told.borrow().block;
+                let extend = |extender: &Extender| extender.extend(context.firewall.clone(), end);
+                moving = extender.as_ref().map(extend);
+            }
+            moved = moved(moving.as_mut()) => {
+                moving = None;
+                let again = match moved {
+                    // The new end is told with the next look at the window.
+                    Ok(None) => EXTEND_RETRY * 2,
+                    Ok(Some(text)) => {
+                        context.warn(report, text);
+                        extender = None;
+                        EXTEND_RETRY
                     }
+                    Err(error) => {
+                        tracing::warn!(%error, "the end of the window could not be moved");
+                        EXTEND_RETRY
+                    }
+                };
+                if let Some(extender) = &mut extender {
+                    extender.not_before = Instant::now() + again;
                 }
             }
             Ok(()) = told.changed() => {}
@@ -117,6 +129,13 @@ pub async fn to_its_end(
                 kill_at = None;
             }
         }
+    }
+}
+
+async fn moved(moving: Option<&mut Moving>) -> Result<Option<String>, CommandError> {
+    match moving {
+        Some(moving) => moving.await,
+        None => std::future::pending().await,
     }
 }
 
@@ -145,6 +164,9 @@ pub async fn clear_group(job: &Job, kill_at: Instant) {
         sleep(GROUP_POLL).await;
     }
 }
+
+/// An end that is being moved. A text says why it cannot be done again.
+type Moving = Pin<Box<dyn Future<Output = Result<Option<String>, CommandError>>>>;
 
 /// Moves the end of windows on.
 struct Extender {
@@ -178,31 +200,29 @@ impl Extender {
         end.checked_sub(margin).unwrap_or(end).max(self.not_before)
     }
 
-    /// Does it. A text says why it cannot be done again.
-    fn extend(
-        &mut self,
-        context: &mut Context,
-        end: Instant,
-    ) -> Result<Option<String>, CommandError> {
+    /// Does it. The port's lock may be waited for, while CMD and its signals go on.
+    fn extend(&self, mut firewall: Guarded, end: Instant) -> Moving {
         let left = end.saturating_duration_since(Instant::now());
         let since_start = SystemTime::now().duration_since(self.started_at);
         let room = self.most.saturating_sub(since_start.unwrap_or_default());
         let wanted = left + self.length;
         let target = wanted.min(room.saturating_sub(LEAST_EXTENSION));
-        if target >= left + LEAST_EXTENSION {
-            let to = WindowEnd::In(target);
-            let moved = window::extend(&mut context.firewall, &self.ports, to, false, self.most)?;
-            for outcome in moved.into_iter().filter(|outcome| outcome.changed) {
-                record::extended(&outcome.window, "CMD is running (--on-expiry extend)");
+        let (ports, most) = (self.ports.clone(), self.most);
+        Box::pin(async move {
+            if target >= left + LEAST_EXTENSION {
+                let to = WindowEnd::In(target);
+                let extend = move || window::extend(&mut firewall, &ports, to, false, most);
+                let moved = in_thread(extend).await.map_err(CommandError::Runtime)??;
+                for outcome in moved.into_iter().filter(|outcome| outcome.changed) {
+                    record::extended(&outcome.window, "CMD is running (--on-expiry extend)");
+                }
             }
-            // The new end is told with the next look at the window.
-            self.not_before = Instant::now() + EXTEND_RETRY * 2;
-        }
-        Ok((target < wanted).then(|| {
-            format!(
-                "the window cannot be extended again: {} is the most (--max)",
-                show_duration(self.most)
-            )
-        }))
+            Ok((target < wanted).then(|| {
+                format!(
+                    "the window cannot be extended again: {} is the most (--max)",
+                    show_duration(most)
+                )
+            }))
+        })
     }
 }

@@ -65,6 +65,9 @@ impl<F: Firewall> Ladder<'_, F> {
 
     /// Destroys a socket; that it has gone meanwhile is as good.
     pub(super) fn destroy(&mut self, socket: &Socket) {
+        if self.until.is_stopped() {
+            return;
+        }
         match self.sockets.destroy(socket) {
             Ok(Destroyed::Done) => {
                 self.destroyed.insert(socket.cookie());

@@ -217,6 +217,7 @@ impl<F: Firewall> Ladder<'_, F> {
     ) -> Result<(), DrainError> {
         match self.order.cancel_first {
             Some(patience) if !pids.is_empty() && !self.servers[number].has_cancelled => {
+                self.until.check()?;
                 self.servers[number].has_cancelled = true;
                 self.servers[number].cancel(number, pids, patience, &mut self.questions);
                 Ok(())

@@ -6,7 +6,8 @@ use crate::window;
 use std::time::Instant;
 
 impl<F: Firewall> Ladder<'_, F> {
-    /// Called before each SIGTERM: the farewell is counted from the first one.
+    /// Called before each SIGTERM: the farewell is counted from the first one. Fails if nobody
+    /// is to be told any more.
     pub(super) fn begin_farewell(&mut self) -> Result<(), DrainError> {
         let is_first = !std::mem::replace(&mut self.has_told, true);
         let fresh = match self.farewell {
@@ -18,7 +19,8 @@ impl<F: Firewall> Ladder<'_, F> {
             window::renew_farewell(self.firewall, self.order.port, self.order.farewell)?;
             self.farewell = Farewell::Until(Instant::now() + self.order.farewell);
         }
-        Ok(())
+        // The port's lock may have been waited for.
+        self.until.check()
     }
 
     pub(super) fn farewell_is_over(&self) -> bool {

@@ -3,7 +3,17 @@
 
 use crate::sys::runtime::runtime;
 use std::io;
+use tokio::runtime::Runtime;
 use tokio::signal::unix::{Signal, SignalKind, signal};
+
+/// A command in the foreground: what it waits on, and the signals that ask it to end. It waits
+/// for one thing at a time, or for several; what may block for long does so elsewhere.
+pub struct Foreground {
+    /// What it waits on.
+    pub runtime: Runtime,
+    /// The signals that ask it to end.
+    pub signals: Signals,
+}
 
 /// The signals that ask a command to end.
 pub struct Signals(Vec<(Caught, Signal)>);
@@ -39,18 +49,26 @@ impl Caught {
     }
 }
 
-impl Signals {
+impl Foreground {
     /// From now on SIGINT and SIGTERM do not end the process by themselves. Nor does SIGHUP,
     /// which is not told either.
-    pub fn watch() -> io::Result<Self> {
-        ignore_hangup()?;
-        Self::of(&[Caught::Interrupt, Caught::Terminate])
+    pub fn new() -> io::Result<Self> {
+        let foreground = Self::watching(&[Caught::Interrupt, Caught::Terminate])?;
+        foreground.outlive_terminal()?;
+        Ok(foreground)
+    }
+
+    /// For work that a signal ends by itself, but not a lost terminal.
+    pub fn without_signals() -> io::Result<Self> {
+        let foreground = Self::watching(&[])?;
+        foreground.outlive_terminal()?;
+        Ok(foreground)
     }
 
     /// The same for a command that has a job: all that a terminal or a person sends to end
     /// it. What the caller has made it ignore (`nohup`, `&` in a script) stays ignored, for
     /// the job too.
-    pub fn of_a_job() -> io::Result<Self> {
+    pub fn with_job() -> io::Result<Self> {
         let ignored = ignored();
         let all = [
             Caught::Interrupt,
@@ -60,18 +78,43 @@ impl Signals {
         ];
         let is_meant = |caught: &Caught| ignored & (1 << (caught.number() - 1)) == 0;
         let meant: Vec<Caught> = all.into_iter().filter(is_meant).collect();
-        Self::of(&meant)
+        Self::watching(&meant)
     }
 
-    fn of(wanted: &[Caught]) -> io::Result<Self> {
+    fn watching(wanted: &[Caught]) -> io::Result<Self> {
+        let runtime = runtime()?;
+        let inside = runtime.enter();
         let watch = |caught: &Caught| Ok((*caught, watch(*caught)?));
-        wanted
-            .iter()
-            .map(watch)
-            .collect::<io::Result<_>>()
-            .map(Self)
+        let signals: io::Result<_> = wanted.iter().map(watch).collect();
+        drop(inside);
+        Ok(Self {
+            runtime,
+            signals: Signals(signals?),
+        })
     }
 
+    /// From now on SIGHUP does nothing: a lost terminal is nobody's wish to open a port, or to
+    /// leave a drain half done.
+    fn outlive_terminal(&self) -> io::Result<()> {
+        let _inside = self.runtime.enter();
+        // The handler stays after its listener is gone.
+        watch(Caught::Hangup).map(drop)
+    }
+
+    /// Waits for what is to come, or for a signal if that comes first.
+    pub fn wait<T>(&mut self, for_it: impl Future<Output = T>) -> Result<T, Caught> {
+        let Self { runtime, signals } = self;
+        runtime.block_on(async {
+            tokio::select! {
+                biased;
+                caught = signals.next() => Err(caught),
+                it = for_it => Ok(it),
+            }
+        })
+    }
+}
+
+impl Signals {
     /// Waits for one.
     pub async fn next(&mut self) -> Caught {
         if self.0.is_empty() {
@@ -87,13 +130,6 @@ impl Signals {
     }
 }
 
-/// From now on SIGHUP does nothing: a lost terminal is nobody's wish to open a port, or to
-/// leave a drain half done.
-fn ignore_hangup() -> io::Result<()> {
-    // The handler stays after its listener is gone.
-    watch(Caught::Hangup).map(drop)
-}
-
 fn watch(caught: Caught) -> io::Result<Signal> {
     let kind = SignalKind::from_raw(caught.number());
     signal(kind)
@@ -106,18 +142,4 @@ fn ignored() -> u64 {
     let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
     mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok())
         .unwrap_or_default()
-}
-
-/// Runs a future on a runtime of this thread: sockets of a network namespace belong to the
-/// thread that opened them.
-pub fn block_on<T>(future: impl Future<Output = T>) -> io::Result<T> {
-    Ok(runtime()?.block_on(future))
-}
-
-/// The same for work that goes on when its terminal is lost.
-pub fn outlive_terminal<T>(future: impl Future<Output = T>) -> io::Result<T> {
-    block_on(async {
-        ignore_hangup()?;
-        Ok(future.await)
-    })?
 }

@@ -4,8 +4,8 @@ use crate::cordon::{Window, WindowId};
 use crate::firewall::{Detail, Firewall, FirewallError, Nftables};
 use crate::guard::{self, Guarded};
 use crate::sys::fd;
+use crate::sys::runtime::in_thread;
 use futures_util::future::{join_all, select_all};
-use std::io;
 use std::os::fd::OwnedFd;
 use std::time::{Duration, SystemTime};
 use tokio::io::unix::AsyncFd;
@@ -94,27 +94,19 @@ impl Ends {
 /// Whoever changes a window ends its guard first: that is the event. A guard that has ended
 /// by itself is replaced.
 pub async fn until_over(
-    mut guarded: Guarded,
+    guarded: Guarded,
     own: &[WindowId],
     until: Until,
     ends: &watch::Sender<Ends>,
 ) -> Over {
-    let mut firewall = Nftables::new();
     let mut can_stand = true;
     loop {
-        // Before the windows are looked at: what changes them later ends these guards.
-        let guards = Guards::of(own);
         let known = *ends.borrow();
-        let seen = own.iter().map(|window| match left(&mut firewall, *window) {
-            Ok(left) => left,
-            // The kernel will tell the next time, or the window ends when it was last said to.
-            Err(error) => {
-                tracing::warn!(%error, "the window could not be looked at");
-                let from_now = |end: Instant| end.saturating_duration_since(Instant::now());
-                (from_now(known.block), from_now(known.ramp))
-            }
-        });
-        let seen = Ends::within(seen, until);
+        let windows = own.to_vec();
+        // The kernel may be slow to answer.
+        let looked = in_thread(move || look(&windows, known)).await;
+        let (guards, left) = looked.unwrap_or_else(|_| look(own, known));
+        let seen = Ends::within(left.into_iter(), until);
         let now = Instant::now();
         if seen.last(until) <= now {
             return match known.last(until) <= now + EARLY_END {
@@ -132,18 +124,42 @@ pub async fn until_over(
         let left = [seen.block, seen.ramp].map(|end| end.saturating_duration_since(now));
         let next = left.into_iter().filter(|left| !left.is_zero()).min();
         let next = next.unwrap_or(UNGUARDED_POLL);
+        let guards = Guards::of(guards);
         if guards.are_all_there() {
             let _ = timeout(next, guards.one_has_ended()).await;
         } else {
-            can_stand = can_stand && guarded.stand_again(own);
+            if can_stand {
+                let (mut guarded, windows) = (guarded.clone(), own.to_vec());
+                let stood = in_thread(move || guarded.stand_again(&windows)).await;
+                can_stand = stood.unwrap_or(true);
+            }
             sleep(next.min(UNGUARDED_POLL)).await;
         }
     }
 }
 
+/// The guards of windows, one for each, and what is left of the windows.
+type Look = (Vec<Option<OwnedFd>>, Vec<(Duration, Duration)>);
+
+fn look(own: &[WindowId], known: Ends) -> Look {
+    // Before the windows are looked at: what changes them later ends these guards.
+    let guards = guards(own);
+    let mut firewall = Nftables::new();
+    let seen = own.iter().map(|window| match left(&mut firewall, *window) {
+        Ok(left) => left,
+        // The kernel will tell the next time, or the window ends when it was last said to.
+        Err(error) => {
+            tracing::warn!(%error, "the window could not be looked at");
+            let from_now = |end: Instant| end.saturating_duration_since(Instant::now());
+            (from_now(known.block), from_now(known.ramp))
+        }
+    });
+    (guards, seen.collect())
+}
+
 /// Waits until the guards of windows that are over have removed what is left of them.
 pub async fn until_swept(own: &[WindowId]) {
-    let ends = Guards::of(own).0.into_iter().flatten();
+    let ends = Guards::of(guards(own)).0.into_iter().flatten();
     let all = join_all(ends.map(async |guard| drop(guard.readable().await)));
     if timeout(SWEPT_WITHIN, all).await.is_err() {
         tracing::warn!("a guard has not ended with its window");
@@ -153,12 +169,15 @@ pub async fn until_swept(own: &[WindowId]) {
 /// The guards of windows, one for each; `None` where nobody guards.
 struct Guards(Vec<Option<AsyncFd<OwnedFd>>>);
 
+fn guards(own: &[WindowId]) -> Vec<Option<OwnedFd>> {
+    let watch = |window: &WindowId| guard::watch(window.port, None).unwrap_or_default();
+    own.iter().map(watch).collect()
+}
+
 impl Guards {
-    fn of(own: &[WindowId]) -> Self {
-        let watch =
-            |port| -> io::Result<_> { guard::watch(port, None)?.map(fd::watched).transpose() };
-        let of = |own: &WindowId| watch(own.port).unwrap_or_default();
-        Self(own.iter().map(of).collect())
+    fn of(guards: Vec<Option<OwnedFd>>) -> Self {
+        let watch = |guard: Option<OwnedFd>| guard.and_then(|guard| fd::watched(guard).ok());
+        Self(guards.into_iter().map(watch).collect())
     }
 
     fn are_all_there(&self) -> bool {

@@ -9,21 +9,26 @@ use crate::cordon::{Cordon, Window};
 use crate::firewall::{Change, Detail, Firewall, FirewallError, Nftables, Standing};
 use crate::postgres::Access;
 use crate::window::LONG;
-use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::os::unix::net::UnixStream;
-use std::rc::Rc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 /// A transaction that takes longer is no matter of milliseconds any more.
 const PROMPT: Duration = Duration::from_millis(100);
 
-/// The kernel's firewall with its guards. Copies are the same one.
+/// The kernel's firewall with its guards. Copies are the same one, and may be used by several
+/// threads at once.
+///
+/// No deadlock: the lock of [`Guards`] is only held to look something up or to write it down,
+/// never while anything is waited for, another lock included. The lock of a guard's handle may
+/// be held while that guard is waited for, and no other lock is taken meanwhile. So a guard
+/// that does not answer delays nobody but those who want something of the same port.
 #[derive(Clone, Default)]
 pub struct Guarded {
     pub(super) nftables: Nftables,
-    guards: Rc<RefCell<Guards>>,
+    guards: Arc<Mutex<Guards>>,
 }
 
 /// The guards of this process.
@@ -34,9 +39,14 @@ struct Guards {
     /// Whether they end with the systemd service that this process is in.
     inside: bool,
     /// Those that were started here, by port.
-    own: BTreeMap<u16, Handle>,
+    own: BTreeMap<u16, Arc<Mutex<Handle>>>,
     /// Why a cordon has none.
     warnings: Vec<String>,
+}
+
+/// A thread that has panicked leaves nothing half done here.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Guarded {
@@ -47,44 +57,56 @@ impl Guarded {
         Self::default()
     }
 
+    fn guards(&self) -> MutexGuard<'_, Guards> {
+        lock(&self.guards)
+    }
+
+    fn own(&self, port: u16) -> Option<Arc<Mutex<Handle>>> {
+        self.guards().own.get(&port).cloned()
+    }
+
     /// Whether the guard of a port was started here, and is still that: whoever has changed
     /// the window since has put another one in its place.
     pub(super) fn has_own(&self, port: u16) -> bool {
-        let is_it = match self.guards.borrow().own.get(&port).map(Handle::guard) {
-            None => return false,
-            Some(Guard::Myself) => true,
-            Some(Guard::Child(child)) => {
-                let pid = child.id();
-                liveness::guardian(port, Some(pid)).is_ok_and(|now| now == Some(pid))
-            }
+        let Some(own) = self.own(port) else {
+            return false;
         };
+        let pid = match &lock(&own).guard {
+            Guard::Myself => return true,
+            Guard::Child(child) => child.id(),
+        };
+        let is_it = liveness::guardian(port, Some(pid)).is_ok_and(|now| now == Some(pid));
         if !is_it {
-            self.bury(port);
+            self.end_own(port);
         }
         is_it
     }
 
-    /// Starts a guard, which is told nothing yet.
+    /// Starts a guard, which is told nothing yet. A host that cannot start one gets its cordon
+    /// all the same: the kernel's timer bounds it.
     pub(super) fn start_guard(&self, port: u16) -> Option<Handle> {
-        self.guards.borrow_mut().start(port)
+        let outside = !self.guards().inside;
+        Handle::start(port, outside)
+            .inspect_err(|error| self.warn(port, error))
+            .ok()
     }
 
     /// From now on the cordons that are raised here get a guard, which reaches PostgreSQL
     /// so when it has to drain.
     pub fn leave_guards(&self, access: Access) {
-        self.guards.borrow_mut().leave = Some(access);
+        self.guards().leave = Some(access);
     }
 
     /// Whether the cordons that are raised here get a guard.
     #[must_use]
     pub fn leaves_guards(&self) -> bool {
-        self.guards.borrow().leave.is_some()
+        self.guards().leave.is_some()
     }
 
     /// Guards that are started here stay in the systemd service that this process is in: it
     /// stays there itself.
     pub fn stay_in_service(&self) {
-        self.guards.borrow_mut().inside = true;
+        self.guards().inside = true;
     }
 
     /// The firewall within a guard: what is changed here is told to the guard itself.
@@ -93,28 +115,58 @@ impl Guarded {
     /// What the kernel says of the socket.
     pub fn within(port: u16, stream: UnixStream) -> io::Result<Self> {
         let guarded = Self::new();
-        let inside = Handle::inside(stream)?;
-        guarded.guards.borrow_mut().own.insert(port, inside);
+        guarded.insert(port, Handle::inside(stream)?);
         Ok(guarded)
     }
 
     /// Why cordons have no guard, since this was asked last.
     pub fn warnings(&self) -> Vec<String> {
-        std::mem::take(&mut self.guards.borrow_mut().warnings)
+        std::mem::take(&mut self.guards().warnings)
     }
 
-    /// Tells new guards what to guard; see [`Guards::stand`].
+    fn insert(&self, port: u16, guard: Handle) {
+        let guard = Arc::new(Mutex::new(guard));
+        self.guards().own.insert(port, guard);
+    }
+
+    /// Tells new guards what to guard, and waits until they do. All this is under the lock of
+    /// the ports: whoever gets it next finds the guards at their posts.
     pub(super) fn stand(&self, fresh: Vec<(Handle, Wanted)>) {
-        let mut guards = self.guards.borrow_mut();
-        let access = guards.leave.clone().unwrap_or_default();
-        guards.stand(fresh, &access);
+        let access = self.guards().leave.clone().unwrap_or_default();
+        let at = Moment::now();
+        let mut told = Vec::new();
+        for (mut guard, wanted) in fresh {
+            let cordon = wanted.at(at);
+            let port = cordon.port;
+            let taken = guard.take(at, cordon, access.clone());
+            told.push((port, guard, taken));
+        }
+        for (port, mut guard, taken) in told {
+            match taken.and_then(|()| guard.wait()) {
+                Ok(()) => self.insert(port, guard),
+                Err(error) => {
+                    self.warn(port, &error);
+                    guard.kill();
+                }
+            }
+        }
     }
 
-    /// Takes leave of a guard that was started here and is dead, and of what it knew.
-    pub(super) fn bury(&self, port: u16) {
-        if let Some(guard) = self.guards.borrow_mut().own.remove(&port) {
-            guard.kill();
-        }
+    fn warn(&self, port: u16, error: &io::Error) {
+        self.guards().warnings.push(format!(
+            "the cordon on port {port} has no guard ({error}): it ends in time, but whoever flushes the host's rules opens the port early"
+        ));
+    }
+
+    /// Ends the guard of a port if it was started here, and forgets what it knew. Says whether
+    /// this process is that guard itself.
+    pub(super) fn end_own(&self, port: u16) -> bool {
+        let Some(own) = self.guards().own.remove(&port) else {
+            return false;
+        };
+        let mut own = lock(&own);
+        own.kill();
+        matches!(own.guard, Guard::Myself)
     }
 
     /// What a port's table is, with the guard that its comment names, alive or not.
@@ -129,15 +181,9 @@ impl Guarded {
 
     /// Ends the guard of a port, whoever has started it.
     pub(super) fn end_guard(&mut self, port: u16, named: Option<u32>) -> Result<(), FirewallError> {
-        let own = self.guards.borrow_mut().own.remove(&port);
-        let own_guard = own.as_ref().map(Handle::guard);
-        let is_self = matches!(own_guard, Some(Guard::Myself));
-        if let Some(guard) = own {
-            guard.kill();
-        }
-        // Somebody may have put another one in its place.
-        match is_self {
+        match self.end_own(port) {
             true => Ok(()),
+            // Somebody may have put another one in its place.
             false => end(port, named),
         }
     }
@@ -146,17 +192,11 @@ impl Guarded {
     /// about to be changed.
     fn tell(&mut self, changes: &[(u16, Change)]) {
         let at = Moment::now();
-        let mut guards = self.guards.borrow_mut();
         for (port, change) in changes {
-            let told = guards
-                .own
-                .get_mut(port)
-                .map(|guard| guard.change(at, change));
+            let told = self.own(*port).map(|own| lock(&own).change(at, change));
             if let Some(Err(error)) = told {
-                guards.warn(*port, &error);
-                if let Some(guard) = guards.own.remove(port) {
-                    guard.kill();
-                }
+                self.warn(*port, &error);
+                self.end_own(*port);
             }
         }
     }
@@ -170,10 +210,9 @@ impl Guarded {
 
     /// Tells the guards what stands, although they were told otherwise.
     fn tell_again(&mut self, standing: &[(u16, Cordon)], at: Moment) {
-        let mut guards = self.guards.borrow_mut();
         for (port, cordon) in standing {
-            if let Some(guard) = guards.own.get_mut(port) {
-                let told = guard.again(at, cordon.clone());
+            if let Some(own) = self.own(*port) {
+                let told = lock(&own).again(at, cordon.clone());
                 tracing::debug!(port, ?told, "the guard goes on with what was there");
             }
         }
@@ -181,52 +220,9 @@ impl Guarded {
 
     /// The cordon of a port as its guard knows it now, to be told again if a change fails.
     fn known(&self, ports: &BTreeSet<u16>) -> Vec<(u16, Cordon)> {
-        let guards = self.guards.borrow();
         let now = Moment::now();
-        let of = |port: &u16| Some((*port, guards.own.get(port)?.wanted()?.at(now)));
+        let of = |port: &u16| Some((*port, lock(&*self.own(*port)?).wanted()?.at(now)));
         ports.iter().filter_map(of).collect()
-    }
-}
-
-impl Guards {
-    /// Starts a guard. A host that cannot start one gets its cordon all the same: the
-    /// kernel's timer bounds it.
-    fn start(&mut self, port: u16) -> Option<Handle> {
-        match Handle::start(port, !self.inside) {
-            Ok(guard) => Some(guard),
-            Err(error) => {
-                self.warn(port, &error);
-                None
-            }
-        }
-    }
-
-    /// Tells new guards what to guard, and waits until they do. All this is under the lock of
-    /// the ports: whoever gets it next finds the guards at their posts.
-    fn stand(&mut self, fresh: Vec<(Handle, Wanted)>, access: &Access) {
-        let at = Moment::now();
-        let mut told = Vec::new();
-        for (mut guard, wanted) in fresh {
-            let cordon = wanted.at(at);
-            let port = cordon.port;
-            let taken = guard.take(at, cordon, access.clone());
-            told.push((port, guard, taken));
-        }
-        for (port, mut guard, taken) in told {
-            match taken.and_then(|()| guard.wait()) {
-                Ok(()) => drop(self.own.insert(port, guard)),
-                Err(error) => {
-                    self.warn(port, &error);
-                    guard.kill();
-                }
-            }
-        }
-    }
-
-    fn warn(&mut self, port: u16, error: &io::Error) {
-        self.warnings.push(format!(
-            "the cordon on port {port} has no guard ({error}): it ends in time, but whoever flushes the host's rules opens the port early"
-        ));
     }
 }
 
@@ -266,9 +262,9 @@ impl Firewall for Guarded {
             let is_before = |window: &Window| window.id() == cordon.id();
             let is_same = before.as_ref().is_some_and(is_before);
             let named = before.and_then(|window| window.cordon.identity.guard);
-            let wants_guard = self.guards.borrow().leave.is_some() || is_same && named.is_some();
+            let wants_guard = self.guards().leave.is_some() || is_same && named.is_some();
             let guard = match wants_guard {
-                true => self.guards.borrow_mut().start(port),
+                true => self.start_guard(port),
                 false => None,
             };
             self.end_guard(port, named)?;

@@ -19,9 +19,9 @@ const READY_WITHIN: Duration = Duration::from_secs(5);
 /// What a guard is told that leaves the systemd service it was started in.
 pub const OUTSIDE: &str = "outside";
 
-/// The process that guards a port.
+/// Who guards a port.
 pub enum Guard {
-    /// One that was started here.
+    /// A process that was started here.
     Child(Child),
     /// This process itself, for what it does beside its guard duty.
     Myself,
@@ -29,7 +29,7 @@ pub enum Guard {
 
 /// A guard that has to be told what is to stand on its port.
 pub struct Handle {
-    guard: Guard,
+    pub(super) guard: Guard,
     sender: Sender,
     access: Access,
     wanted: Option<Wanted>,
@@ -74,11 +74,6 @@ impl Handle {
             access: Access::default(),
             wanted: None,
         })
-    }
-
-    /// Who it is.
-    pub fn guard(&self) -> &Guard {
-        &self.guard
     }
 
     /// The pid of one that was started here.
@@ -135,7 +130,7 @@ impl Handle {
     }
 
     /// Ends it, unless it is this process itself.
-    pub fn kill(mut self) {
+    pub fn kill(&mut self) {
         if let Guard::Child(child) = &mut self.guard {
             // It may have ended by itself.
             let _ = child.kill();

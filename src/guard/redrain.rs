@@ -7,7 +7,6 @@ use crate::cordon::{Cordon, Phase};
 use crate::drain::{self, Order};
 use crate::postgres::Access;
 use crate::sys::privilege;
-use crate::sys::runtime::runtime;
 use std::io;
 use std::os::unix::net::UnixStream;
 use std::thread::JoinHandle;
@@ -97,14 +96,7 @@ fn drain(cordon: &Cordon, access: Access, mut firewall: Guarded) {
             return;
         }
     };
-    let report =
-        match runtime().map(|runtime| runtime.block_on(drain::drain(&mut firewall, &order))) {
-            Ok(report) => report,
-            Err(error) => {
-                tracing::warn!(%error, "who had got in could not be drained");
-                return;
-            }
-        };
+    let report = drain::drain(&mut firewall, &order);
     audit::Event::new(Action::Drain)
         .with("port", cordon.port)
         .drain(&report)

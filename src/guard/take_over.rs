@@ -59,7 +59,7 @@ impl Guarded {
         if !is_ours || self.guard(port).is_some() {
             return Ok(());
         }
-        self.bury(port);
+        self.end_own(port);
         let fresh = self.take_over(port)?;
         let fresh = fresh.and_then(|taken| taken.conclude(&mut self.nftables, &[], Moment::now()));
         self.stand(fresh.into_iter().collect());

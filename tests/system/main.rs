@@ -33,6 +33,7 @@ mod drain {
     mod states;
     mod staying;
     mod stragglers;
+    mod stuck;
     mod who;
     mod without_sql;
 }
