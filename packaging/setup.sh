@@ -13,7 +13,7 @@ fail() {
     exit 1
 }
 
-# Network namespaces and nftables are root's.
+# Only root may make network namespaces and use nftables.
 need_root() {
     ((EUID == 0)) || fail "run it as root: it makes network namespaces"
 }
@@ -40,7 +40,7 @@ need_build_packages() {
     ((${#missing[@]} == 0)) || install_packages "${missing[@]}" || exit 1
 }
 
-# Installs in a subshell, so that what is changed for that time is put back in any case.
+# Runs in a subshell, whose exit trap puts back what it changes.
 install_packages() (
     echo "Installing $*"
     local dropin=/etc/postgresql-common/createcluster.d/00-no-main-cluster.conf
@@ -135,7 +135,7 @@ need_clients() {
     export PGCORDON_TEST_CLIENTS=$shelf
 }
 
-# Cargo, also where the shell was not told of rustup's folder.
+# Finds cargo, also where rustup's folder is not on the path.
 need_rust() {
     if ! command -v cargo >/dev/null; then
         export PATH="${CARGO_HOME:-$HOME/.cargo}/bin:$PATH"

@@ -16,7 +16,7 @@ need_cargo_tool() {
     rm -rf "$TOOLS/build"
 }
 
-# The moment that packages bear: that of the commit, so that the same source gives the same bytes.
+# Packages bear the time of the commit, so that the same source gives the same bytes.
 source_date() {
     git log -1 --format=%ct 2>/dev/null || stat --format=%Y Cargo.toml
 }
