@@ -24,6 +24,9 @@
 //! | [`sys`] | what the system gives: netlink, descriptors, locks, rights, trusted files, a terminal |
 //! | `failure` | kinds of failures, their hints and the exit statuses |
 
+// Only this repository's tests use the library from outside.
+#![allow(missing_docs)]
+
 pub mod app;
 pub mod audit;
 pub mod cli;

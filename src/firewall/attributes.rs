@@ -1,10 +1,9 @@
-//! Netlink attributes: written into a buffer, and read from a message.
-//!
-//! Numbers named `NFTA_*` in the kernel's `linux/netfilter/nf_tables.h`.
+//! Writes netlink attributes into a buffer and reads them from a message. The numbers are the
+//! `NFTA_*` of the kernel's `linux/netfilter/nf_tables.h`.
 
 use netlink_packet_core::NlasIterator;
 
-/// Set in the type of an attribute that holds attributes (`NLA_F_NESTED`).
+/// `NLA_F_NESTED`: the attribute holds attributes.
 const NESTED: u16 = 1 << 15;
 
 /// `NFTA_LIST_ELEM`: one member of any list.
@@ -14,7 +13,6 @@ pub const DATA_VALUE: u16 = 1;
 
 /// `NFTA_TABLE_*`.
 pub mod table {
-    #![allow(missing_docs)]
     pub const NAME: u16 = 1;
     pub const FLAGS: u16 = 2;
     /// `NFT_TABLE_F_DORMANT`: the table is there and does nothing.
@@ -25,7 +23,6 @@ pub mod table {
 
 /// `NFTA_CHAIN_*` and `NFTA_HOOK_*`.
 pub mod chain {
-    #![allow(missing_docs)]
     pub const TABLE: u16 = 1;
     pub const NAME: u16 = 3;
     pub const HOOK: u16 = 4;
@@ -36,7 +33,6 @@ pub mod chain {
 
 /// `NFTA_RULE_*`, `NFTA_EXPR_*`, `NFTA_COUNTER_*` and `NFTA_LIMIT_*`.
 pub mod rule {
-    #![allow(missing_docs)]
     pub const TABLE: u16 = 1;
     pub const CHAIN: u16 = 2;
     pub const EXPRESSIONS: u16 = 4;
@@ -50,7 +46,6 @@ pub mod rule {
 
 /// `NFTA_SET_*`.
 pub mod set {
-    #![allow(missing_docs)]
     pub const TABLE: u16 = 1;
     pub const NAME: u16 = 2;
     pub const FLAGS: u16 = 3;
@@ -61,7 +56,6 @@ pub mod set {
 
 /// `NFTA_SET_ELEM_LIST_*` and `NFTA_SET_ELEM_*`.
 pub mod element {
-    #![allow(missing_docs)]
     pub const LIST_TABLE: u16 = 1;
     pub const LIST_SET: u16 = 2;
     pub const LIST_ELEMENTS: u16 = 3;
@@ -75,9 +69,8 @@ pub mod element {
     pub const INTERVAL_END: u32 = 1;
 }
 
-/// The header of every nf_tables message (`struct nfgenmsg`): the family, a version and
-/// a resource, both zero.
-#[must_use]
+/// The header of every nf_tables message (`struct nfgenmsg`): the family, then a version and a
+/// resource, both zero.
 pub fn family_header(family: u16) -> [u8; 4] {
     [family as u8, 0, 0, 0]
 }
@@ -90,7 +83,7 @@ pub fn put(buffer: &mut Vec<u8>, kind: u16, value: &[u8]) {
     buffer.resize(buffer.len().next_multiple_of(4), 0);
 }
 
-/// Appends a name, which ends in a zero byte.
+/// Appends a name and its final zero byte.
 pub fn put_name(buffer: &mut Vec<u8>, kind: u16, name: &str) {
     let mut value = name.as_bytes().to_vec();
     value.push(0);
@@ -113,18 +106,15 @@ pub struct Attributes<'a>(&'a [u8]);
 
 impl<'a> Attributes<'a> {
     /// The attributes behind the family header of an nf_tables message.
-    #[must_use]
     pub fn of_message(payload: &'a [u8]) -> Self {
         Self(payload.get(4..).unwrap_or_default())
     }
 
-    /// The bytes of the first attribute of a kind.
-    #[must_use]
     pub fn bytes(self, kind: u16) -> Option<&'a [u8]> {
         self.all(kind).next()
     }
 
-    /// The bytes of each attribute of a kind. What is malformed ends the list.
+    /// The bytes of each attribute of a kind. A malformed attribute ends the list.
     pub fn all(self, kind: u16) -> impl Iterator<Item = &'a [u8]> {
         NlasIterator::new(self.0)
             .map_while(Result::ok)
@@ -138,40 +128,30 @@ impl<'a> Attributes<'a> {
             })
     }
 
-    /// A nested attribute.
-    #[must_use]
     pub fn nested(self, kind: u16) -> Option<Self> {
         self.bytes(kind).map(Self)
     }
 
-    /// The members of a list.
     pub fn list(self, kind: u16) -> impl Iterator<Item = Self> {
         let inner = Self(self.bytes(kind).unwrap_or_default());
         inner.all(LIST_ELEM).map(Self)
     }
 
-    /// A 32-bit number.
-    #[must_use]
     pub fn u32(self, kind: u16) -> Option<u32> {
         Some(u32::from_be_bytes(self.bytes(kind)?.try_into().ok()?))
     }
 
-    /// A 64-bit number.
-    #[must_use]
     pub fn u64(self, kind: u16) -> Option<u64> {
         Some(u64::from_be_bytes(self.bytes(kind)?.try_into().ok()?))
     }
 
-    /// A name.
-    #[must_use]
     pub fn name(self, kind: u16) -> Option<&'a str> {
         let bytes = self.bytes(kind)?;
         std::str::from_utf8(bytes.strip_suffix(&[0]).unwrap_or(bytes)).ok()
     }
 
-    /// The comment in user data of a rule or an element (both number it 0): its type,
-    /// its length and a text that ends in a zero byte.
-    #[must_use]
+    /// The comment in the user data of a rule or an element (type 0 in both): its type, its
+    /// length and a text that ends in a zero byte.
     pub fn comment(self, kind: u16) -> Option<&'a str> {
         let mut rest = self.bytes(kind)?;
         while let [field, length, tail @ ..] = rest {
@@ -185,8 +165,7 @@ impl<'a> Attributes<'a> {
     }
 }
 
-/// User data of an element that holds a comment of at most 127 bytes.
-#[must_use]
+/// An element's user data that holds a comment of at most 127 bytes.
 pub fn comment_data(comment: &str) -> Vec<u8> {
     let mut data = vec![0, (comment.len() + 1) as u8];
     data.extend(comment.as_bytes());

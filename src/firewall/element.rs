@@ -1,4 +1,4 @@
-//! Elements of sets: written as messages of a transaction, and read back.
+//! Writes elements of sets as messages of a transaction, and reads them back.
 
 use super::attributes::{self as attr, Attributes, element};
 use super::ffi::Plain;
@@ -9,27 +9,25 @@ use nix::libc;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
-/// The comment of a flow that is spared; one that is closing has none.
+/// The comment of a spared flow; a closing one has no comment.
 pub const SPARED: &str = "spared";
 
-/// One element.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Element {
-    /// The key, in network order.
+    /// In network order.
     pub key: Vec<u8>,
-    /// Whether it is the first key behind an interval.
+    /// Whether this is the first key behind an interval.
     pub interval_end: bool,
-    /// For how long the kernel keeps it; read back: for how long it still does.
+    /// How long the kernel keeps it; read back, how long it will still keep it.
     pub timeout: Option<Duration>,
-    /// A comment of at most 127 characters.
+    /// At most 127 bytes.
     pub comment: Option<String>,
-    /// Packets, where the element counts them.
+    /// Where the element counts packets.
     pub packets: u64,
 }
 
 impl Element {
     /// An element that the kernel removes after `timeout`.
-    #[must_use]
     pub fn timed(key: &[u8], timeout: Duration) -> Self {
         Self {
             key: key.to_vec(),
@@ -41,7 +39,6 @@ impl Element {
     }
 
     /// The port as a member of `window`, `farewell` or `ramp`.
-    #[must_use]
     pub fn port(port: u16, timeout: Duration) -> Self {
         Self::timed(&port.to_be_bytes(), timeout)
     }
@@ -57,8 +54,7 @@ impl Element {
         }
     }
 
-    /// The elements of a flow set: address and port, padded to four bytes.
-    #[must_use]
+    /// An existing connection: the client's address and port, padded to four bytes.
     pub fn flow(flow: SocketAddr, timeout: Duration) -> Self {
         let mut key = address_bytes(flow.ip());
         key.extend(flow.port().to_be_bytes());
@@ -66,7 +62,6 @@ impl Element {
         Self::timed(&key, timeout)
     }
 
-    /// The element as the kernel shows it.
     fn read(member: Attributes<'_>) -> Option<Self> {
         let counter = member.nested(element::EXPR).and_then(|expr| {
             expr.nested(attr::rule::EXPR_DATA)?
@@ -79,7 +74,7 @@ impl Element {
                 .bytes(attr::DATA_VALUE)?
                 .to_vec(),
             interval_end: flags & element::INTERVAL_END != 0,
-            // What has no time left to expire lasts for ever, even where a timeout of 0 is told.
+            // An element without an expiration lasts for ever, even if a timeout of 0 is shown.
             timeout: member.u64(element::EXPIRATION).map(Duration::from_millis),
             comment: member.comment(element::USERDATA).map(str::to_owned),
             packets: counter.unwrap_or(0),
@@ -114,29 +109,24 @@ impl Element {
         });
     }
 
-    /// Address and port of a flow set's element.
-    #[must_use]
+    /// The address and port in the key of a flow.
     pub fn as_flow(&self) -> Option<SocketAddr> {
         let (address, rest) = self.key.split_at_checked(self.key.len().checked_sub(4)?)?;
         let port = u16::from_be_bytes([rest[0], rest[1]]);
         Some(SocketAddr::new(address_of(address)?, port))
     }
 
-    /// The address of an element of a knock set.
-    #[must_use]
     pub fn as_address(&self) -> Option<IpAddr> {
         address_of(&self.key)
     }
 }
 
-/// A timeout as the kernel takes it, rounded up: 0 would mean never.
-#[must_use]
+/// A timeout for the kernel, rounded up because 0 would mean never.
 pub fn milliseconds(timeout: Duration) -> u64 {
     let rounded = timeout.as_nanos().div_ceil(1_000_000).max(1);
     u64::try_from(rounded).unwrap_or(u64::MAX)
 }
 
-/// The bytes of an address in network order.
 fn address_bytes(address: IpAddr) -> Vec<u8> {
     match address {
         IpAddr::V4(address) => address.octets().to_vec(),
@@ -170,8 +160,8 @@ pub fn pass_elements(pass: &PassList) -> [(SetName, Vec<Element>); 2] {
     [(SetName::Pass(V4), v4), (SetName::Pass(V6), v6)]
 }
 
-/// Ascending ranges as pairs of elements: the first address, and the first one behind.
-/// A range that reaches the last address of its family has no second element.
+/// Turns ascending ranges into pairs of elements: the first address of a range, and the first
+/// one behind it. A range up to the last address of its family has no second element.
 fn intervals(
     ranges: impl Iterator<Item = (u128, u128)>,
     highest: u128,
@@ -194,10 +184,9 @@ fn intervals(
     elements
 }
 
-/// The ranges, first and last address, of a pass set's elements as they were read back.
-#[must_use]
+/// The ranges (first and last address) that a pass set's elements stand for.
 pub fn read_ranges(mut elements: Vec<Element>) -> Vec<(IpAddr, IpAddr)> {
-    // The kernel dumps a tree in any order; at the same key an end comes before a start.
+    // The kernel dumps a tree in any order. At the same key, an end comes before a start.
     elements.sort_by(|a, b| (&a.key, !a.interval_end).cmp(&(&b.key, !b.interval_end)));
     let mut ranges = Vec::new();
     let mut open: Option<IpAddr> = None;
@@ -228,19 +217,18 @@ fn before(address: IpAddr) -> IpAddr {
     }
 }
 
-/// The most bytes of elements in one message: the list is one attribute, whose length has
-/// 16 bits, and the names of table and set need room too.
-const MOST_BYTES: usize = Plain::LONGEST - 512;
+/// The most bytes of elements in one message. The list is one attribute, whose length has 16
+/// bits, and the names of table and set need room too.
+const MESSAGE_BYTES: usize = Plain::LONGEST - 512;
 
-/// Messages that add elements to a set. Only the last one asks for an acknowledgement:
-/// failures are answered anyway, and hundreds of answers would not fit into the buffer.
-#[must_use]
+/// Messages that add elements to a set. Only the last one asks for an acknowledgement: the
+/// kernel reports failures anyway, and hundreds of answers would not fit into the buffer.
 pub fn add_messages(table: &str, set: SetName, elements: &[Element]) -> Vec<Plain> {
     let mut messages = Vec::new();
     let mut list = Vec::new();
     for element in elements {
         element.write(&mut list);
-        if list.len() > MOST_BYTES - 256 {
+        if list.len() > MESSAGE_BYTES - 256 {
             messages.push(message(libc::NFT_MSG_NEWSETELEM, table, set, &list));
             list.clear();
         }
@@ -255,7 +243,6 @@ pub fn add_messages(table: &str, set: SetName, elements: &[Element]) -> Vec<Plai
 }
 
 /// A message that removes all elements of a set.
-#[must_use]
 pub fn flush_message(table: &str, set: SetName) -> Plain {
     message(libc::NFT_MSG_DELSETELEM, table, set, &[])
 }
@@ -268,7 +255,7 @@ fn message(kind: i32, table: &str, set: SetName, list: &[u8]) -> Plain {
         attr::put_nested(&mut payload, element::LIST_ELEMENTS, |all| all.extend(list));
     }
     let flags = if kind == libc::NFT_MSG_NEWSETELEM {
-        // Not exclusive: a closing flow may be there already.
+        // Not exclusive: a closing flow may already be in the set.
         libc::NLM_F_CREATE
     } else {
         libc::NLM_F_ACK

@@ -1,7 +1,6 @@
-//! What other programs do to nftables, as the kernel tells it: one notification for each
-//! object of a transaction, and a last one with the new generation.
-//!
-//! That an element's time is up is told nobody.
+//! Changes that other programs make to nftables. The kernel sends one notification for each
+//! object of a transaction, then one with the new generation. It sends none when an element
+//! expires.
 
 use super::attributes::{self as attr, Attributes};
 use super::names::{is_pass_set, table_name};
@@ -15,7 +14,7 @@ use std::time::Instant;
 /// `1 << (NFNLGRP_NFTABLES - 1)`: the multicast group of nf_tables.
 const GROUP: u32 = 1 << (libc::NFNLGRP_NFTABLES - 1);
 
-/// `NFTA_*_TABLE`: every object of nf_tables names its table in its first attribute.
+/// `NFTA_*_TABLE`: the first attribute of every nf_tables object is its table's name.
 const TABLE: u16 = 1;
 /// `NFTA_GEN_PROC_NAME`.
 const PROGRAM: u16 = 3;
@@ -24,7 +23,8 @@ const PROGRAM: u16 = 3;
 pub struct Events {
     link: Link,
     table: String,
-    told: Event,
+    /// What the transaction whose notifications are arriving has done so far.
+    pending: Event,
 }
 
 impl AsFd for Events {
@@ -34,36 +34,30 @@ impl AsFd for Events {
     }
 }
 
-/// What has happened to one port's table.
+/// What happened to one port's table.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Event {
-    /// Whether it was touched; also where notifications were lost, and it may have been.
+    /// True also if notifications were lost and the table may have been touched.
     pub touched: bool,
-    /// Whether its pass list was.
     pub touched_pass: bool,
-    /// Who did it: the program's name, as far as the kernel tells it.
+    /// The name of the program that did it, if the kernel gives one.
     pub program: Option<String>,
 }
 
 impl Events {
-    /// Listens to what happens to a port's table from now on.
-    ///
-    /// # Errors
-    /// What the kernel says of the socket.
+    /// Subscribes to changes of a port's table from now on.
     pub fn of(port: u16) -> io::Result<Self> {
         Ok(Self {
             link: Link::listen(mnl::Bus::Netfilter, GROUP)?,
             table: table_name(port),
-            told: Event::default(),
+            pending: Event::default(),
         })
     }
 
-    /// Reads what is there, one datagram; what has happened to the table once the
-    /// transaction that did it is known as a whole.
+    /// Reads one datagram. Returns what happened to the table once all notifications of the
+    /// transaction have come.
     ///
-    /// # Errors
-    /// What the kernel says of the socket. That notifications were lost is no error: then
-    /// everything may have been touched.
+    /// Lost notifications are no error: then everything may have been touched.
     pub fn read(&mut self) -> io::Result<Event> {
         match self.link.receive(Instant::now() + netlink::WAIT) {
             Ok(messages) => {
@@ -82,7 +76,7 @@ impl Events {
         }
     }
 
-    /// Takes one notification in; the last one of a transaction names the program.
+    /// Takes in one notification. The last one of a transaction names the program.
     fn note(&mut self, message: &Message, events: &mut Event) {
         let kind = i32::from(message.kind());
         if kind >> 8 != libc::NFNL_SUBSYS_NFTABLES {
@@ -90,19 +84,19 @@ impl Events {
         }
         let attributes = Attributes::of_message(message.payload());
         match kind & 0xff {
-            libc::NFT_MSG_NEWGEN if self.told.touched => {
-                let told = std::mem::take(&mut self.told);
+            libc::NFT_MSG_NEWGEN if self.pending.touched => {
+                let done = std::mem::take(&mut self.pending);
                 events.touched = true;
-                events.touched_pass |= told.touched_pass;
+                events.touched_pass |= done.touched_pass;
                 events.program = attributes.name(PROGRAM).map(str::to_owned);
             }
             libc::NFT_MSG_NEWGEN => {}
             kind if attributes.name(TABLE) == Some(&self.table) => {
-                self.told.touched = true;
+                self.pending.touched = true;
                 let is_element =
                     matches!(kind, libc::NFT_MSG_NEWSETELEM | libc::NFT_MSG_DELSETELEM);
                 let set = attributes.name(attr::element::LIST_SET).unwrap_or_default();
-                self.told.touched_pass |= is_element && is_pass_set(set);
+                self.pending.touched_pass |= is_element && is_pass_set(set);
             }
             _ => {}
         }

@@ -1,8 +1,8 @@
-//! The matches and verdicts of the cordon's rules, named as the rules read.
+//! The matches and verdicts of the cordon's rules, with names that read like the rules.
 //!
-//! `nftnl` has wrappers for some of them. It has none for fib, limit, dynset and exthdr, and
-//! those it has know only the first register, so that an address beside a port could not be
-//! looked up. Here all are written one way, as plain data that can be copied and shown.
+//! `nftnl` has wrappers for some of these. It has none for fib, limit, dynset and exthdr, and
+//! its wrappers know only the first register, so that an address together with a port cannot be
+//! looked up. So all are written here, in one way: as plain data.
 
 pub use super::ffi::Expr;
 use super::ffi::Value;
@@ -31,7 +31,7 @@ const FIB_SOURCE: u32 = 1;
 /// `NFTA_FIB_F_DADDR`.
 const FIB_DESTINATION: u32 = 2;
 
-/// `meta` with this key into the register.
+/// Loads `meta KEY` into the register.
 fn meta(key: i32) -> Expr {
     Expr::new(c"meta")
         .with(sys::NFTNL_EXPR_META_KEY, Value::U32(key as u32))
@@ -73,7 +73,7 @@ fn masked(mask: &[u8]) -> Expr {
         )
 }
 
-/// `fib saddr type` or `fib daddr type` into the register.
+/// Loads `fib saddr type` or `fib daddr type` into the register.
 fn address_type(which: u32) -> Expr {
     Expr::new(c"fib")
         .with(sys::NFTNL_EXPR_FIB_DREG, Value::U32(REGISTER))
@@ -86,7 +86,7 @@ fn local() -> [u8; 4] {
 }
 
 fn limit(rate: u64, flags: u32) -> Vec<Expr> {
-    // The burst is the rate: with nft's default of 5 retrying clients starve.
+    // The burst is the rate: with nft's default of 5, clients that retry starve.
     let burst = rate as u32;
     vec![
         Expr::new(c"limit")
@@ -123,7 +123,7 @@ pub fn keyword(family: Family) -> &'static str {
     }
 }
 
-/// `meta nfproto ipv4` or `ipv6`, which nft adds before an address of that family.
+/// `meta nfproto ipv4` or `ipv6`; nft adds it before an address of that family.
 fn of_family(family: Family) -> [Expr; 2] {
     let number = match family {
         Family::V4 => libc::NFPROTO_IPV4,
@@ -132,7 +132,8 @@ fn of_family(family: Family) -> [Expr; 2] {
     [meta(libc::NFT_META_NFPROTO), equals(&[number as u8])]
 }
 
-/// The source address into the register: offset 12 of the IPv4 header, 8 of IPv6's.
+/// Loads the source address into the register, from offset 12 of the IPv4 header or 8 of the
+/// IPv6 header.
 fn source_address(family: Family) -> Expr {
     let base = libc::NFT_PAYLOAD_NETWORK_HEADER;
     match family {
@@ -141,7 +142,7 @@ fn source_address(family: Family) -> Expr {
     }
 }
 
-/// `iif lo`; loopback has index 1 in every network namespace.
+/// `iif lo`; the loopback interface has index 1 in every network namespace.
 pub fn from_loopback() -> Vec<Expr> {
     vec![meta(libc::NFT_META_IIF), equals(&1_u32.to_ne_bytes())]
 }
@@ -161,13 +162,13 @@ pub fn destination_not_local() -> Vec<Expr> {
     vec![address_type(FIB_DESTINATION), differs(&local())]
 }
 
-/// `ip saddr`, to be looked up.
+/// Loads `ip saddr` for a lookup.
 pub fn source(family: Family) -> Vec<Expr> {
     let [load, compare] = of_family(family);
     vec![load, compare, source_address(family)]
 }
 
-/// `ip saddr . tcp sport`, to be looked up; the protocol has been matched already.
+/// Loads `ip saddr . tcp sport` for a lookup, once the protocol has been matched.
 pub fn flow(family: Family) -> Vec<Expr> {
     let behind = match family {
         Family::V4 => BEHIND_IPV4,
@@ -178,7 +179,7 @@ pub fn flow(family: Family) -> Vec<Expr> {
     parts
 }
 
-/// `@set` for what is in the register.
+/// `@set`, looks up what is in the register.
 pub fn in_set(set: SetName) -> Vec<Expr> {
     vec![
         Expr::new(c"lookup")
@@ -187,7 +188,7 @@ pub fn in_set(set: SetName) -> Vec<Expr> {
     ]
 }
 
-/// `update @set { … counter }` for what is in the register.
+/// `update @set { … counter }`, counts what is in the register.
 pub fn count_in(set: SetName) -> Vec<Expr> {
     vec![
         Expr::new(c"dynset")
@@ -269,7 +270,7 @@ pub fn first_syn() -> Vec<Expr> {
     vec![tcp_flags(), masked(&[SYN | ACK]), equals(&[SYN])]
 }
 
-/// `meta nfproto @armed`, behind the `meta nfproto ipv6` that nft adds for `frag`.
+/// `meta nfproto @armed`, after the `meta nfproto ipv6` that nft adds for `frag`.
 pub fn armed_family() -> Vec<Expr> {
     let mut parts = of_family(Family::V6).to_vec();
     parts.push(meta(libc::NFT_META_NFPROTO));

@@ -1,7 +1,7 @@
-//! What `nftnl` has no safe call for.
+//! Calls of libnftnl for which `nftnl` has no safe wrapper.
 //!
-//! libnftnl's attribute setters copy what they are given, with one exception that is
-//! named where it is used.
+//! libnftnl's attribute setters copy their data, with one exception that is named where it is
+//! used.
 
 #![allow(unsafe_code)]
 
@@ -15,22 +15,17 @@ use std::ptr::NonNull;
 /// The value of an expression's attribute.
 #[derive(Debug, Clone)]
 pub enum Value {
-    /// An unsigned 8-bit number.
     U8(u8),
-    /// An unsigned 32-bit number.
     U32(u32),
-    /// An unsigned 64-bit number.
     U64(u64),
-    /// A name.
     Text(CString),
-    /// Data in network order.
+    /// In network order.
     Bytes(Vec<u8>),
-    /// An expression inside this one.
     Nested(Box<Expr>),
 }
 
-/// One nftables expression: its name in the kernel and its attributes, the numbers of
-/// which are libnftnl's `NFTNL_EXPR_*`.
+/// One nftables expression: its name in the kernel, and its attributes by libnftnl's numbers
+/// `NFTNL_EXPR_*`.
 #[derive(Debug, Clone)]
 pub struct Expr {
     name: &'static CStr,
@@ -38,8 +33,6 @@ pub struct Expr {
 }
 
 impl Expr {
-    /// An expression without attributes.
-    #[must_use]
     pub fn new(name: &'static CStr) -> Self {
         Self {
             name,
@@ -47,19 +40,17 @@ impl Expr {
         }
     }
 
-    /// Adds an attribute.
-    #[must_use]
     pub fn with(mut self, attribute: u32, value: Value) -> Self {
         self.attributes.push((attribute, value));
         self
     }
 
-    /// The caller owns the result and has to free it or to hand it on.
+    /// The caller owns the result: it must free it or give it away.
     fn build(&self) -> NonNull<sys::nftnl_expr> {
         // SAFETY: the name is a C string; the result is checked before it is used.
         let raw = unsafe { sys::nftnl_expr_alloc(self.name.as_ptr()) };
         let Some(expr) = NonNull::new(raw) else {
-            // Out of memory, or a name that this libnftnl does not know: nothing was sent yet.
+            // Out of memory, or this libnftnl does not know the name. Nothing was sent yet.
             std::process::abort();
         };
         for (attribute, value) in &self.attributes {
@@ -114,9 +105,8 @@ pub fn set_u64<K: SetKey>(set: &Set<'_, K>, attribute: u32, value: u64) {
     unsafe { sys::nftnl_set_set_u64(set.as_ptr().as_ptr(), attribute as u16, value) }
 }
 
-/// A message of a batch with other flags than those that its type sets by itself.
+/// A message of a batch with other flags than its type sets by itself.
 pub struct Flagged<'a, M: NlMsg> {
-    /// The message.
     pub message: &'a M,
     /// `NLM_F_*` to add.
     pub add: u16,
@@ -137,11 +127,11 @@ unsafe impl<M: NlMsg> NlMsg for Flagged<'_, M> {
     }
 }
 
-/// A message of a batch whose payload has been written already.
+/// A message of a batch whose payload is already written.
 pub struct Plain {
-    /// Type of the message within nf_tables, `NFT_MSG_*`.
+    /// `NFT_MSG_*`.
     pub kind: u16,
-    /// The family, `NFPROTO_*`.
+    /// `NFPROTO_*`.
     pub family: u16,
     /// `NLM_F_*`.
     pub flags: u16,
@@ -150,7 +140,7 @@ pub struct Plain {
 }
 
 impl Plain {
-    /// What fits behind the header into the room a batch promises to a message.
+    /// What fits behind the header into the room that a batch promises to a message.
     pub const LONGEST: usize = u16::MAX as usize;
 }
 
@@ -176,8 +166,7 @@ unsafe impl NlMsg for Plain {
     }
 }
 
-/// The bytes of a message as it would be sent.
-#[must_use]
+/// The bytes of a message as they would be sent.
 pub fn message_bytes(message: &impl NlMsg, kind: MsgType) -> Vec<u8> {
     // Not filled with zeros: a rule takes a hundredth of the room.
     let mut buffer = Vec::<u64>::with_capacity(nftnl::nft_nlmsg_maxsize() as usize / 8 + 1);
@@ -191,12 +180,11 @@ pub fn message_bytes(message: &impl NlMsg, kind: MsgType) -> Vec<u8> {
     }
 }
 
-/// The most bytes of a rule in libnftnl's notation; ours take less than a thousand.
+/// The most bytes of a rule in libnftnl's notation. Ours take less than a thousand.
 const LONGEST_RULE: usize = 8192;
 
-/// A rule in libnftnl's own notation, from a message that carries it; `None` if it does
-/// not parse. The notation names chain, expressions and comment.
-#[must_use]
+/// The rule of a message in libnftnl's own notation, which names chain, expressions and
+/// comment; `None` if the message does not parse.
 pub fn rule_text(message: &[u8]) -> Option<String> {
     let mut aligned = vec![0_u32; message.len().div_ceil(4)];
     let mut text = Vec::<u8>::with_capacity(LONGEST_RULE);

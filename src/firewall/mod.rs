@@ -1,5 +1,5 @@
 //! The cordon in the kernel: one nftables table for each port, written and read through
-//! netlink, never by running `nft`.
+//! netlink. `nft` is never run.
 
 mod attributes;
 mod damage;
@@ -12,6 +12,7 @@ mod names;
 mod nftables;
 mod readback;
 mod ruleset;
+mod sets;
 mod transaction;
 mod twin;
 
@@ -25,38 +26,29 @@ use std::io;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-/// The five verbs that orchestration needs of a firewall.
+/// What the rooms above need of a firewall.
 pub trait Firewall {
     /// The ports that have a table.
-    ///
-    /// # Errors
-    /// When the kernel cannot be asked.
     fn ports(&mut self) -> Result<Vec<u16>, FirewallError>;
 
-    /// What stands on one port; `None` if nothing does.
-    ///
-    /// # Errors
-    /// When the kernel cannot be asked.
+    /// Reads one port's table; `None` if there is none.
     fn read(&mut self, port: u16, detail: Detail) -> Result<Option<Standing>, FirewallError>;
 
-    /// Raises cordons in one transaction; the tables of `leftovers` are removed in it. Gives
-    /// the time of the kernel's acknowledgement.
+    /// Raises cordons and removes the tables of `leftovers`, all in one transaction. Returns the
+    /// time of the kernel's acknowledgement.
     ///
-    /// # Errors
-    /// Then none of the cordons is in force, unless the error [is
+    /// After an error none of the cordons is in force, unless it [is
     /// uncertain](FirewallError::is_uncertain).
     fn raise(&mut self, cordons: &[Cordon], leftovers: &[u16]) -> Result<Instant, FirewallError>;
 
     /// Changes the cordons of ports in one transaction.
     ///
-    /// # Errors
-    /// Then they are what they were, unless the error is uncertain.
+    /// After an error they are what they were, unless it is uncertain.
     fn change(&mut self, changes: &[(u16, Change)]) -> Result<(), FirewallError>;
 
     /// Removes the tables of ports in one transaction.
     ///
-    /// # Errors
-    /// Then they are there as before, unless the error is uncertain.
+    /// After an error they are all still there, unless it is uncertain.
     fn remove(&mut self, ports: &[u16]) -> Result<(), FirewallError>;
 
     /// The process that guards this port's cordon, while it is alive; a firewall without guards
@@ -67,9 +59,6 @@ pub trait Firewall {
 
     /// Ends the guard that would put this port's cordon back, whatever stands there; for a
     /// firewall without guards there is nothing to do.
-    ///
-    /// # Errors
-    /// When the guard cannot be ended.
     fn dismiss(&mut self, _port: u16) -> Result<(), FirewallError> {
         Ok(())
     }
@@ -78,10 +67,9 @@ pub trait Firewall {
 /// How much of a table is read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Detail {
-    /// Everything.
     Whole,
-    /// All but the pass list: the kernel takes more than a second to list 100,000 networks,
-    /// and nobody should wait for that to open a port.
+    /// Without the pass list: the kernel takes more than a second to list 100,000 networks, and
+    /// nobody should wait for that to open a port.
     Block,
 }
 
@@ -139,7 +127,6 @@ pub struct Standing {
 
 impl Standing {
     /// The window that blocks the port; a ramp blocks nobody any more.
-    #[must_use]
     pub fn closed(&self) -> Option<&Window> {
         self.window.as_ref().filter(|window| window.is_closed())
     }
@@ -148,83 +135,50 @@ impl Standing {
 /// Why the firewall could not be changed or read, one variant for each step.
 #[derive(Debug, thiserror::Error)]
 pub enum FirewallError {
-    /// No netlink socket.
     #[error("cannot open a netlink socket to nftables: {0}")]
     Open(#[source] io::Error),
-    /// The transaction was not sent; nothing was changed.
+    /// Nothing was changed.
     #[error("cannot send the transaction to nftables: {0}")]
     Send(#[source] io::Error),
-    /// The kernel wants a privilege.
     #[error("the kernel does not let this process change nftables ({step})")]
-    Privilege {
-        /// The step that was refused.
-        step: String,
-    },
+    Privilege { step: String },
     /// Another process holds the table.
     #[error("the kernel refused to {step}: another process may own this table (flags owner)")]
-    Owned {
-        /// The step that was refused.
-        step: String,
-    },
+    Owned { step: String },
     /// A table of the same name is there.
     #[error("another program created the table of this port at the same moment")]
     Exists,
-    /// A table, set or element that should be there is not.
     #[error("{step}: it is not there any more")]
-    Missing {
-        /// The step that was refused.
-        step: String,
-    },
+    Missing { step: String },
     /// The kernel does not know a part of the table.
     #[error("the kernel refused {step}: {source}")]
-    Refused {
-        /// The step that was refused.
-        step: String,
-        /// The kernel's word.
-        source: io::Error,
-    },
-    /// The answer was lost or late.
+    Refused { step: String, source: io::Error },
     #[error("the kernel did not answer within {} s", crate::sys::netlink::WAIT.as_secs())]
     NoAnswer,
-    /// The answer could not be received.
     #[error("cannot receive the kernel's answer: {0}")]
     Receive(#[source] io::Error),
-    /// nftables could not be read.
     #[error("cannot read nftables: {0}")]
     Read(#[source] io::Error),
-    /// A guard would put back what is taken away.
+    /// The guard would put back the cordon that is to be removed.
     #[error("the guard of port {port} cannot be ended: {source}")]
-    Guard {
-        /// The port.
-        port: u16,
-        /// The kernel's word.
-        source: io::Error,
-    },
-    /// What was read back is not what was written.
+    Guard { port: u16, source: io::Error },
     #[error("port {port} was read back and is not what was written: {}", faults.join("; "))]
-    Differs {
-        /// The port.
-        port: u16,
-        /// In which points.
-        faults: Vec<String>,
-    },
+    Differs { port: u16, faults: Vec<String> },
 }
 
 impl FirewallError {
-    /// Whether the transaction may be in force all the same: it was sent, and no answer to
-    /// it was heard.
-    #[must_use]
+    /// Whether the transaction may be in force all the same: it was sent, and its answer was not
+    /// received.
     pub fn is_uncertain(&self) -> bool {
         matches!(self, Self::NoAnswer | Self::Receive(_))
     }
 
-    /// Whether all could be read, and is not what was written.
-    #[must_use]
+    /// Whether the table was read and is not what was written.
     pub fn is_difference(&self) -> bool {
         matches!(self, Self::Differs { .. })
     }
 
-    /// Whether a second try to read may go better: a lost answer, or a full buffer.
+    /// Whether reading again may help: an answer was lost, or a buffer was full.
     fn is_passing(&self) -> bool {
         match self {
             Self::Read(error) => {
@@ -234,11 +188,10 @@ impl FirewallError {
         }
     }
 
-    /// The refusal of a step.
     fn refused(step: &str, source: io::Error) -> Self {
         let step = step.to_owned();
         match source.raw_os_error() {
-            // Who may not even begin is refused the batch itself.
+            // A process without the privilege is refused the batch itself, not a step.
             Some(nix::libc::EPERM) if step.starts_with("delete table") => Self::Owned { step },
             Some(nix::libc::EPERM | nix::libc::EACCES) => Self::Privilege { step },
             Some(nix::libc::EEXIST) => Self::Exists,
@@ -247,7 +200,6 @@ impl FirewallError {
         }
     }
 
-    /// A failure to read.
     fn read(source: io::Error) -> Self {
         match source.raw_os_error() {
             Some(nix::libc::EPERM | nix::libc::EACCES) => Self::Privilege {

@@ -1,5 +1,5 @@
-//! The names of tables, sets and chains. The kernel's state is read back by them, so each
-//! stands here and nowhere else.
+//! The names of tables, sets and chains. State is read back from the kernel by these names, so
+//! they stand here and nowhere else.
 
 use std::fmt;
 
@@ -19,17 +19,17 @@ impl Family {
 pub enum SetName {
     /// The port, while it is closed.
     Window,
-    /// The protocol family whose fragments are blocked, as long as the port is.
+    /// The protocol family whose fragments are blocked while the port is closed.
     Armed,
-    /// The port, while packets of existing connections pass.
+    /// The port, while packets of existing connections may pass.
     Farewell,
     /// The port, until its ramp ends.
     Ramp,
     /// The pass list.
     Pass(Family),
-    /// Existing connections that are spared or closing.
+    /// Existing connections that are spared, or may finish their close.
     Flows(Family),
-    /// Source addresses that were turned away.
+    /// Source addresses of blocked packets, counted.
     Knocks(Family),
 }
 
@@ -64,13 +64,13 @@ pub enum ChainName {
     Cordon,
     /// What a port in its ramp does with a new connection.
     Ramping,
-    /// Leads packets that come from outside to the two above.
+    /// Sends packets from outside to one of the two above.
     Outer,
     /// Drops IPv6 fragments in which no port can be seen.
     Fragments,
     /// The hook before everything else.
     Gate,
-    /// The hook behind NAT.
+    /// The hook after NAT.
     Inner,
 }
 

@@ -1,4 +1,4 @@
-//! Tables as the kernel shows them.
+//! Reads the tables from the kernel.
 
 use super::attributes::{self as attr, Attributes, family_header};
 use super::element::Element;
@@ -11,10 +11,9 @@ use std::collections::BTreeMap;
 use std::io;
 use std::time::{Duration, Instant, SystemTime};
 
-/// For how long a table is read again because something changed meanwhile.
-const PATIENCE: Duration = Duration::from_secs(5);
+/// How long a table is read again and again because something changed meanwhile.
+const READ_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// A table of ours, with everything in it.
 #[derive(Debug, Default)]
 pub struct Table {
     pub(super) flags: u32,
@@ -26,21 +25,20 @@ pub struct Table {
     pub(super) read_at: Option<SystemTime>,
 }
 
-/// The rules that carry facts of a window, found by what they do in their chain. A comment
-/// that pgcordon writes stands beside one of these.
+/// The rules that say something about a window. They are found by what they do in their chain.
 impl Table {
     pub(super) fn rules_of(&self, chain: ChainName) -> impl Iterator<Item = &RuleFacts> {
         let name = chain.as_str();
         self.rules.iter().filter(move |rule| rule.chain == name)
     }
 
-    /// Present only with the verdict reset.
+    /// Present only if the verdict is reset.
     pub(super) fn reset_rule(&self) -> Option<&RuleFacts> {
         self.rules_of(ChainName::Cordon).find(|rule| rule.is_reject)
     }
 
-    /// Drops what is left; its comment is the reason. Rules that let packets pass do not count
-    /// them.
+    /// Drops what no rule has let pass. Its comment is the user's reason. Only rules that block
+    /// have a counter.
     pub(super) fn drop_rule(&self) -> Option<&RuleFacts> {
         self.rules_of(ChainName::Cordon)
             .find(|rule| rule.counter.is_some() && !rule.is_reject)
@@ -52,7 +50,7 @@ impl Table {
             .find(|rule| rule.rate.is_some())
     }
 
-    /// The rules whose counters count what was blocked.
+    /// Their counters say how much was blocked.
     pub(super) fn blocking_rules(&self) -> impl Iterator<Item = &RuleFacts> {
         self.rules_of(ChainName::Cordon)
             .chain(self.rules_of(ChainName::Fragments))
@@ -68,11 +66,11 @@ pub(super) struct ChainFacts {
 #[derive(Debug)]
 pub(super) struct RuleFacts {
     pub(super) chain: String,
-    /// In libnftnl's notation, without what changes by itself.
+    /// In libnftnl's notation, without the parts that change by themselves.
     pub(super) text: String,
     pub(super) is_reject: bool,
     pub(super) counter: Option<Counter>,
-    /// The rate of its limit, in the limit's own unit.
+    /// The rate of its limit, in the unit of that limit.
     pub(super) rate: Option<u64>,
     pub(super) comment: Option<String>,
 }
@@ -85,10 +83,7 @@ pub(super) struct SetFacts {
     pub(super) has_timeout: bool,
 }
 
-/// The ports whose tables exist.
-///
-/// # Errors
-/// What the kernel says of the request.
+/// The ports that have a table.
 pub fn ports(link: &mut Link) -> Result<Vec<u16>, FirewallError> {
     let tables = dump(link, libc::NFT_MSG_GETTABLE, |_| ())?;
     let name = |message: &Message| {
@@ -101,15 +96,12 @@ pub fn ports(link: &mut Link) -> Result<Vec<u16>, FirewallError> {
 }
 
 /// Reads one port's table; `None` if there is none.
-///
-/// # Errors
-/// What the kernel says of the requests; a table that changes with every reading.
 pub fn read(link: &mut Link, port: u16, detail: Detail) -> Result<Option<Table>, FirewallError> {
-    let deadline = Instant::now() + PATIENCE;
+    let deadline = Instant::now() + READ_TIMEOUT;
     while Instant::now() < deadline {
         let before = generation(link)?;
         let table = read_once(link, &table_name(port), detail)?;
-        // To open a port it need not be known to the last rule what stands there.
+        // Who wants to open a port need not know every rule exactly.
         if detail == Detail::Block || generation(link)? == before {
             return Ok(table);
         }
@@ -120,7 +112,7 @@ pub fn read(link: &mut Link, port: u16, detail: Detail) -> Result<Option<Table>,
     )))
 }
 
-/// The number of the ruleset's generation; every transaction makes a new one.
+/// The generation of the ruleset; every transaction starts a new one.
 fn generation(link: &mut Link) -> Result<Vec<u8>, FirewallError> {
     let answer = link
         .request(kind(libc::NFT_MSG_GETGEN), 0, &family_header(0))
@@ -136,7 +128,7 @@ fn kind(message: i32) -> u16 {
     ((libc::NFNL_SUBSYS_NFTABLES << 8) | message) as u16
 }
 
-/// Dumps objects of the `inet` family. What vanishes meanwhile is an empty list.
+/// Dumps objects of the `inet` family; an empty list if the table vanishes meanwhile.
 fn dump(
     link: &mut Link,
     message: i32,
@@ -184,7 +176,8 @@ fn read_once(link: &mut Link, name: &str, detail: Detail) -> Result<Option<Table
             table.sets.extend(read_set(set));
         }
     }
-    // A long pass list takes the kernel seconds; what times are left is read after it.
+    // A long pass list takes the kernel seconds, so the sets whose elements expire are read
+    // after it.
     table.sets.sort_by_key(|set| !is_pass_set(&set.name));
     for set in &table.sets {
         if detail == Detail::Block && is_pass_set(&set.name) {
@@ -244,8 +237,8 @@ fn read_rule(message: &Message, rule: Attributes<'_>) -> Option<RuleFacts> {
     })
 }
 
-/// A rule's text without the rule's number, what its counters have counted, and zeros that
-/// the kernel adds for attributes that were not sent (and that another kernel may not add).
+/// A rule's text without its handle, without what its counters have counted, and without zeros
+/// that some kernels add for attributes that were not sent.
 pub(super) fn normalized(text: &str) -> String {
     let lines = text.lines().enumerate().map(|(number, line)| {
         if number == 0 {

@@ -1,72 +1,19 @@
-//! What a cordon and its twin are in nftables: tables as plain data, each rule under its own
-//! nft syntax (ARCHITECTURE.md, "Why the table is as it is"). Nothing here talks to the kernel.
+//! The nftables tables of a cordon and of its twin as plain data, with the nft syntax of each
+//! rule beside it (ARCHITECTURE.md, "Why the table is as it is"). Nothing here talks to the
+//! kernel.
 
 use super::expression::{self as expr, Expr};
 use super::names::{ChainName, Family, SetName, table_name, twin_table_name};
+use super::sets::{SetSpec, sets};
 use crate::cordon::{Cordon, DEFAULT_RAMP_RATE, Ramp, Verdict};
 use std::time::Duration;
 
 /// Before conntrack (-200) and DNAT (-100), and before `raw` (-300).
 const BEFORE_EVERYTHING: i32 = -310;
-/// Behind NAT on the way in (100) and every filter.
+/// After source NAT on the way in (100) and after every filter.
 const AFTER_NAT: i32 = 310;
-/// How long a source address is remembered after its last knock.
-const KNOCKS_KEPT: Duration = Duration::from_secs(60 * 60);
-/// Resets a second; more remote packets than that are dropped.
+/// Resets a second; remote packets beyond that are dropped.
 const RESET_RATE: u64 = 1000;
-
-/// The key of a set: nft's data type number and its length in bytes. Numbers as in
-/// nft's `datatype.h`; a concatenation shifts by six bits and pads parts to four bytes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Key {
-    pub kind: u32,
-    pub length: u32,
-}
-
-const PROTOCOL_FAMILY: Key = Key { kind: 2, length: 1 };
-const PORT: Key = Key {
-    kind: 13,
-    length: 2,
-};
-
-fn address(family: Family) -> Key {
-    match family {
-        Family::V4 => Key { kind: 7, length: 4 },
-        Family::V6 => Key {
-            kind: 8,
-            length: 16,
-        },
-    }
-}
-
-fn address_and_port(family: Family) -> Key {
-    let address = address(family);
-    Key {
-        kind: address.kind << 6 | PORT.kind,
-        length: address.length + 4,
-    }
-}
-
-/// Flags of a set, `NFT_SET_*`.
-pub mod flag {
-    /// Holds intervals.
-    pub const INTERVAL: u32 = 0x4;
-    /// Elements may time out.
-    pub const TIMEOUT: u32 = 0x10;
-    /// Rules may add elements.
-    pub const DYNAMIC: u32 = 0x20;
-}
-
-/// One set, without its elements.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct SetSpec {
-    pub name: SetName,
-    pub key: Key,
-    /// See [`flag`].
-    pub flags: u32,
-    /// The timeout of elements that bring none.
-    pub timeout: Option<Duration>,
-}
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct HookSpec {
@@ -85,9 +32,8 @@ pub struct ChainSpec {
 
 #[derive(Debug, Clone)]
 pub struct RuleSpec {
-    /// What it says in nft's syntax; names the rule in errors.
+    /// The rule in nft's syntax, for errors.
     pub syntax: String,
-    /// What it says to the kernel.
     pub expressions: Vec<Expr>,
     pub comment: Option<String>,
 }
@@ -110,7 +56,7 @@ enum Looks {
 }
 
 impl Looks {
-    /// What its rules match beside the port: in nft's syntax, with a blank behind it, and as
+    /// What its rules match besides the port, as nft syntax with a blank behind it and as
     /// expressions.
     fn condition(self) -> (&'static str, Vec<Expr>) {
         match self {
@@ -119,11 +65,11 @@ impl Looks {
         }
     }
 
-    /// The priority of its base chains, from the cordon's.
+    /// The priority of a base chain, given the cordon's.
     fn priority(self, of_cordon: i32) -> i32 {
         match self {
             Self::EveryPacket => of_cordon,
-            // Still before conntrack and NAT, or behind NAT.
+            // Still before conntrack and NAT, or after NAT.
             Self::FirstSyn => of_cordon + 1,
         }
     }
@@ -147,7 +93,7 @@ impl Ruleset {
         }
     }
 
-    /// The table that a cordon's guard keeps: of the cordon what keeps new connections out.
+    /// The guard's table: the part of the cordon that keeps new connections out.
     pub fn twin_of(cordon: &Cordon) -> Self {
         use SetName::{Armed, Pass, Window};
         let looks = Looks::FirstSyn;
@@ -183,7 +129,7 @@ impl ChainSpec {
         }
     }
 
-    /// Appends a rule: in nft's syntax, and the parts of which it consists.
+    /// Appends a rule, given in nft's syntax and as the parts it consists of.
     fn rule(
         &mut self,
         syntax: impl Into<String>,
@@ -220,48 +166,8 @@ impl RuleSpec {
     }
 }
 
-fn sets(cordon: &Cordon) -> Vec<SetSpec> {
-    use Family::{V4, V6};
-    use SetName::{Armed, Farewell, Flows, Knocks, Pass, Ramp, Window};
-    let length = cordon.length;
-    let farewell = cordon.farewell.max(Duration::from_millis(1));
-    let timed = |name, key, timeout| SetSpec {
-        name,
-        key,
-        flags: flag::TIMEOUT,
-        timeout: Some(timeout),
-    };
-    let pass = |family| SetSpec {
-        name: Pass(family),
-        key: address(family),
-        flags: flag::INTERVAL,
-        timeout: None,
-    };
-    // A set that a rule adds to gets `size 65535` from the kernel; named here, it would be
-    // allocated at once (2 MiB for both), and walked at each reading. The rule that counts
-    // stops at that size, the one that drops does not.
-    let knocks = |family| SetSpec {
-        name: Knocks(family),
-        key: address(family),
-        flags: flag::TIMEOUT | flag::DYNAMIC,
-        timeout: Some(KNOCKS_KEPT),
-    };
-    vec![
-        timed(Window, PORT, length),
-        timed(Armed, PROTOCOL_FAMILY, length),
-        timed(Farewell, PORT, farewell),
-        timed(Ramp, PORT, cordon.whole_length()),
-        pass(V4),
-        pass(V6),
-        timed(Flows(V4), address_and_port(V4), length),
-        timed(Flows(V6), address_and_port(V6), length),
-        knocks(V4),
-        knocks(V6),
-    ]
-}
-
-/// What happens to a packet while the port is closed. The reason stands beside the rule that
-/// drops.
+/// What happens to a packet while the port is closed. The user's reason is the comment of the
+/// rule that drops.
 fn closed(cordon: &Cordon, looks: Looks) -> ChainSpec {
     let mut chain = ChainSpec::new(ChainName::Cordon);
     chain.let_in();
@@ -315,8 +221,8 @@ fn closed(cordon: &Cordon, looks: Looks) -> ChainSpec {
     chain
 }
 
-/// What happens to a new connection in the ramp. Without a ramp the set stays empty and this
-/// is never reached.
+/// What happens to a new connection in the ramp. Without a ramp its set stays empty, and no
+/// packet gets here.
 fn ramping(ramp: Option<Ramp>) -> ChainSpec {
     let rate = ramp.map_or(DEFAULT_RAMP_RATE, |ramp| ramp.per_second);
     let mut chain = ChainSpec::new(ChainName::Ramping);
@@ -330,7 +236,8 @@ fn ramping(ramp: Option<Ramp>) -> ChainSpec {
     chain
 }
 
-/// Before NAT, a packet to the port may be meant for another host.
+/// Before NAT, a packet to the port may be meant for another host: only local destinations
+/// are blocked.
 fn outer(looks: Looks) -> ChainSpec {
     let mut chain = ChainSpec::new(ChainName::Outer);
     chain.rule(
@@ -359,7 +266,7 @@ fn outer(looks: Looks) -> ChainSpec {
     chain
 }
 
-/// The rules for an IPv6 fragment in which no port can be seen.
+/// Drops an IPv6 fragment in which no port can be seen.
 fn fragments() -> ChainSpec {
     let mut chain = ChainSpec::new(ChainName::Fragments);
     chain.rule("meta l4proto != tcp return", [expr::not_tcp(), expr::ret()]);
@@ -375,7 +282,7 @@ fn fragments() -> ChainSpec {
     chain
 }
 
-/// Sees a packet before any other table does.
+/// Sees packets before any other table does.
 fn gate(port: u16, looks: Looks) -> ChainSpec {
     let (syntax, condition) = looks.condition();
     let priority = looks.priority(BEFORE_EVERYTHING);
@@ -395,7 +302,7 @@ fn gate(port: u16, looks: Looks) -> ChainSpec {
     chain
 }
 
-/// Sees a packet that another table has redirected to the port.
+/// Sees packets that another table has redirected to the port.
 fn inner(port: u16, looks: Looks) -> ChainSpec {
     let (syntax, condition) = looks.condition();
     let priority = looks.priority(AFTER_NAT);
@@ -413,13 +320,13 @@ fn inner(port: u16, looks: Looks) -> ChainSpec {
     chain
 }
 
-/// How a ramp's length is noted beside its rule: once the window is over nothing else in
-/// the kernel tells it.
+/// The comment that keeps a ramp's length: after the window nothing else in the kernel
+/// tells it.
 fn ramp_comment(ramp: Ramp) -> String {
     format!("ramp of {} ms", ramp.length.as_millis())
 }
 
-/// The length in a comment that [`ramp_comment`] has written.
+/// Reads a comment that [`ramp_comment`] has written.
 pub fn ramp_length(comment: &str) -> Option<Duration> {
     let milliseconds = comment.strip_prefix("ramp of ")?.strip_suffix(" ms")?;
     Some(Duration::from_millis(milliseconds.parse().ok()?))

@@ -1,12 +1,13 @@
-//! One nftables transaction: every step is named, all are sent as one message, and each
-//! answer of the kernel is told by its step.
+//! One nftables transaction. Every step has a name, all are sent as one message, and an error
+//! of the kernel is reported with the name of its step.
 
 use super::FirewallError;
 use super::attributes as attr;
 use super::element::{Element, add_messages, flush_message, milliseconds};
 use super::ffi::{self, Flagged, Plain};
 use super::names::{ChainName, SetName, table_name};
-use super::ruleset::{ChainSpec, RuleSpec, Ruleset, SetSpec};
+use super::ruleset::{ChainSpec, RuleSpec, Ruleset};
+use super::sets::SetSpec;
 use crate::sys::netlink::{self, Link};
 use nftnl::nftnl_sys as sys;
 use nftnl::set::{Set, SetKey};
@@ -18,7 +19,6 @@ use std::io::{self, IoSlice};
 use std::os::fd::AsRawFd;
 use std::time::Instant;
 
-/// A transaction that is being written down.
 pub struct Transaction {
     batch: Batch,
     steps: Vec<Step>,
@@ -29,7 +29,7 @@ struct Step {
     acknowledged: bool,
 }
 
-/// nftnl wants to know the key of a set as a type; ours is set afterwards.
+/// nftnl wants a set's key as a type; ours is set afterwards.
 struct AnyKey;
 
 impl SetKey for AnyKey {
@@ -41,39 +41,32 @@ impl SetKey for AnyKey {
     }
 }
 
-/// A name of ours as nftnl wants it.
 fn c_name(name: &str) -> CString {
     CString::new(name).unwrap_or_default()
 }
 
-/// A table of the `inet` family.
-#[must_use]
 pub fn table(name: &str) -> Table {
     Table::new(c_name(name), ProtoFamily::Inet)
 }
 
-/// A chain as nftnl names it, without its hook.
+/// A chain without its hook.
 pub fn chain(name: ChainName, table: &Table) -> Chain<'_> {
     Chain::new(c_name(name.as_str()), table)
 }
 
-/// A rule as nftnl builds it.
-#[must_use]
 pub fn build_rule<'a>(chain: &'a Chain<'a>, spec: &RuleSpec) -> Rule<'a> {
     let mut rule = Rule::new(chain);
     for expression in &spec.expressions {
         rule.add_expr(expression);
     }
     if let Some(comment) = &spec.comment {
-        // Every one is shorter than the 127 bytes that would be refused.
+        // Ours are all shorter than 127 bytes; longer ones would be refused.
         let _ = rule.set_comment(c_name(comment));
     }
     rule
 }
 
 impl Transaction {
-    /// An empty transaction.
-    #[must_use]
     pub fn new() -> Self {
         Self {
             batch: Batch::new(),
@@ -81,8 +74,8 @@ impl Transaction {
         }
     }
 
-    /// Adds a message that is answered only if it is refused: the last one tells that all
-    /// went well.
+    /// Adds a message that the kernel answers only if it refuses it. The last message of the
+    /// transaction is always answered.
     fn add(&mut self, name: String, message: &impl NlMsg, kind: MsgType, flags: i32) {
         let quiet = Flagged {
             message,
@@ -96,7 +89,7 @@ impl Transaction {
         });
     }
 
-    /// Removes a port's table with all that is in it.
+    /// Removes a port's table and all that is in it.
     pub fn delete_table(&mut self, port: u16) {
         let name = table_name(port);
         self.batch.add(&table(&name), MsgType::Del);
@@ -106,8 +99,8 @@ impl Transaction {
         });
     }
 
-    /// Creates a table that belongs to the socket this is sent on: nobody else can change or
-    /// remove it, and it goes with the socket (`NFT_TABLE_F_OWNER`, Linux 5.12).
+    /// Creates a table that belongs to the socket this is sent on (`NFT_TABLE_F_OWNER`, Linux
+    /// 5.12): nobody else can change or remove it, and it vanishes with the socket.
     pub fn create_owned_table(&mut self, name: &str) {
         let mut payload = Vec::new();
         attr::put_name(&mut payload, attr::table::NAME, name);
@@ -125,7 +118,7 @@ impl Transaction {
         self.add_plain(format!("table inet {name} with the owner flag"), &message);
     }
 
-    /// Creates a table with its sets, chains and rules; refused if it exists.
+    /// Creates a table with its sets, chains and rules. The kernel refuses it if it exists.
     pub fn create(&mut self, ruleset: &Ruleset) {
         let table = table(&ruleset.table);
         self.add(
@@ -137,7 +130,6 @@ impl Transaction {
         self.fill(ruleset);
     }
 
-    /// Creates the sets, chains and rules of a table.
     pub fn fill(&mut self, ruleset: &Ruleset) {
         let table = table(&ruleset.table);
         for (number, spec) in (1..).zip(&ruleset.sets) {
@@ -181,14 +173,12 @@ impl Transaction {
         self.add(format!("chain {}", spec.name), &chain, MsgType::Add, 0);
     }
 
-    /// Adds elements to a set.
     pub fn add_elements(&mut self, table: &str, set: SetName, elements: &[Element]) {
         for message in add_messages(table, set, elements) {
             self.add_plain(format!("elements of set {set}"), &message);
         }
     }
 
-    /// Removes all elements of a set.
     pub fn flush_set(&mut self, table: &str, set: SetName) {
         self.add_plain(format!("flush of set {set}"), &flush_message(table, set));
     }
@@ -201,33 +191,29 @@ impl Transaction {
         });
     }
 
-    /// Removes all elements of a set and adds others. In one transaction this is what
-    /// changes a timeout on every kernel; before Linux 6.12 a plain re-add keeps the old
-    /// one and says nothing, and a delete fails if the element has just expired.
+    /// Removes all elements of a set and adds others. Both in one transaction change a timeout
+    /// on every kernel. Before Linux 6.12 a plain re-add silently keeps the old timeout, and a
+    /// delete fails if the element has just expired.
     pub fn replace_elements(&mut self, table: &str, set: SetName, elements: &[Element]) {
         self.flush_set(table, set);
         self.add_elements(table, set, elements);
     }
 
-    /// Sends the transaction and waits for the kernel's word on it.
+    /// Sends the transaction and waits for the kernel's answer, within a bound.
     ///
-    /// # Errors
-    /// The step that the kernel refused: then nothing of the transaction is in force.
-    /// [`FirewallError::NoAnswer`] after a bounded wait: then it may be.
+    /// After an error nothing of the transaction is in force, except that after
+    /// [`FirewallError::NoAnswer`] it may be.
     pub fn commit(self) -> Result<(), FirewallError> {
         if self.steps.is_empty() {
             return Ok(());
         }
-        // A socket of its own: no late answer to an earlier transaction can be taken for ours.
+        // A new socket: a late answer to an earlier transaction cannot be taken for ours.
         let mut link = Link::open(mnl::Bus::Netfilter).map_err(FirewallError::Open)?;
         self.commit_on(&mut link)
     }
 
-    /// The same on a socket that is open already: a table with the owner flag belongs to the
-    /// socket that has made it.
-    ///
-    /// # Errors
-    /// As [`Transaction::commit`].
+    /// [`commit`](Self::commit) on an open socket: a table with the owner flag belongs to the
+    /// socket that created it.
     pub fn commit_on(self, link: &mut Link) -> Result<(), FirewallError> {
         let batch = self.batch.finalize();
         let range = batch.sequence_numbers();
@@ -252,8 +238,8 @@ impl Transaction {
 
 /// Reads until every step that asks for it is acknowledged, or one is refused.
 ///
-/// The kernel answers after it has committed or given up, and a failed commit (sequence
-/// number of the batch itself) comes before the steps' own answers.
+/// The kernel answers after it has committed or given up. The answer for a failed commit has
+/// the sequence number of the batch itself and comes before the answers of the steps.
 fn await_answers(link: &mut Link, steps: &[Step], first: u32) -> Result<(), FirewallError> {
     let deadline = Instant::now() + netlink::WAIT;
     let mut left = steps.iter().filter(|step| step.acknowledged).count();

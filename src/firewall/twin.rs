@@ -1,9 +1,9 @@
-//! The guard's twin of a cordon: a second table that nobody but the guard can remove, since
-//! it carries the owner flag. It keeps new connections out in the moment between a foreign
-//! flush and the guard's answer to it.
+//! The guard's twin of a cordon: a second table that only the guard can remove, since it has
+//! the owner flag. When another program flushes nftables, the twin keeps new connections out
+//! until the guard has put the cordon back.
 //!
-//! It stands behind the cordon, which sees every packet first and counts it. Only the first
-//! packet of a connection is looked at: whoever is connected is the cordon's own business.
+//! The cordon sees every packet before the twin and counts it. The twin looks only at the first
+//! packet of a connection; existing connections are up to the cordon.
 
 use super::FirewallError;
 use super::element::pass_elements;
@@ -15,17 +15,16 @@ use crate::cordon::{Cordon, PassList};
 use crate::sys::netlink::Link;
 use std::time::Duration;
 
-/// The twin of one port's cordon; gone when this value is dropped, or with the process.
+/// The twin of one port's cordon. It vanishes when this value is dropped or the process ends.
 pub struct Twin {
     link: Link,
     port: u16,
 }
 
 impl Twin {
-    /// Raises the twin of a cordon. It ends with the cordon's window by itself.
+    /// Raises the twin of a cordon. It ends by itself when the window ends.
     ///
-    /// # Errors
-    /// A kernel before 5.12 does not know owned tables; any other refusal.
+    /// Kernels before 5.12 refuse it: they do not know the owner flag.
     pub fn raise(cordon: &Cordon) -> Result<Self, FirewallError> {
         let mut link = Link::open(mnl::Bus::Netfilter).map_err(FirewallError::Open)?;
         let ruleset = Ruleset::twin_of(cordon);
@@ -43,10 +42,7 @@ impl Twin {
         Ok(Self { link, port })
     }
 
-    /// The twin ends so long from now.
-    ///
-    /// # Errors
-    /// The firewall's word; then it is what it was.
+    /// Makes the twin end after `remaining`.
     pub fn end_in(&mut self, remaining: Duration) -> Result<(), FirewallError> {
         let table = twin_table_name(self.port);
         let mut transaction = Transaction::new();
@@ -56,10 +52,7 @@ impl Twin {
         transaction.commit_on(&mut self.link)
     }
 
-    /// These addresses pass.
-    ///
-    /// # Errors
-    /// The firewall's word; then it is what it was.
+    /// Replaces the pass list.
     pub fn pass(&mut self, pass: &PassList) -> Result<(), FirewallError> {
         let table = twin_table_name(self.port);
         let mut transaction = Transaction::new();
