@@ -1,7 +1,7 @@
-//! CMD of `run` as a job of the terminal: a process group of its own that has the terminal
-//! while pgcordon would have it, stops and goes on together with pgcordon, and gives the
-//! terminal back. What a shell does for its jobs (glibc manual, "Implementing a Job Control
-//! Shell"), for one job.
+//! Runs the command of `run` (CMD) as a job of the terminal, as a shell does for its jobs
+//! (glibc manual, "Implementing a Job Control Shell"). CMD gets a process group of its own. The
+//! group has the terminal whenever pgcordon would have it, stops and goes on together with
+//! pgcordon, and gives the terminal back in the end.
 
 mod find;
 mod group;
@@ -17,14 +17,15 @@ use std::io;
 use std::time::{Duration, Instant};
 use terminal::Terminal;
 
-/// A job that stops sooner than this after it was continued is continued again only after
-/// [`PAUSE`]: one that reads a terminal which nobody gives it would keep us busy.
-const SOON: Duration = Duration::from_millis(100);
-/// See [`SOON`]; also between two looks at the terminal.
-const PAUSE: Duration = Duration::from_secs(1);
+/// A job that stops this soon after it was continued may be reading a terminal that nobody
+/// gives it. It is continued again only after [`CONTINUE_DELAY`], or it would keep us busy.
+const QUICK_STOP: Duration = Duration::from_millis(100);
+const CONTINUE_DELAY: Duration = Duration::from_secs(1);
+/// Time between two looks at who has the terminal.
+const TERMINAL_POLL: Duration = Duration::from_secs(1);
 
-/// CMD, started in a process group of its own. Its process stays a zombie until pgcordon
-/// ends, so that its id, which is the group's, cannot become that of a stranger.
+/// CMD in a process group of its own. After its end CMD stays a zombie until pgcordon ends, so
+/// that no other process can get its id, which is also the group's.
 pub struct Job {
     pid: Pid,
     terminal: Option<Terminal>,
@@ -32,25 +33,24 @@ pub struct Job {
     continued: Instant,
 }
 
-/// What has become of a job.
+/// What happened to a job.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Change {
-    /// A signal has stopped it.
+    /// By this signal.
     Stopped(i32),
     /// The shell has put pgcordon into the foreground.
     InForeground,
-    /// It has ended.
     Ended(End),
 }
 
-/// Waits until the shell puts pgcordon from the background into the foreground. A shell
-/// sends no signal for that where the job is running, so it has to be looked at.
+/// Waits until the shell puts pgcordon from the background into the foreground. A shell sends
+/// no signal for that if the job is running, so this polls.
 async fn in_foreground(terminal: Option<&Terminal>, job: Pid) {
     let Some(terminal) = terminal.filter(|terminal| !terminal.belongs_to(job)) else {
         return std::future::pending().await;
     };
     loop {
-        tokio::time::sleep(PAUSE).await;
+        tokio::time::sleep(TERMINAL_POLL).await;
         if terminal.belongs_to(getpgrp()) {
             return;
         }
@@ -60,15 +60,12 @@ async fn in_foreground(terminal: Option<&Terminal>, job: Pid) {
 /// How a job ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum End {
-    /// With this exit status.
     Status(u8),
-    /// By this signal.
     Signal(i32),
 }
 
 impl End {
-    /// The number a shell shows.
-    #[must_use]
+    /// The exit status as a shell shows it.
     pub fn status(self) -> u8 {
         match self {
             Self::Status(status) => status,
@@ -78,16 +75,12 @@ impl End {
 }
 
 impl Job {
-    /// CMD's process id, which is that of its group.
-    #[must_use]
+    /// The id of CMD's process and of its group.
     pub fn pid(&self) -> i32 {
         self.pid.as_raw_nonzero().get()
     }
 
-    /// Waits until it stops or ends, or is to have the terminal.
-    ///
-    /// # Errors
-    /// What the kernel says of the wait.
+    /// Waits until it stops or ends, or until it should get the terminal.
     pub async fn change(&mut self) -> io::Result<Change> {
         loop {
             if let Some(change) = self.look()? {
@@ -124,7 +117,7 @@ impl Job {
             .map(Change::Stopped))
     }
 
-    /// Sends a signal to its process group. One that has ended is no failure.
+    /// Sends a signal to its process group. A group that has ended is no error.
     pub fn signal(&self, signal: Signal) {
         if let Err(error) = kill_process_group(self.pid, signal) {
             tracing::debug!(%error, ?signal, "the signal did not reach CMD's group");
@@ -132,16 +125,15 @@ impl Job {
     }
 
     /// Whether another process of its group is still there.
-    #[must_use]
     pub fn has_others(&self) -> bool {
         group::has_living(self.pid())
     }
 
-    /// It has stopped: takes the terminal back and stops too, as one job of the user's shell.
-    /// Returns when both go on.
+    /// After CMD has stopped, takes the terminal back and stops pgcordon too: for the user's
+    /// shell both are one job. Returns when both go on.
     ///
-    /// Without a terminal nobody would continue pgcordon, so that it waits instead; the same
-    /// for SIGSTOP of a job in the background, which is somebody else's doing.
+    /// Without a terminal nobody would continue pgcordon, so it does not stop. Nor does it if a
+    /// job in the background got SIGSTOP: somebody else sent that.
     pub async fn suspend(&mut self, signal: i32) {
         let Some(terminal) = &self.terminal else {
             return;
@@ -149,26 +141,25 @@ impl Job {
         if signal == Signal::STOP.as_raw() && !terminal.belongs_to(self.pid) {
             return;
         }
-        if self.continued.elapsed() < SOON {
-            tokio::time::sleep(PAUSE).await;
+        if self.continued.elapsed() < QUICK_STOP {
+            tokio::time::sleep(CONTINUE_DELAY).await;
         }
         if terminal.belongs_to(getpgrp()) {
-            // A stop for lack of the terminal, which the shell has given to us meanwhile.
+            // It stopped because it lacked the terminal; the shell has given us that meanwhile.
             self.resume();
             return;
         }
         terminal.take_back(self.pid);
-        // The caller's group, as the terminal would have stopped it: a script that waits for
-        // us stops too. Here we stand until SIGCONT comes. The kernel ignores it where no
-        // shell is there to continue us (an orphaned group), and then CMD is not to stop
-        // either.
+        // Stops the whole group, as the terminal would have done: a script that waits for us
+        // stops too. This call returns after SIGCONT. The kernel ignores the signal if no shell
+        // could continue us (an orphaned group); then CMD must not stay stopped either.
         if let Err(error) = kill_process_group(getpgrp(), Signal::TSTP) {
             tracing::debug!(%error, "cannot stop together with CMD");
         }
         self.resume();
     }
 
-    /// Goes on after a stop: CMD gets the terminal where the shell has given it to us.
+    /// Goes on after a stop. CMD gets the terminal if the shell has given it to us.
     pub fn resume(&mut self) {
         if let Some(terminal) = &self.terminal {
             if terminal.belongs_to(getpgrp()) {

@@ -1,4 +1,4 @@
-//! Whether CMD can be executed, asked before a port is closed.
+//! Finds out whether CMD can be executed, before a port is closed.
 
 use crate::failure::{Exit, Explain, Explanation, Kind};
 use rustix::fs::{Access, AtFlags, CWD, accessat};
@@ -14,24 +14,16 @@ const DEFAULT_PATH: &str = "/bin:/usr/bin";
 /// Why a command cannot be run.
 #[derive(Debug, thiserror::Error)]
 pub enum FindError {
-    /// There is no such file.
+    /// A shell's status 127.
     #[error("{} was not found", .0.to_string_lossy())]
     NotFound(OsString),
-    /// It is there.
+    /// A shell's status 126.
     #[error("{} cannot be executed: {source}", path.display())]
-    NotExecutable {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        source: io::Error,
-    },
+    NotExecutable { path: PathBuf, source: io::Error },
 }
 
-/// Looks for a command as execvp(3) does: a name with a slash is a path, any other one is
-/// looked for in `PATH`.
-///
-/// # Errors
-/// What a shell tells by 127 and 126.
+/// Finds a command as execvp(3) does: a name with a slash is a path, any other name is looked
+/// up in `PATH`.
 pub fn find(command: &OsStr) -> Result<PathBuf, FindError> {
     let search = env::var_os("PATH").unwrap_or_else(|| DEFAULT_PATH.into());
     find_in(command, &search)
@@ -63,7 +55,7 @@ fn check(path: &Path) -> io::Result<()> {
     Ok(accessat(CWD, path, Access::EXEC_OK, AtFlags::EACCESS)?)
 }
 
-/// What execvp(3) passes over.
+/// Errors after which execvp(3) tries the next directory.
 pub fn is_missing(error: &io::Error) -> bool {
     matches!(
         error.kind(),

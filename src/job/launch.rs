@@ -1,6 +1,6 @@
-//! Starting a job. CMD must not run before its group has the terminal: it would be stopped
-//! at its first read. What has to be done between fork and exec is done by pgcordon itself,
-//! started anew in the new process, which then becomes CMD. So nothing here needs `unsafe`.
+//! Starts a job. CMD must not run before its group has the terminal, or it would be stopped at
+//! its first read. So the new process first runs pgcordon once more, which does what has to be
+//! done between fork and exec and then becomes CMD. This needs no `unsafe`.
 
 use super::terminal::Terminal;
 use super::{Job, find};
@@ -15,29 +15,25 @@ use tokio::signal::unix::{SignalKind, signal};
 
 /// The first argument of the new process.
 const HELPER: &str = "--become-job";
-/// The second one, where the job gets the terminal.
+/// The second one, if the job gets the terminal.
 const FOREGROUND: &str = "foreground";
-/// Where it does not.
+/// The second one, if it does not.
 const BACKGROUND: &str = "background";
 
-/// A job to be started.
 #[derive(Debug)]
 pub struct Launch<'a> {
-    /// CMD and its arguments.
+    /// CMD with its arguments.
     pub command: &'a [OsString],
-    /// What is added to its environment.
+    /// Added to pgcordon's own environment.
     pub environment: Vec<(&'static str, String)>,
-    /// The soft limit of open files that pgcordon was started with; `None` is no limit.
+    /// The soft limit of open files with which pgcordon was started; `None` is no limit.
     pub open_files: Option<u64>,
 }
 
 impl Launch<'_> {
-    /// Starts the job, in the foreground if pgcordon is there.
-    ///
-    /// # Errors
-    /// What the kernel says of the new process, or of the signals.
+    /// Starts the job, in the foreground if pgcordon is in the foreground.
     pub fn start(self) -> io::Result<Job> {
-        // First of all: the end of a short command must not be missed.
+        // Before anything else, or the end of a short command would be missed.
         let children = signal(SignalKind::child())?;
         let terminal = Terminal::open();
         let is_foreground = terminal.as_ref().is_some_and(|t| t.belongs_to(getpgrp()));
@@ -64,9 +60,8 @@ impl Launch<'_> {
     }
 }
 
-/// The new process: if the command line says that this is one, becomes CMD. Returns the exit
-/// status where that cannot be, and `None` where the command line is another one.
-#[must_use]
+/// Becomes CMD if this is the new process. Returns the exit status if CMD cannot be run, and
+/// `None` if this is a call of a user.
 pub fn helper(args: &[OsString]) -> Option<u8> {
     let [_, flag, place, open_files, command, args @ ..] = args else {
         return None;
@@ -80,14 +75,14 @@ pub fn helper(args: &[OsString]) -> Option<u8> {
         }
     }
     restore_open_files(open_files);
-    // Resets the signal mask and SIGPIPE; every handler is gone with the old program.
+    // This resets the signal mask and SIGPIPE; handlers vanish with the old program.
     let error = Command::new(command).args(args).exec();
     let name = printable(&command.to_string_lossy());
     Stream::Stderr.line(&format!("pgcordon: cannot run {name}: {error}"));
     Some(if find::is_missing(&error) { 127 } else { 126 })
 }
 
-/// pgcordon raises its own limit, and programs that use select(2) must not inherit that.
+/// pgcordon raises its own limit. Programs that use select(2) must not inherit that.
 fn restore_open_files(soft: &OsStr) {
     let before = getrlimit(Resource::Nofile);
     let current = soft.to_str().and_then(|soft| soft.parse().ok());

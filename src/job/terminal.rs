@@ -1,4 +1,4 @@
-//! The controlling terminal, and which process group has it.
+//! The controlling terminal, and the process group that has it.
 
 use nix::sys::signal::{SigSet, Signal};
 use rustix::io::Errno;
@@ -11,9 +11,9 @@ use std::os::unix::fs::OpenOptionsExt;
 pub struct Terminal(File);
 
 impl Terminal {
-    /// The controlling terminal, if there is one. From now on this thread is not stopped
-    /// (SIGTTOU) for writing to it, or for giving it away, from the background: it is in the
-    /// background whenever CMD has the terminal.
+    /// The controlling terminal, if there is one. While CMD has the terminal, this process is
+    /// in the background. From now on SIGTTOU does not stop this thread if it then writes to
+    /// the terminal or gives it away.
     pub fn open() -> Option<Self> {
         let file = OpenOptions::new()
             .read(true)
@@ -27,20 +27,18 @@ impl Terminal {
         Some(Self(file))
     }
 
-    /// Whether a process group is in the foreground.
     pub fn belongs_to(&self, group: Pid) -> bool {
         tcgetpgrp(&self.0) == Ok(group)
     }
 
-    /// Puts a process group into the foreground.
     pub fn give_to(&self, group: Pid) {
         if let Err(error) = tcsetpgrp(&self.0, group) {
             tracing::debug!(%error, "cannot give the terminal away");
         }
     }
 
-    /// Puts this process's group into the foreground instead of `group`, or of one that is
-    /// gone (a job of a shell that ran as CMD). Whoever else has the terminal keeps it.
+    /// Puts this process's group into the foreground in place of `group`, or of a group that is
+    /// gone (a job of a shell that ran as CMD). Any other group keeps the terminal.
     pub fn take_back(&self, group: Pid) {
         let is_free = match tcgetpgrp(&self.0) {
             Ok(holder) => holder == group || test_kill_process_group(holder) == Err(Errno::SRCH),
