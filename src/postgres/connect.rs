@@ -1,10 +1,10 @@
-//! From a target to a logged-in connection: each door, each database, each set of startup
-//! options in turn, all under one deadline.
+//! Connects to a target and logs in. Tries each Unix socket, each database and each set of
+//! startup options in turn, all under one deadline.
 
 use super::options::Tier;
 use super::passfile::{self, Wanted};
 use super::procfs;
-use super::socket::{self, Attempt, Door};
+use super::socket::{self, Attempt, UnixSocket};
 use super::{DATABASES, SessionError, Target};
 use crate::sys::privilege;
 use std::net::SocketAddr;
@@ -16,11 +16,11 @@ use tokio::time::Instant;
 use tokio_postgres::config::SslMode;
 use tokio_postgres::{Client, Config, NoTls};
 
-/// How long to wait before a full queue is tried again. There is no event for it: a Unix
-/// socket that could not connect is not polled for room.
+/// How long to wait before a full queue is tried again. No event says that there is room: a
+/// Unix socket that could not connect cannot be polled for it.
 const QUEUE_RETRY: Duration = Duration::from_millis(10);
 
-/// One end for all steps of opening a session.
+/// One deadline for all steps of opening a session.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Deadline {
     until: Instant,
@@ -28,13 +28,11 @@ pub(super) struct Deadline {
 }
 
 impl Deadline {
-    /// Ends `whole` from now.
     pub(super) fn after(whole: Duration) -> Self {
         let until = Instant::now() + whole;
         Self { until, whole }
     }
 
-    /// Waits for a step until the end.
     async fn wait<T>(
         &self,
         step: &'static str,
@@ -47,30 +45,28 @@ impl Deadline {
     }
 }
 
-/// A connection that the server has let in.
 #[derive(Debug)]
 pub(super) struct LoggedIn {
     pub(super) client: Client,
-    /// Moves the bytes; ends when the client is dropped.
+    /// Moves the bytes. It ends when the client is dropped.
     pub(super) driver: JoinHandle<()>,
     pub(super) role: String,
 }
 
-/// Connects and logs in.
 pub(super) async fn log_in(target: &Target, deadline: Deadline) -> Result<LoggedIn, SessionError> {
     if let Some(host) = target.access.host {
         let pid = target.postmaster;
         let owner = procfs::effective_ids(pid)
             .map_err(|source| SessionError::Postmaster { pid, source })?
             .0;
-        let way = Way::Tcp(SocketAddr::new(host, target.port));
-        return log_in_by(&way, owner, target, deadline).await;
+        let route = Route::Tcp(SocketAddr::new(host, target.port));
+        return log_in_by(&route, owner, target, deadline).await;
     }
     let mut first_error = None;
-    for door in socket::doors(target)? {
-        let owner = door.owner;
-        match log_in_by(&Way::Unix(door), owner, target, deadline).await {
-            // Nothing was said yet to the server: another socket of it may do.
+    for socket in socket::unix_sockets(target)? {
+        let owner = socket.owner;
+        match log_in_by(&Route::Unix(socket), owner, target, deadline).await {
+            // Nothing was sent to the server yet: another of its sockets may work.
             Err(
                 error @ (SessionError::Connect { .. }
                 | SessionError::WrongPeer { .. }
@@ -85,16 +81,15 @@ pub(super) async fn log_in(target: &Target, deadline: Deadline) -> Result<Logged
     }))
 }
 
-/// How the server is reached.
-enum Way {
-    Unix(Door),
+enum Route {
+    Unix(UnixSocket),
     Tcp(SocketAddr),
 }
 
-/// Logs in by one way, as the role that the target names or else as the one named like
-/// `owner`.
+/// Logs in over one route, as the role that the target names, or else as the role with the name
+/// of `owner`.
 async fn log_in_by(
-    way: &Way,
+    route: &Route,
     owner: u32,
     target: &Target,
     deadline: Deadline,
@@ -115,7 +110,7 @@ async fn log_in_by(
     let mut tier = Tier::guess(procfs::version_hint(target.postmaster));
     loop {
         let config = config(target, &role, database, tier, deadline.whole)?;
-        let error = match way.try_login(&config, target, deadline).await? {
+        let error = match route.try_login(&config, target, deadline).await? {
             Ok((client, driver)) => {
                 return Ok(LoggedIn {
                     client,
@@ -137,8 +132,8 @@ async fn log_in_by(
     }
 }
 
-/// What is said at login. The server ends a statement a second after this side gave up on
-/// it.
+/// The parameters of the login. The server ends a statement a second after this side has given
+/// up on it.
 fn config(
     target: &Target,
     role: &str,
@@ -172,9 +167,8 @@ fn config(
 
 type Login = Result<(Client, JoinHandle<()>), tokio_postgres::Error>;
 
-impl Way {
-    /// One connection and one login. The outer error is final, the inner one is the
-    /// server's.
+impl Route {
+    /// Connects and logs in once. The outer error is final; the inner one is the server's.
     async fn try_login(
         &self,
         config: &Config,
@@ -183,8 +177,8 @@ impl Way {
     ) -> Result<Login, SessionError> {
         const LOGIN: &str = "the login was sent";
         match self {
-            Self::Unix(door) => {
-                let stream = connect_unix(door, target.postmaster, deadline).await?;
+            Self::Unix(socket) => {
+                let stream = connect_unix(socket, target.postmaster, deadline).await?;
                 deadline.wait(LOGIN, start(stream, config)).await
             }
             Self::Tcp(address) => {
@@ -200,18 +194,18 @@ impl Way {
     }
 }
 
-/// Connects to a Unix socket; while its queue is full, tries again until the deadline: a
+/// Connects to a Unix socket. While its queue is full, this tries again until the deadline: a
 /// blocking connect(2) would wait for ever for a postmaster that is stopped.
 async fn connect_unix(
-    door: &Door,
+    socket: &UnixSocket,
     postmaster: i32,
     deadline: Deadline,
 ) -> Result<UnixStream, SessionError> {
     loop {
-        match door.connect(postmaster)? {
-            Attempt::Connected(socket) => {
-                return socket::stream(socket).map_err(|source| SessionError::Connect {
-                    to: door.path.display().to_string(),
+        match socket.connect(postmaster)? {
+            Attempt::Connected(connected) => {
+                return socket::stream(connected).map_err(|source| SessionError::Connect {
+                    to: socket.path.display().to_string(),
                     source,
                 });
             }
@@ -232,7 +226,7 @@ where
 {
     let (client, connection) = config.connect_raw(stream, NoTls).await?;
     let driver = tokio::spawn(async move {
-        // How it ends, the client learns with its next statement.
+        // The client learns the error with its next statement.
         let _ended = connection.await;
     });
     Ok((client, driver))

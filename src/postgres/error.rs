@@ -1,192 +1,116 @@
-//! Why there is no session, or no answer: one variant for each step, each with what the
-//! user can do.
+//! Why there is no session or no answer, with what the user can do about it.
 
 use std::io;
 use std::path::PathBuf;
 use std::time::Duration;
 
-/// Why there is no session. All but [`SessionError::TooManyConnections`] and
-/// [`SessionError::CannotConnectNow`] stay until someone changes something.
+/// Why there is no session. Only [`SessionError::TooManyConnections`] and
+/// [`SessionError::CannotConnectNow`] may go away by themselves.
 #[derive(Debug, thiserror::Error)]
 pub enum SessionError {
-    /// /proc does not show what the postmaster has open.
     #[error(
         "cannot see which sockets process {pid} listens on: {source} (it may have ended; else run as root, or with CAP_SYS_PTRACE)"
     )]
-    Postmaster {
-        /// The postmaster.
-        pid: i32,
-        /// What the kernel says.
-        source: io::Error,
-    },
-    /// The postmaster listens on no Unix socket for the port.
+    Postmaster { pid: i32, source: io::Error },
     #[error(
         "PostgreSQL (pid {pid}) listens on no Unix socket for port {port}: set unix_socket_directories, or use --pg-host with --pg-passfile"
     )]
-    NoSocket {
-        /// The postmaster.
-        pid: i32,
-        /// The port.
-        port: u16,
-    },
-    /// The socket's file cannot be opened.
+    NoSocket { pid: i32, port: u16 },
     #[error(
         "cannot open the Unix socket {path}: {source} (if its file was removed, only a restart of PostgreSQL brings it back: use another one with --pg-socket-dir, or --pg-host)"
     )]
     OpenSocket {
         /// Its path, as the postmaster names it.
         path: PathBuf,
-        /// What the kernel says.
         source: io::Error,
     },
-    /// The file bears the name of a socket and is none.
     #[error("{path} is not a socket: remove it, or name the right directory with --pg-socket-dir")]
-    NotASocket {
-        /// Its path.
-        path: PathBuf,
-    },
-    /// This process may not act as the socket's owner.
+    NotASocket { path: PathBuf },
     #[error(
         "cannot connect to {path} as its owner, uid {uid}: {source} (run as root, or with CAP_SETUID and CAP_SETGID)"
     )]
     SwitchIds {
-        /// The socket's path.
         path: PathBuf,
-        /// Its owner.
         uid: u32,
-        /// What the kernel says.
         source: io::Error,
     },
-    /// The connection was refused by the kernel.
     #[error("cannot connect to {to}: {source} (is PostgreSQL still running and listening there?)")]
-    Connect {
-        /// The socket's path or the address.
-        to: String,
-        /// What the kernel says.
-        source: io::Error,
-    },
-    /// Someone else listens behind the socket's name.
+    Connect { to: String, source: io::Error },
     #[error(
         "the Unix socket {path} belongs to process {peer}, not to PostgreSQL (pid {postmaster}): a false server would report wrongly who is connected; remove that socket, or use --pg-socket-dir"
     )]
     WrongPeer {
-        /// The socket's path.
         path: PathBuf,
-        /// The process that listens; 0 if it is in a pid namespace that cannot be seen.
+        /// 0 if it is in a pid namespace that cannot be seen.
         peer: i32,
-        /// The process that should.
         postmaster: i32,
     },
-    /// The owner of the socket has no name, so no role can be named like it.
+    /// The owner of the socket has no name, so there is no role of that name.
     #[error(
         "the owner of the Unix socket, uid {uid}, is not in the user database: name a role with --pg-user"
     )]
-    NoSuchUser {
-        /// The owner.
-        uid: u32,
-    },
-    /// The password file cannot be used.
+    NoSuchUser { uid: u32 },
     #[error(
         "the password file {path} is not used: {why} (root must own it and every directory on the way, mode 0600, one host:port:database:role:password a line)"
     )]
-    Passfile {
-        /// Its path.
-        path: PathBuf,
-        /// Why.
-        why: String,
-    },
-    /// The deadline passed.
+    Passfile { path: PathBuf, why: String },
     #[error("PostgreSQL did not answer within {}: {step} (is the postmaster stopped or the host overloaded?)", seconds(.after))]
-    NotAnswering {
-        /// What was waited for.
-        step: &'static str,
-        /// How long.
-        after: Duration,
-    },
-    /// All slots are taken (SQLSTATE 53300), those for superusers too. It passes when
-    /// connections end: the drain frees slots through the sockets and tries again.
+    NotAnswering { step: &'static str, after: Duration },
+    /// All slots are taken (SQLSTATE 53300), those for superusers too. The drain frees slots by
+    /// destroying sockets and then tries again.
     #[error(
         "PostgreSQL has no connection slot left: {message} (slots become free as connections end; superuser_reserved_connections keeps some)"
     )]
-    TooManyConnections {
-        /// The server's message.
-        message: String,
-    },
+    TooManyConnections { message: String },
     /// The server is starting up, shutting down or recovering (SQLSTATE 57P03).
     #[error(
         "PostgreSQL takes no connections now: {message} (try again when it is up; hot_standby=on lets a standby answer)"
     )]
-    CannotConnectNow {
-        /// The server's message.
-        message: String,
-    },
+    CannotConnectNow { message: String },
     /// The login was refused (SQLSTATE class 28): pg_hba.conf, the password, or no such role.
     #[error(
         "PostgreSQL refuses the login as role \"{role}\": {message} (let root in with the line `local all {role} peer` at the top of pg_hba.conf and reload, or name a role with --pg-user, or use --pg-host with --pg-passfile)"
     )]
-    Refused {
-        /// The role.
-        role: String,
-        /// The server's message.
-        message: String,
-    },
+    Refused { role: String, message: String },
     /// The server wants a password and there is none.
     #[error(
         "PostgreSQL wants a password of role \"{role}\", or an authentication that pgcordon does not speak: {message} (let root in with the line `local all {role} peer` at the top of pg_hba.conf and reload, or use --pg-host with --pg-passfile)"
     )]
-    Authentication {
-        /// The role.
-        role: String,
-        /// What the client library says.
-        message: String,
-    },
-    /// Neither of the databases can be entered.
+    Authentication { role: String, message: String },
     #[error(
         "PostgreSQL lets nobody into database \"{database}\": {message} (name another one with --pg-database)"
     )]
     NoDatabase {
-        /// The last one that was tried.
+        /// The last one tried.
         database: String,
-        /// The server's message.
         message: String,
     },
-    /// The login failed for another reason.
     #[error("the login to PostgreSQL failed: {message} (its log says more)")]
     Login {
-        /// The SQLSTATE, where the server gave one.
+        /// `None` if the server gave none.
         sqlstate: Option<String>,
-        /// What the server, or the client library, says.
         message: String,
     },
-    /// The server answers for another port: something between forwards the connection.
+    /// Something in between forwards the connection.
     #[error(
         "the server that answered is that of port {found}, not of port {port}: a pooler or a forwarding is between; use --pg-socket-dir or --pg-host to name the server itself"
     )]
-    WrongPort {
-        /// The cordoned port.
-        port: u16,
-        /// What the server says of itself.
-        found: String,
-    },
-    /// The session's backend is no child of the postmaster.
+    WrongPort { port: u16, found: String },
     #[error(
         "the session's backend (pid {backend}) is no child of PostgreSQL (pid {postmaster}): a pooler or a forwarding is between; use --pg-socket-dir or --pg-host to name the server itself"
     )]
     WrongBackend {
-        /// The backend, as the server counts.
+        /// Its pid in the server's own counting.
         backend: i32,
-        /// The postmaster.
         postmaster: i32,
     },
     /// The role may not see or may not end other users' sessions.
     #[error("role \"{role}\" lacks what the drain needs: {} (run `GRANT {} TO \"{role}\"`, or name a superuser with --pg-user)", missing.join(", "), missing.join(", "))]
     MissingRights {
-        /// The role.
         role: String,
         /// The predefined roles that it would have to be a member of.
         missing: Vec<&'static str>,
     },
-    /// The checks after the login failed.
     #[error("the session could not be checked: {0}")]
     Check(#[source] StatementError),
 }
@@ -194,26 +118,18 @@ pub enum SessionError {
 /// Why a statement has no result.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum StatementError {
-    /// The deadline passed.
     #[error("PostgreSQL did not answer a statement within {} (is a backend stopped or the host overloaded?)", seconds(.after))]
-    NotAnswering {
-        /// How long was waited.
-        after: Duration,
-    },
-    /// The session is gone.
+    NotAnswering { after: Duration },
     #[error(
         "PostgreSQL closed the session (it may have been ended by another administrator, or the server stops: its log says which)"
     )]
     Closed,
-    /// The server refused the statement.
     #[error("{message} (SQLSTATE {sqlstate})")]
     Server {
         /// The five characters of the manual's "PostgreSQL Error Codes".
         sqlstate: String,
-        /// The server's message.
         message: String,
     },
-    /// The answer is none that this statement can have.
     #[error("PostgreSQL's answer cannot be read: {0} (is this a server of version 12 to 18?)")]
     Unreadable(String),
 }
@@ -234,7 +150,7 @@ impl From<tokio_postgres::Error> for StatementError {
         if error.is_closed() || of_connection {
             return Self::Closed;
         }
-        Self::Unreadable(whole(&error))
+        Self::Unreadable(with_causes(&error))
     }
 }
 
@@ -242,7 +158,7 @@ impl SessionError {
     /// What a failed login means.
     pub(super) fn of_login(error: &tokio_postgres::Error, role: &str, database: &str) -> Self {
         let Some(server) = error.as_db_error() else {
-            let message = whole(error);
+            let message = with_causes(error);
             return if needs_credentials(error) {
                 let role = role.to_owned();
                 Self::Authentication { role, message }
@@ -270,9 +186,8 @@ impl SessionError {
         }
     }
 
-    /// Whether it may pass by itself when connections end or the server is up: worth another
-    /// try under the same window.
-    #[must_use]
+    /// Whether another try under the same window may succeed: connections may end, or the
+    /// server may come up.
     pub fn is_passing(&self) -> bool {
         matches!(
             self,
@@ -281,15 +196,15 @@ impl SessionError {
     }
 }
 
-/// tokio-postgres has no public kinds of errors: a missing password is one of its
-/// configuration, an unknown method one of authentication.
+/// tokio-postgres has no public kinds of errors. It calls a missing password an error of its
+/// configuration, and an unknown method one of authentication.
 fn needs_credentials(error: &tokio_postgres::Error) -> bool {
     let text = error.to_string();
     text.starts_with("invalid configuration") || text.starts_with("authentication error")
 }
 
-/// The error with its causes: tokio-postgres prints only the outermost.
-fn whole(error: &tokio_postgres::Error) -> String {
+/// The error with its causes; tokio-postgres prints only the outermost.
+fn with_causes(error: &tokio_postgres::Error) -> String {
     let mut text = error.to_string();
     let mut cause = std::error::Error::source(error);
     while let Some(error) = cause {
@@ -303,7 +218,6 @@ fn whole(error: &tokio_postgres::Error) -> String {
     text
 }
 
-/// A deadline as people say it.
 fn seconds(time: &Duration) -> String {
     format!("{} s", time.as_secs_f64())
 }

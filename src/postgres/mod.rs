@@ -21,16 +21,14 @@ pub use error::{SessionError, StatementError};
 pub use session::Session;
 pub use statements::{Row, Standby};
 
-/// The database that is tried first, and the one where that does not exist.
+/// The database that is tried first, and the one that is tried if it does not exist.
 const DATABASES: [&str; 2] = ["postgres", "template1"];
 
-/// Which server, and how to reach it.
+/// A server and how to reach it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Target {
-    /// The process id of the postmaster, on this host.
+    /// The postmaster's pid on this host.
     pub postmaster: i32,
-    /// The port it listens on.
     pub port: u16,
-    /// How to reach it.
     pub access: Access,
 }

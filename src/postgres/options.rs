@@ -1,8 +1,8 @@
-//! The startup options that keep settings of a database or role from blinding, stalling or
+//! The startup options, which keep settings of a database or role from misleading, stalling or
 //! ending the session.
 //!
-//! The owner of a database, who need not be a superuser, may attach settings to it with
-//! `ALTER DATABASE … SET`. Options of the startup packet win over them (PostgreSQL's manual,
+//! The owner of a database need not be a superuser and may attach settings to it with
+//! `ALTER DATABASE … SET`. Options of the startup packet override them (PostgreSQL's manual,
 //! "Parameter Interaction via the Configuration File" and "via SQL").
 
 use std::time::Duration;
@@ -11,10 +11,10 @@ use std::time::Duration;
 const ALWAYS: [(&str, &str); 10] = [
     ("search_path", "pg_catalog"),
     ("role", "none"),
-    // A lock on a catalog must not keep a statement after its client gave up on it.
+    // A lock on a catalog must not hold a statement after its client has given up on it.
     ("lock_timeout", "5s"),
-    // With these three set for a database, each statement would wait for a moment in which
-    // no serializable transaction is at work.
+    // If a database sets these three otherwise, each statement waits for a moment without
+    // serializable transactions.
     ("default_transaction_isolation", "read committed"),
     ("default_transaction_deferrable", "off"),
     ("default_transaction_read_only", "off"),
@@ -26,8 +26,8 @@ const ALWAYS: [(&str, &str); 10] = [
     ("jit", "off"),
 ];
 
-/// How much of it a server accepts: an unknown setting is refused (SQLSTATE 42704), and one
-/// that only a superuser may set is, too (42501).
+/// The settings that a server accepts. It refuses an unknown setting (SQLSTATE 42704), and one
+/// that only a superuser may set (42501).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Tier {
     /// 17 on, as a superuser: `transaction_timeout`, and no login event triggers.
@@ -41,8 +41,8 @@ pub(super) enum Tier {
 }
 
 impl Tier {
-    /// The best first try for a server whose data directory is of this major version; the
-    /// richest where that is not known.
+    /// The best first try for a data directory of this major version; the richest tier if the
+    /// version is not known.
     pub(super) fn guess(major: Option<u32>) -> Self {
         match major {
             Some(..14) => Self::Since12,
@@ -51,7 +51,7 @@ impl Tier {
         }
     }
 
-    /// What to try after this one was refused with that SQLSTATE.
+    /// The tier to try after the server has refused this one with `sqlstate`.
     pub(super) fn below(self, sqlstate: &str) -> Option<Self> {
         match (self, sqlstate) {
             (Self::Since17, "42501") => Some(Self::Since17AsUser),
@@ -83,7 +83,7 @@ impl Tier {
     }
 }
 
-/// The server splits options at white space; a backslash protects the character behind it
+/// The server splits options at white space. A backslash protects the next character
 /// (`pg_split_opts` in PostgreSQL's postinit.c).
 fn escaped(value: &str) -> String {
     let mut text = String::with_capacity(value.len());

@@ -1,4 +1,4 @@
-//! The password for `--pg-host`, from a file in the format of `.pgpass`.
+//! Reads the password for `--pg-host` from a file in the format of `.pgpass`.
 
 use crate::sys::trusted::{self, Trust};
 use std::fs::File;
@@ -7,7 +7,7 @@ use std::net::IpAddr;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
-/// A file with more than this is no password file.
+/// Longer files are no password files.
 const MAX_BYTES: u64 = 64 << 10;
 
 /// What a line of the file must match.
@@ -19,15 +19,12 @@ pub(super) struct Wanted<'a> {
     pub(super) role: &'a str,
 }
 
-/// The password of the first line `host:port:database:role:password` that matches; in it `*`
-/// matches anything, `\:` and `\\` stand for `:` and `\`, lines with `#` are comments, and a
+/// The password of the first line `host:port:database:role:password` that matches. In it `*`
+/// matches anything, and `\:` and `\\` stand for `:` and `\`. Lines with `#` are comments. A
 /// loopback address is also called `localhost` (PostgreSQL's manual, "The Password File").
 ///
-/// The file is opened once. What was opened must be a file that root trusts (see
-/// [`Trust`]) and that nobody else may read.
-///
-/// # Errors
-/// Why the file is not used, as the end of a sentence.
+/// The file is opened once. Root must trust it (see [`Trust`]), and nobody else may read it. The
+/// error is the end of a sentence.
 pub(super) fn password(path: &Path, wanted: Wanted<'_>) -> Result<Vec<u8>, String> {
     let file = trusted::open(path, Trust::RootOnly).map_err(|error| error.to_string())?;
     check(&file)?;
@@ -74,8 +71,8 @@ fn match_line(line: &[u8], wanted: Wanted<'_>) -> Option<Vec<u8>> {
     matches.then_some(password.1)
 }
 
-/// The five fields, unescaped, each with whether it is a bare `*`. As libpq does it, the
-/// password ends at a further colon.
+/// The five unescaped fields, each with whether it is a bare `*`. As in libpq, the password ends
+/// at the next colon.
 fn fields(line: &[u8]) -> Option<[(bool, Vec<u8>); 5]> {
     let mut fields = vec![(false, Vec::new())];
     let mut bytes = line.iter().copied();

@@ -1,4 +1,4 @@
-//! One checked session: the right server, with the right to see and to end every backend.
+//! A session that is checked: it is with the right server and may see and end every backend.
 
 use super::connect::{self, Deadline, LoggedIn};
 use super::procfs::{self, Backend};
@@ -8,9 +8,8 @@ use std::time::Duration;
 use tokio::task::JoinHandle;
 use tokio_postgres::Client;
 
-/// What is asked right after the login. From here on the server sends text as it is stored:
-/// a client with a statement in another encoding could otherwise make reading the whole
-/// list fail.
+/// The first statement after the login. From here on the server sends text as it is stored:
+/// otherwise one client's statement in another encoding could make reading all rows fail.
 const CHECK: &str = "SELECT pg_catalog.set_config('client_encoding', 'SQL_ASCII', false), \
     pg_catalog.current_setting('port'), \
     pg_catalog.current_setting('server_version_num'), \
@@ -19,8 +18,7 @@ const CHECK: &str = "SELECT pg_catalog.set_config('client_encoding', 'SQL_ASCII'
     pg_catalog.pg_has_role('pg_read_all_stats', 'USAGE'), \
     pg_catalog.pg_has_role('pg_signal_backend', 'USAGE')";
 
-/// A session with a server, which was checked to be the one asked for and to let us do the
-/// work. Dropping it ends it.
+/// Dropping it ends the session.
 #[derive(Debug)]
 pub struct Session {
     pub(super) client: Client,
@@ -34,15 +32,10 @@ pub struct Session {
 }
 
 impl Session {
-    /// Finds the server's socket, logs in and checks the session. `deadline` bounds all of
-    /// that together, and later each statement by itself. Runs on a tokio runtime with I/O and
-    /// time.
+    /// Finds the server's socket, logs in and checks the session. `deadline` bounds all of this
+    /// together, and later each statement by itself. It needs a tokio runtime with I/O and time.
     ///
-    /// The user database is asked for the owner's name; where it is a slow remote one,
-    /// that is not under the deadline.
-    ///
-    /// # Errors
-    /// One variant for each step; see [`SessionError`].
+    /// Looking up the owner's name in the user database is not bounded by the deadline.
     pub async fn open(target: &Target, deadline: Duration) -> Result<Self, SessionError> {
         let until = Deadline::after(deadline);
         let LoggedIn {
@@ -64,7 +57,7 @@ impl Session {
         Ok(session)
     }
 
-    /// Checks whose session this is and what it may do.
+    /// Checks that the server is the right one and what the session may do.
     async fn check(&mut self, port: u16) -> Result<(), SessionError> {
         let postmaster = self.postmaster;
         let answer = self.read(CHECK).await.map_err(SessionError::Check)?;
@@ -76,8 +69,8 @@ impl Session {
             let found = facts.port;
             return Err(SessionError::WrongPort { port, found });
         }
-        // A server in a pid namespace of its own on a kernel that does not list children:
-        // SO_PEERCRED and the port have to do.
+        // If the server has its own pid namespace and the kernel does not list children, the
+        // checks of SO_PEERCRED and the port must suffice.
         if procfs::find_backend(postmaster, facts.backend) == Backend::Stranger {
             let backend = facts.backend;
             return Err(SessionError::WrongBackend {
@@ -96,27 +89,22 @@ impl Session {
     }
 
     /// The server's `server_version_num`: 150018 is 15.18.
-    #[must_use]
     pub fn version(&self) -> u32 {
         self.version
     }
 
-    /// The role of the session.
-    #[must_use]
     pub fn role(&self) -> &str {
         &self.role
     }
 
     /// Whether the session may end superusers' backends, too.
-    #[must_use]
     pub fn is_superuser(&self) -> bool {
         self.is_superuser
     }
 
-    /// The process id on this host of the backend that the server calls `pid`: the same
-    /// number, unchecked, except where the server has a pid namespace of its own (a
-    /// container). `None` if it has no such child there, or if it cannot be found out.
-    #[must_use]
+    /// The pid on this host of the backend that the server calls `pid`. It is the same number,
+    /// unchecked, unless the server has its own pid namespace (a container). `None` if the server
+    /// has no such child there, or if that cannot be found out.
     pub fn host_pid(&self, pid: i32) -> Option<i32> {
         if self.counts_like_us {
             return Some(pid);
@@ -128,13 +116,11 @@ impl Session {
     }
 
     /// Whether the server has closed the session.
-    #[must_use]
     pub fn is_closed(&self) -> bool {
         self.client.is_closed()
     }
 
-    /// Takes leave of the server, and waits for it within the deadline: afterwards our own
-    /// backend is told to go.
+    /// Ends the session and waits within the deadline until that is sent.
     pub async fn close(self) {
         drop(self.client);
         let _too_late = tokio::time::timeout(self.deadline, self.driver).await;

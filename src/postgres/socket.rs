@@ -1,5 +1,5 @@
-//! The door to a server: a Unix socket that its postmaster listens on, opened without a
-//! chance to be led elsewhere, and one attempt to connect to it as its owner.
+//! Opens the Unix sockets that a postmaster listens on, in such a way that nobody can put
+//! another socket in their place, and connects to them as their owner.
 
 use super::procfs::{self, Address};
 use super::{SessionError, Target};
@@ -12,29 +12,27 @@ use std::io;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
-/// A socket's file is opened to be named, not to be read.
+/// Opens a socket's file only to refer to it.
 const NAME_ONLY: OFlags = OFlags::PATH.union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
 
-/// One Unix socket of the server.
 #[derive(Debug)]
-pub(super) struct Door {
+pub(super) struct UnixSocket {
     at: At,
     /// Its path, for messages.
     pub(super) path: PathBuf,
-    /// Whose effective ids the server is to see.
+    /// The server is to see the effective ids of this user.
     pub(super) owner: u32,
     group: u32,
 }
 
 #[derive(Debug)]
 enum At {
-    /// The socket's inode; whatever happens to its name, this stays the same.
+    /// The socket's inode, which stays the same whatever happens to its name.
     File(OwnedFd),
     /// A name in the abstract namespace of this network namespace.
     Abstract(Vec<u8>),
 }
 
-/// What came of one attempt.
 pub(super) enum Attempt {
     /// A connected, non-blocking socket whose peer is the postmaster.
     Connected(OwnedFd),
@@ -44,34 +42,33 @@ pub(super) enum Attempt {
 
 /// The Unix sockets through which the server may be reached, best first.
 ///
-/// # Errors
-/// [`SessionError::NoSocket`], or the error of the first one if none can be opened.
-pub(super) fn doors(target: &Target) -> Result<Vec<Door>, SessionError> {
+/// If none can be opened, the error is that of the first.
+pub(super) fn unix_sockets(target: &Target) -> Result<Vec<UnixSocket>, SessionError> {
     let (pid, port) = (target.postmaster, target.port);
     if let Some(directory) = &target.access.socket_dir {
         let path = directory.join(format!(".s.PGSQL.{port}"));
         let file = fs::open(&path, NAME_ONLY, Mode::empty());
-        return Ok(vec![Door::of_file(path, file)?]);
+        return Ok(vec![UnixSocket::of_file(path, file)?]);
     }
     let addresses = procfs::listening_sockets(pid, port)
         .map_err(|source| SessionError::Postmaster { pid, source })?;
-    let mut doors = Vec::new();
+    let mut sockets = Vec::new();
     let mut first_error = None;
     for address in addresses {
-        match Door::open(pid, address) {
-            Ok(door) => doors.push(door),
+        match UnixSocket::open(pid, address) {
+            Ok(socket) => sockets.push(socket),
             Err(error) => first_error = first_error.or(Some(error)),
         }
     }
     match first_error {
-        _ if !doors.is_empty() => Ok(doors),
+        _ if !sockets.is_empty() => Ok(sockets),
         Some(error) => Err(error),
         None => Err(SessionError::NoSocket { pid, port }),
     }
 }
 
-impl Door {
-    /// Opens the door at an address that the postmaster `pid` uses.
+impl UnixSocket {
+    /// Opens the socket at an address that the postmaster `pid` listens on.
     fn open(pid: i32, address: Address) -> Result<Self, SessionError> {
         match address {
             Address::Path(path) => {
@@ -111,12 +108,9 @@ impl Door {
         })
     }
 
-    /// Tries to connect, once and without waiting, with this thread's effective ids switched to
-    /// the owner for the connect alone; then asks the kernel who called listen(2)
-    /// (`SO_PEERCRED`, unix(7)).
-    ///
-    /// # Errors
-    /// [`SessionError::SwitchIds`], [`SessionError::Connect`], [`SessionError::WrongPeer`].
+    /// Tries to connect once, without waiting. Only during the connect are this thread's
+    /// effective ids the owner's. Then asks the kernel who called listen(2) (`SO_PEERCRED`,
+    /// unix(7)).
     pub(super) fn connect(&self, postmaster: i32) -> Result<Attempt, SessionError> {
         let refused = |errno: Errno| SessionError::Connect {
             to: self.path.display().to_string(),
@@ -126,8 +120,8 @@ impl Door {
         let socket = net::socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None)
             .map_err(refused)?;
         let address = match &self.at {
-            // Through the descriptor: a path could lead elsewhere by now, and could be longer
-            // than the 107 bytes that an address takes.
+            // Through the descriptor: by now the path could lead elsewhere, and it could be longer
+            // than the 107 bytes of an address.
             At::File(file) => SocketAddrUnix::new(format!("/proc/self/fd/{}", file.as_raw_fd())),
             At::Abstract(name) => SocketAddrUnix::new_abstract_name(name),
         };
@@ -142,7 +136,7 @@ impl Door {
 
         match connected {
             Ok(()) => {}
-            // A Unix socket does not say EINPROGRESS: it says EAGAIN and has done nothing.
+            // A Unix socket never says EINPROGRESS: it says EAGAIN and has done nothing.
             Err(Errno::AGAIN | Errno::INTR) => return Ok(Attempt::QueueFull),
             Err(errno) => return Err(refused(errno)),
         }
@@ -182,8 +176,8 @@ fn open_as_process(pid: i32, path: &Path) -> rustix::io::Result<OwnedFd> {
         Mode::empty(),
         ResolveFlags::IN_ROOT,
     ) {
-        // Linux before 5.6. Where the roots are the same, so is the result; where not, the
-        // check of the peer finds out.
+        // Linux before 5.6. If both roots are the same, so is the result; if not, the check of
+        // the peer will notice.
         Err(Errno::NOSYS) => {
             let beneath = path.strip_prefix("/").unwrap_or(path);
             fs::openat(&directory, beneath, NAME_ONLY, Mode::empty())
@@ -192,7 +186,6 @@ fn open_as_process(pid: i32, path: &Path) -> rustix::io::Result<OwnedFd> {
     }
 }
 
-/// The socket as one of the runtime's.
 pub(super) fn stream(socket: OwnedFd) -> io::Result<tokio::net::UnixStream> {
     tokio::net::UnixStream::from_std(socket.into())
 }

@@ -1,5 +1,5 @@
-//! What is asked of the server and told to it. Every name is qualified: a function or
-//! operator of the same name in another schema is never meant.
+//! The SQL statements. Every name is qualified, so that no function or operator of the same
+//! name in another schema is called.
 
 use super::{Session, StatementError};
 use futures_util::future::join_all;
@@ -14,36 +14,35 @@ pub struct Row {
     /// The backend's process id as the server counts; [`Session::host_pid`] says what it is on
     /// this host.
     pub pid: i32,
-    /// The login role; empty for the server's own processes.
+    /// Empty for the server's own processes.
     pub role: String,
-    /// The database; empty for the server's own processes and walsenders.
+    /// Empty for the server's own processes and for walsenders.
     pub database: String,
     /// `application_name`.
     pub application: String,
     /// The client's address; `None` for Unix sockets, parallel workers and the server's own
     /// processes. IPv6 without its scope: PostgreSQL strips it.
     pub client: Option<IpAddr>,
-    /// The client's port.
     pub client_port: Option<u16>,
-    /// `active`, `idle in transaction`, …; empty where there is none.
+    /// `active`, `idle in transaction`, …; empty if there is none.
     pub state: String,
     /// Wait event type and name, `Lock/relation`; empty if it does not wait.
     pub wait: String,
-    /// For how long it has been in this state.
+    /// How long it has been in this state.
     pub since: Option<Duration>,
-    /// The statement, its first 1024 bytes.
+    /// The first 1024 bytes of the statement.
     pub query: String,
-    /// `client backend`, `walsender`, …; empty where it is hidden.
+    /// `client backend`, `walsender`, …; empty if it is hidden.
     pub backend_type: String,
-    /// Columns were withheld from us, the client's address among them: whether this one is
-    /// remote cannot be known, and SQL cannot be trusted.
+    /// Columns are hidden from us, the client's address among them. Then nobody can know whether
+    /// this client is remote, and SQL cannot be trusted.
     pub hidden: bool,
 }
 
 /// A row of `pg_stat_replication`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Standby {
-    /// The walsender's process id, as the server counts.
+    /// The walsender's process id in the server's own counting.
     pub pid: i32,
     /// The standby's name in `synchronous_standby_names`.
     pub application: String,
@@ -53,8 +52,8 @@ pub struct Standby {
     pub client: Option<IpAddr>,
 }
 
-/// backend_type is NULL in rows that we may not read, and in no other. The text shown instead
-/// of the query is no sign: anybody can send that text as a statement.
+/// backend_type is NULL in exactly the rows that we may not read. The text that stands there in
+/// place of the query proves nothing: anybody can send that text as a statement.
 const ROWS: &str = "SELECT a.pid, a.usename, a.datname, a.application_name, \
     pg_catalog.host(a.client_addr), a.client_port, a.state, a.wait_event_type, a.wait_event, \
     pg_catalog.date_part('epoch', pg_catalog.clock_timestamp() \
@@ -79,70 +78,51 @@ const CANCEL: &str = "SELECT pg_catalog.pg_cancel_backend($1)";
 
 impl Session {
     /// All rows of `pg_stat_activity` but our own.
-    ///
-    /// # Errors
-    /// See [`StatementError`].
     pub async fn rows(&self) -> Result<Vec<Row>, StatementError> {
         let rows = self.read(ROWS).await?;
         rows.iter().map(|row| Ok(Row::of(row)?)).collect()
     }
 
-    /// `pg_terminate_backend` for each pid, each in a statement of its own and all sent at
-    /// once: one that is refused stops no other. True means signalled, not gone; false means
-    /// that there is no such backend any more.
+    /// Calls `pg_terminate_backend` for each pid, in one statement each, all sent at once: a
+    /// refused one does not stop the others. True means signalled, not gone; false means that
+    /// there is no such backend any more.
     pub async fn terminate(&self, pids: &[i32]) -> Vec<(i32, Result<bool, StatementError>)> {
         self.for_each(TERMINATE, pids).await
     }
 
-    /// `pg_cancel_backend` for each pid, alike.
+    /// Calls `pg_cancel_backend` for each pid in the same way.
     pub async fn cancel(&self, pids: &[i32]) -> Vec<(i32, Result<bool, StatementError>)> {
         self.for_each(CANCEL, pids).await
     }
 
     /// The standbys that are connected.
-    ///
-    /// # Errors
-    /// See [`StatementError`].
     pub async fn replication(&self) -> Result<Vec<Standby>, StatementError> {
         let rows = self.read(REPLICATION).await?;
         rows.iter().map(|row| Ok(Standby::of(row)?)).collect()
     }
 
-    /// The setting `synchronous_standby_names`.
-    ///
-    /// # Errors
-    /// See [`StatementError`].
     pub async fn synchronous_standby_names(&self) -> Result<String, StatementError> {
         self.read_text(STANDBY_NAMES).await
     }
 
     /// The setting `synchronous_commit` of this database and role.
-    ///
-    /// # Errors
-    /// See [`StatementError`].
     pub async fn synchronous_commit(&self) -> Result<String, StatementError> {
         self.read_text(SYNCHRONOUS_COMMIT).await
     }
 
     /// When the postmaster started: UTC, with microseconds.
-    ///
-    /// # Errors
-    /// See [`StatementError`].
     pub async fn postmaster_start_time(&self) -> Result<String, StatementError> {
         self.read_text(START_TIME).await
     }
 
-    /// How many prepared transactions there are: they survive a drain and keep their locks.
-    ///
-    /// # Errors
-    /// See [`StatementError`].
+    /// The number of prepared transactions: they survive a drain and keep their locks.
     pub async fn prepared_transactions(&self) -> Result<usize, StatementError> {
         let rows = self.read(PREPARED).await?;
         let count: i64 = first(&rows)?.try_get(0)?;
         Ok(usize::try_from(count).unwrap_or_default())
     }
 
-    /// One statement without parameters, within the deadline.
+    /// Runs one statement without parameters within the deadline.
     pub(super) async fn read(
         &self,
         statement: &str,
@@ -155,8 +135,8 @@ impl Session {
         Ok(text(first(&rows)?, 0)?)
     }
 
-    /// A statement with one pid, prepared once and then sent for all pids before the first
-    /// answer is awaited.
+    /// Prepares a statement with one pid once, and sends it for all pids before it waits for the
+    /// first answer.
     async fn for_each(
         &self,
         statement: &str,
@@ -181,7 +161,6 @@ impl Session {
         join_all(answers).await
     }
 
-    /// Waits for the server's answer until the deadline.
     async fn bounded<T>(
         &self,
         answer: impl Future<Output = Result<T, tokio_postgres::Error>>,
@@ -241,7 +220,7 @@ fn wait_event(kind: &str, name: &str) -> String {
     format!("{kind}/{name}")
 }
 
-/// A column of text, name or bytes; empty where it is NULL.
+/// A column of text, name or bytes; empty if it is NULL.
 pub(super) fn text(
     row: &tokio_postgres::Row,
     column: usize,
@@ -250,7 +229,7 @@ pub(super) fn text(
     Ok(bytes.map(|Raw(bytes)| decoded(bytes)).unwrap_or_default())
 }
 
-/// The bytes of a column as the server holds them.
+/// The bytes of a column as the server stores them.
 struct Raw<'a>(&'a [u8]);
 
 impl<'a> FromSql<'a> for Raw<'a> {
@@ -263,8 +242,8 @@ impl<'a> FromSql<'a> for Raw<'a> {
     }
 }
 
-/// Text that may have been cut within a character. What is not UTF-8 (a database in another
-/// encoding, or in none) is read as Latin-1, in which every byte is a character.
+/// Decodes text that may have been cut within a character. If it is not UTF-8 (the database has
+/// another encoding, or none), it is read as Latin-1, in which every byte is a character.
 fn decoded(bytes: &[u8]) -> String {
     match std::str::from_utf8(bytes) {
         Ok(text) => text.to_owned(),
