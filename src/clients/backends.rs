@@ -1,7 +1,7 @@
-//! The backends of a postmaster, found and signalled without SQL.
+//! Finds and signals the backends of a postmaster without SQL.
 
 use super::children::{Child, PortInodes, among_children, ended};
-use super::processes::{Process, ProcessError};
+use super::processes::{self, Process, ProcessError, Stat};
 use super::title::Client;
 use rustix::io::Errno;
 use rustix::process::{Signal, pidfd_send_signal};
@@ -9,56 +9,49 @@ use std::io;
 use std::net::SocketAddr;
 use std::os::fd::{AsFd, OwnedFd};
 
-/// How far a backend has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Stage {
-    /// It has not read its startup packet to the end: its command line is still the
-    /// postmaster's, or it still holds the listening sockets, as every backend does for a
-    /// moment after the fork, or its title says `initializing`. A SIGTERM now can crash
-    /// the whole server on 12 and 13; its socket is to be destroyed instead.
+    /// It has not read its whole startup packet: its command line is still the postmaster's, or
+    /// it still holds the listening sockets (as every backend does for a moment after the fork),
+    /// or its title says `initializing`. Now a SIGTERM can crash the whole server on 12 and 13;
+    /// its socket must be destroyed instead.
     Startup,
-    /// It is past that, and ends in order on SIGTERM.
+    /// It ends in order on SIGTERM.
     Running,
 }
 
 /// A session of the postmaster that holds a connection of the port.
 #[derive(Debug)]
 pub struct Backend {
-    /// Its process id, as seen from this host.
+    /// Its pid on this host.
     pub pid: i32,
-    /// Refers to this very process, and becomes readable when it has ended.
+    /// Becomes readable when the process has ended.
     pub pidfd: OwnedFd,
-    /// How far it has come.
     pub stage: Stage,
     /// Its command line.
     pub title: String,
-    /// Its client, as the title names it.
+    /// As its title names it.
     pub client: Client,
     /// The inodes of its connections in the scan.
     pub inodes: Vec<u32>,
-    /// Its own end of a connection of the port that is not in the scan: the client has
-    /// reset it while a statement runs, or it came after the scan.
+    /// Its own end of a connection of the port that is not in the scan: either the client has
+    /// reset it while a statement runs, or it is newer than the scan.
     pub unlisted: Option<SocketAddr>,
 }
 
 impl Backend {
-    /// One whose postmaster has ended. Its connection is not looked for: it is not to be
-    /// signalled.
+    /// A backend whose postmaster has ended. It must not be signalled, so its connections are not
+    /// looked up.
     pub(super) fn of_orphan(orphan: Child) -> Backend {
         Backend::new(orphan, &PortInodes::default(), Vec::new(), None)
     }
 
-    /// Whether its title says that it serves a standby (or another receiver of the log):
+    /// Whether its title says that it serves a standby (or another receiver of the WAL):
     /// `postgres: walsender …`, or `postgres: main: walsender …` with a `cluster_name`.
-    #[must_use]
     pub fn is_walsender(&self) -> bool {
         self.title.starts_with("postgres: ") && self.title.contains(": walsender ")
     }
 
-    /// Whether its process has ended.
-    ///
-    /// # Errors
-    /// What the kernel says of the poll.
     pub fn has_ended(&self) -> io::Result<bool> {
         ended(self.pidfd.as_fd())
     }
@@ -90,12 +83,10 @@ impl Backend {
 
 /// The backends of a postmaster that hold a connection of the scan.
 ///
-/// Each was looked at after its pidfd had been opened and was alive afterwards, so pid,
-/// title and sockets are those of the process that the pidfd refers to. One that is just
-/// ending may be missing; its socket still has an inode (see [`Socket::is_unaccepted`](super::Socket::is_unaccepted)).
-///
-/// # Errors
-/// [`ProcessError::Privilege`], and what the kernel says of `/proc` and pidfds.
+/// Each was examined after its pidfd was opened, and was alive afterwards: so pid, title and
+/// sockets are those of the process that the pidfd refers to. A backend that is just ending may
+/// be missing; its socket still has an inode (see
+/// [`Socket::is_unaccepted`](super::Socket::is_unaccepted)).
 pub fn backends(postmaster: &Process, inodes: &PortInodes) -> Result<Vec<Backend>, ProcessError> {
     among_children(postmaster, |child| {
         let held = child.connections(inodes);
@@ -106,12 +97,9 @@ pub fn backends(postmaster: &Process, inodes: &PortInodes) -> Result<Vec<Backend
     })
 }
 
-/// The sessions of a postmaster that hold no connection of the scan, local ones over TCP
-/// included: those whose title names a TCP client, and those that hold a TCP socket of the
-/// port, which pidfd_getfd(2) tells (Linux 5.6; without it, titles alone).
-///
-/// # Errors
-/// As [`backends`].
+/// The sessions of a postmaster that hold no connection of the scan, including local ones over
+/// TCP: those whose title names a TCP client, and those that hold a TCP socket of the port.
+/// pidfd_getfd(2) finds the latter (from Linux 5.6 on; before, only titles count).
 pub fn sessions_without_socket(
     postmaster: &Process,
     port: u16,
@@ -130,10 +118,47 @@ pub fn sessions_without_socket(
     })
 }
 
-/// What became of a signal.
+/// The sessions and other children that a postmaster has left behind, if it has ended: a backend
+/// in the middle of a statement does not notice that, and goes on with its locks.
+///
+/// These are the processes that run the postmaster's file, have set their title and are no
+/// children of a process that runs the same file. One may belong to another server that was
+/// killed: nobody can tell any more, so none of them may ever be signalled.
+pub fn orphans(postmaster: &Process) -> Result<Vec<Backend>, ProcessError> {
+    let of_postmaster = ProcessError::of(postmaster.pid);
+    if runs(postmaster.pid, postmaster).map_err(of_postmaster)? {
+        return Ok(Vec::new());
+    }
+    let mut orphans = Vec::new();
+    for pid in processes::all()? {
+        let orphan = find_orphan(pid, postmaster).map_err(ProcessError::of(pid))?;
+        orphans.extend(orphan);
+    }
+    Ok(orphans)
+}
+
+fn find_orphan(pid: i32, postmaster: &Process) -> io::Result<Option<Backend>> {
+    if !runs(pid, postmaster)? {
+        return Ok(None);
+    }
+    let Some(orphan) = Child::read_orphan(pid, postmaster)? else {
+        return Ok(None);
+    };
+    let has_parent = match Stat::read(pid)? {
+        Some(stat) => runs(stat.parent, postmaster)?,
+        None => return Ok(None),
+    };
+    Ok((!has_parent && orphan.is_alive()?).then(|| Backend::of_orphan(orphan)))
+}
+
+/// Whether the process is alive and runs the postmaster's file.
+fn runs(pid: i32, postmaster: &Process) -> io::Result<bool> {
+    let alive = Stat::read(pid)?.is_some_and(|stat| !stat.is_dead());
+    Ok(alive && processes::executable(pid)? == Some(postmaster.executable))
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Signalled {
-    /// SIGTERM was sent.
     Sent,
     /// The process had ended.
     Gone,
@@ -142,24 +167,20 @@ pub enum Signalled {
 /// Why a backend was not signalled.
 #[derive(Debug, thiserror::Error)]
 pub enum SignalError {
-    /// SIGTERM in startup can crash the server on 12 and 13.
     #[error("backend {0} is still in startup, where it is never signalled")]
     InStartup(i32),
     /// Only its title says that it has a client.
     #[error("process {0} was not seen to hold a connection of the port, so it is not signalled")]
     NoConnection(i32),
-    /// `CAP_KILL` is missing.
     #[error("signalling backend {0} needs CAP_KILL")]
     Privilege(i32),
-    /// Anything else that the kernel said.
     #[error("cannot signal backend {0}: {1}")]
     Kernel(i32, #[source] io::Error),
 }
 
-/// Sends SIGTERM, the only signal there is here.
+/// Sends SIGTERM; this is the only signal that backends get.
 ///
-/// # Errors
-/// A backend in startup and one without a connection are refused; else what the kernel says.
+/// A backend in startup and one without a connection are refused.
 pub fn signal(backend: &Backend) -> Result<Signalled, SignalError> {
     if backend.stage == Stage::Startup {
         return Err(SignalError::InStartup(backend.pid));

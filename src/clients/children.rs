@@ -1,4 +1,4 @@
-//! The children of a postmaster.
+//! The children of a postmaster, found in `/proc` and held by pidfds.
 
 use super::processes::{self, Process, ProcessError, Stat};
 use super::sockets::Socket;
@@ -12,12 +12,12 @@ use std::io;
 use std::net::SocketAddr;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
-/// How often the list of children is read again, because some ended meanwhile, before all
-/// processes are looked at instead.
+/// How often the list of children is read again because some ended meanwhile, before this looks
+/// at all processes instead.
 const CHILDREN_ATTEMPTS: usize = 6;
 
-/// As many children are looked at by one thread; each takes about 0.1 ms, most of which the
-/// kernel needs to list its descriptors.
+/// One thread looks at this many children. Each takes about 0.1 ms; the kernel needs most of
+/// that to list its descriptors.
 const FEW_CHILDREN: usize = 50;
 
 /// The sockets of one port, by inode.
@@ -29,7 +29,6 @@ pub struct PortInodes {
 
 impl PortInodes {
     /// From two scans of a port.
-    #[must_use]
     pub fn new(listening: &[Socket], connected: &[Socket]) -> Self {
         let inodes = |sockets: &[Socket]| {
             let inodes = sockets.iter().map(|socket| socket.inode);
@@ -42,20 +41,20 @@ impl PortInodes {
     }
 }
 
-/// A child of the postmaster that runs the same file.
+/// A child of the postmaster, or an orphan, that runs the same file.
 pub(super) struct Child {
     pub pid: i32,
     pub pidfd: OwnedFd,
     pub title: String,
     pub has_title: bool,
-    /// The command line as it is.
+    /// Its command line.
     line: Vec<u8>,
     /// Descriptors and inodes.
     sockets: Vec<(i32, u32)>,
 }
 
 impl Child {
-    /// `None` if it is not, or not any more, a child that runs the same file.
+    /// `None` if it is not, or no longer, a child that runs the same file.
     fn read(pid: i32, postmaster: &Process, command_line: &[u8]) -> io::Result<Option<Self>> {
         let child = Self::read_any(pid, postmaster, |parent| parent == postmaster.pid)?;
         Ok(child.map(|child| Self {
@@ -64,8 +63,7 @@ impl Child {
         }))
     }
 
-    /// A process that runs the postmaster's file and has set its title, whoever its parent
-    /// is.
+    /// A process with any parent that runs the postmaster's file and has set its title.
     pub fn read_orphan(pid: i32, postmaster: &Process) -> io::Result<Option<Self>> {
         let child = Self::read_any(pid, postmaster, |_| true)?;
         Ok(child.filter(|child| child.title.starts_with("postgres: ")))
@@ -76,15 +74,10 @@ impl Child {
         postmaster: &Process,
         is_parent: impl Fn(i32) -> bool,
     ) -> io::Result<Option<Self>> {
-        let Some(id) = Pid::from_raw(pid) else {
-            return Ok(None);
-        };
         // First the pidfd: everything below is then about the process it refers to, or
         // that process is dead at the end.
-        let pidfd = match pidfd_open(id, PidfdFlags::empty()) {
-            Ok(pidfd) => pidfd,
-            Err(Errno::SRCH) => return Ok(None),
-            Err(error) => return Err(error.into()),
+        let Some(pidfd) = open_pidfd(pid)? else {
+            return Ok(None);
         };
         let Some(stat) = Stat::read(pid)? else {
             return Ok(None);
@@ -123,7 +116,7 @@ impl Child {
         sockets.any(|(_, inode)| inodes.listening.contains(inode))
     }
 
-    /// Its end of a TCP connection of the port that the scan does not list.
+    /// Its own end of a TCP connection of the port that the scan does not list.
     pub fn unlisted(&self, port: u16, inodes: &PortInodes) -> io::Result<Option<SocketAddr>> {
         for (descriptor, inode) in &self.sockets {
             if inodes.listening.contains(inode) {
@@ -137,7 +130,7 @@ impl Child {
                 Err(Errno::NOSYS) => return Ok(None),
                 Err(error) => return Err(error.into()),
             };
-            // A socket that the client has reset has lost its peer's address, not its own.
+            // After the client has reset a socket, it has no peer address but still its own.
             let own = getsockname(&socket)
                 .ok()
                 .and_then(|own| SocketAddr::try_from(own).ok());
@@ -152,14 +145,13 @@ impl Child {
         Ok(None)
     }
 
-    /// Whether it is still the process that was looked at.
     pub fn is_alive(&self) -> io::Result<bool> {
         Ok(!ended(self.pidfd.as_fd())?)
     }
 }
 
-/// What `look` finds among the postmaster's children that run the same file, in the order
-/// of their list.
+/// Runs `look` on the postmaster's children that run the same file, and returns what it finds in
+/// the order of their list.
 pub(super) fn among_children<T: Send>(
     postmaster: &Process,
     look: impl Fn(Child) -> io::Result<Option<T>> + Sync,
@@ -180,7 +172,7 @@ pub(super) fn among_children<T: Send>(
     };
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
     let share = pids.len().div_ceil(threads).max(FEW_CHILDREN);
-    // Threads made here have this thread's network namespace and capabilities.
+    // These threads have this thread's network namespace and capabilities.
     std::thread::scope(|scope| {
         let (first, others) = pids.split_at(share.min(pids.len()));
         let others: Vec<_> = others
@@ -210,9 +202,9 @@ fn command_line_of(pid: i32) -> io::Result<Option<Vec<u8>>> {
 
 /// All children of a process.
 ///
-/// `/proc/PID/task/TID/children` (`CONFIG_PROC_CHILDREN`) misses children if others end
-/// while it is read (proc(5)). If a list is the same when read again, none of it had ended
-/// before, so nothing was missed. If there is no quiet moment, every process is looked at.
+/// `/proc/PID/task/TID/children` (`CONFIG_PROC_CHILDREN`) misses children if others end while it
+/// is read (proc(5)). If two readings are the same, no child ended in between, so none was
+/// missed. If there is no quiet moment, this looks at every process.
 fn children(pid: i32) -> Result<Vec<i32>, ProcessError> {
     let mut before = None;
     for _ in 0..CHILDREN_ATTEMPTS {
@@ -254,6 +246,50 @@ fn listed_children(pid: i32) -> io::Result<Option<Vec<i32>>> {
         }
     }
     Ok(Some(children))
+}
+
+/// `None` if there is no such process.
+fn open_pidfd(pid: i32) -> io::Result<Option<OwnedFd>> {
+    let Some(pid) = Pid::from_raw(pid) else {
+        return Ok(None);
+    };
+    match pidfd_open(pid, PidfdFlags::empty()) {
+        Ok(pidfd) => Ok(Some(pidfd)),
+        Err(Errno::SRCH) => Ok(None),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// A pidfd of the process `pid` of `pg_stat_activity`; `None` if it is not a child of the
+/// postmaster that runs the same file.
+///
+/// The checks come after the descriptor was opened: if they hold, it refers to that child, or
+/// to one that has ended.
+pub fn pidfd_of_child(postmaster: &Process, pid: i32) -> Result<Option<OwnedFd>, ProcessError> {
+    let open = || {
+        let Some(pidfd) = open_pidfd(pid)? else {
+            return Ok(None);
+        };
+        Ok(is_child(postmaster, pid)?.then_some(pidfd))
+    };
+    open().map_err(ProcessError::of(pid))
+}
+
+/// Whether a child of the postmaster that runs the same file holds a socket.
+pub fn child_holds(postmaster: &Process, pid: i32, inode: u32) -> Result<bool, ProcessError> {
+    let look = || {
+        if !is_child(postmaster, pid)? {
+            return Ok(false);
+        }
+        let held = processes::sockets(pid)?.unwrap_or_default();
+        Ok(held.iter().any(|(_, held)| *held == inode))
+    };
+    look().map_err(ProcessError::of(pid))
+}
+
+fn is_child(postmaster: &Process, pid: i32) -> io::Result<bool> {
+    let is_child = Stat::read(pid)?.is_some_and(|stat| stat.parent == postmaster.pid);
+    Ok(is_child && processes::executable(pid)? == Some(postmaster.executable))
 }
 
 /// Whether the process that a pidfd refers to has ended.

@@ -1,4 +1,4 @@
-//! The networks that are connected to an interface, for `--allow interface:NAME`.
+//! Finds the networks of an interface, for `--allow interface:NAME`.
 
 use crate::failure::{Explain, Explanation, Kind};
 use crate::sys::netlink::Link;
@@ -9,30 +9,24 @@ use nix::net::if_::if_nametoindex;
 use std::io;
 use std::net::IpAddr;
 
-/// Why the networks of an interface cannot be told.
 #[derive(Debug, thiserror::Error)]
 pub enum InterfaceError {
-    /// No interface has that name.
     #[error("there is no interface `{0}`; `ip -br address` lists those there are")]
     Unknown(String),
-    /// The interface has no address but link-local ones.
+    /// It has link-local addresses at most.
     #[error(
         "the interface `{0}` has no address, so no network is connected to it; name the networks"
     )]
     NoNetwork(String),
-    /// The kernel did not answer.
     #[error("cannot read the addresses of the interface `{0}`: {1}")]
     Kernel(String, #[source] io::Error),
 }
 
-/// The networks of an interface's addresses, in the calling thread's network namespace;
-/// of a point-to-point link the peer's.
+/// The networks of an interface's addresses in the calling thread's network namespace; for a
+/// point-to-point link, the peer's network.
 ///
-/// IPv6 link-local addresses do not count: `fe80::/64` is connected to every interface, so
-/// to let it pass would let in the clients of all other links.
-///
-/// # Errors
-/// An unknown interface, one without networks, and what the kernel says.
+/// IPv6 link-local addresses do not count: every interface has `fe80::/64`, so passing it would
+/// let in the clients of all other links.
 pub fn interface_networks(name: &str) -> Result<Vec<IpNet>, InterfaceError> {
     let index = if_nametoindex(name).map_err(|error| match error {
         nix::errno::Errno::ENODEV | nix::errno::Errno::ENXIO | nix::errno::Errno::EINVAL => {
@@ -70,7 +64,7 @@ fn addresses() -> io::Result<Vec<AddressMessage>> {
         .collect()
 }
 
-/// `IFA_ADDRESS` is the prefix's address: the peer's on a point-to-point link, where
+/// `IFA_ADDRESS` is the address of the prefix. On a point-to-point link it is the peer's, and
 /// `IFA_LOCAL` is this host's (`linux/if_addr.h`).
 fn network(message: &AddressMessage) -> Option<IpNet> {
     let address = message

@@ -1,4 +1,4 @@
-//! One list from all sources: sockets, the processes that hold them, rows of SQL.
+//! Joins sockets, the processes that hold them, and rows of SQL.
 
 use super::{Backend, Socket};
 use std::collections::HashMap;
@@ -7,27 +7,22 @@ use std::net::{IpAddr, SocketAddr};
 /// What a row of `pg_stat_activity` is joined by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RowKey {
-    /// The backend's pid as PostgreSQL knows it; in a container that is not this host's.
+    /// The backend's pid in PostgreSQL's own counting, which in a container is not this host's.
     pub pid: i32,
     /// `client_addr` and `client_port`.
     pub client: SocketAddr,
 }
 
-/// A socket with what is known of it.
 #[derive(Debug)]
 pub struct Joined<'a, R> {
-    /// The socket.
     pub socket: &'a Socket,
-    /// The process that holds it, if it is one of the backends.
     pub backend: Option<&'a Backend>,
-    /// The row of its client.
     pub row: Option<&'a R>,
 }
 
-/// Joins sockets to backends by inode, and to rows by the client's address and port, since
-/// PostgreSQL strips the scope of an address. Where two clients share both (at two addresses
-/// or links of this host), the pid decides. `key` is `None` for a row without a TCP client.
-#[must_use]
+/// Joins sockets to backends by inode, and to rows by the client's address and port without
+/// scope, since PostgreSQL strips it. If two clients share both (through two addresses or links
+/// of this host), the pid decides. `key` is `None` for a row without a TCP client.
 pub fn join<'a, R>(
     sockets: &'a [Socket],
     backends: &'a [Backend],

@@ -1,4 +1,4 @@
-//! Which process listens on the port.
+//! Finds the process that listens on a port.
 
 use super::processes::{self, Process, ProcessError, Stat};
 use super::sockets::Socket;
@@ -20,12 +20,11 @@ pub struct Listener {
 
 /// Finds the process of each listening socket; for PostgreSQL that is the postmaster.
 ///
-/// Backends that are just starting hold the listening sockets too, so of all holders the
-/// one is meant whose parent is none.
+/// Backends that are just starting hold the listening sockets too. So this finds the holder
+/// whose parent does not hold the socket.
 ///
-/// # Errors
-/// [`ProcessError::Privilege`] if a socket has no visible holder and some process could not
-/// be looked into; else what the kernel says of `/proc`.
+/// It fails with [`ProcessError::Privilege`] only if a socket has no visible holder and some
+/// process could not be looked into.
 pub fn listener_processes(listening: &[Socket]) -> Result<Vec<Listener>, ProcessError> {
     let mut search = Search {
         missing: listening
@@ -62,8 +61,8 @@ struct Search {
 }
 
 impl Search {
-    /// Most likely ones first, since thousands of processes with thousands of descriptors
-    /// may be there: the socket's user, PostgreSQL's name, and no parent of that name.
+    /// Looks at the most likely processes first, since there may be thousands with thousands of
+    /// descriptors: those of the socket's user with PostgreSQL's name and no parent of that name.
     fn run(&mut self, users: &HashSet<u32>) -> Result<(), ProcessError> {
         let pids = processes::all()?;
         let mut of_users = Vec::new();
@@ -71,8 +70,8 @@ impl Search {
             if self.missing.is_empty() {
                 return Ok(());
             }
-            // The directory's owner is the effective user, or root for a process that has
-            // changed it; those come last.
+            // The directory's owner is the effective user, or root for a process that has changed
+            // its user; such processes come last.
             match fs::metadata(format!("/proc/{pid}")) {
                 Ok(directory) if users.contains(&directory.uid()) => of_users.push(*pid),
                 _ => continue,
@@ -119,7 +118,7 @@ impl Search {
         Ok(holder)
     }
 
-    /// The inodes of a process's sockets; none if it is gone or cannot be looked into.
+    /// The inodes of a process's sockets; none if it is gone or may not be inspected.
     fn held(&mut self, pid: i32) -> Result<Vec<u32>, ProcessError> {
         match processes::sockets(pid) {
             Ok(sockets) => Ok(sockets

@@ -1,7 +1,8 @@
-//! Who is remote, decided by the kernel's own routing (rtnetlink(7), `RTM_GETROUTE`).
+//! Asks the kernel's routing whether an address is local (rtnetlink(7), `RTM_GETROUTE`).
 //!
-//! Interface addresses would not do: `ip route add local 10.9.0.0/16 dev lo` makes local
-//! addresses that no interface has, and a link-local address of another link is remote.
+//! Comparing with interface addresses would not be enough: `ip route add local 10.9.0.0/16 dev
+//! lo` makes addresses local that no interface has, and a link-local address of another link
+//! is remote.
 
 use crate::sys::netlink::Link;
 use netlink_packet_core::Emitable;
@@ -14,19 +15,15 @@ use std::collections::HashMap;
 use std::io;
 use std::net::IpAddr;
 
-/// Asks whether addresses are local, once for each address.
-///
-/// The answers are kept: make a new one for each scan, since addresses come and go.
+/// Asks whether addresses are local, once for each address. Addresses come and go, so the
+/// answers must be forgotten before each scan.
 pub struct Locality {
     link: Link,
     known: HashMap<(IpAddr, u32), bool>,
 }
 
 impl Locality {
-    /// Opens a routing socket of the calling thread's network namespace.
-    ///
-    /// # Errors
-    /// What the kernel says of the netlink socket.
+    /// Opens a routing socket in the calling thread's network namespace.
     pub fn open() -> io::Result<Self> {
         Ok(Self {
             link: Link::open(mnl::Bus::Route)?,
@@ -34,21 +31,19 @@ impl Locality {
         })
     }
 
-    /// Forgets all answers.
     pub fn forget(&mut self) {
         self.known.clear();
     }
 
-    /// Whether this host's routing calls `address` local: as a client's it then came over
-    /// `lo`, as a socket's own it is still on this host. `interface` is the socket's, or 0;
-    /// it counts for IPv6 link-local addresses alone.
+    /// Whether this host's routing calls `address` local. If it is a client's, the client then
+    /// came over `lo`; if it is a socket's own, it still exists on this host. `interface` is the
+    /// socket's, or 0; it matters only for IPv6 link-local addresses.
     ///
-    /// # Errors
-    /// What the kernel says, unless it says that there is no route: that is remote.
+    /// An address without a route is remote.
     pub fn is_local(&mut self, address: IpAddr, interface: u32) -> io::Result<bool> {
         let address = address.to_canonical();
-        // Bound to a device, a lookup of any other address would miss the local ones that
-        // stand at another device.
+        // For other addresses a lookup with a device would miss local addresses of other
+        // devices.
         let interface = match address {
             IpAddr::V6(v6) if v6.is_unicast_link_local() => interface,
             _ => 0,
@@ -79,8 +74,8 @@ impl Locality {
     }
 }
 
-/// What the kernel answers where it has no route: none at all, or one of type unreachable,
-/// prohibit, blackhole (EINVAL) or throw; and for an interface that is gone.
+/// The kernel's answers if there is no route, or one of type unreachable, prohibit, blackhole
+/// (EINVAL) or throw, or if the interface is gone.
 fn is_no_route(error: &io::Error) -> bool {
     matches!(
         Errno::from_io_error(error),

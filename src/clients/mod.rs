@@ -11,22 +11,18 @@ mod interfaces;
 mod join;
 mod listeners;
 mod locality;
-mod orphans;
 mod processes;
 mod sockets;
 mod title;
-mod watchable;
 
 pub use backends::{
-    Backend, SignalError, Signalled, Stage, backends, sessions_without_socket, signal,
+    Backend, SignalError, Signalled, Stage, backends, orphans, sessions_without_socket, signal,
 };
-pub use children::PortInodes;
+pub use children::{PortInodes, child_holds, pidfd_of_child};
 pub use interfaces::{InterfaceError, interface_networks};
 pub use join::{Joined, RowKey, join};
 pub use listeners::{Listener, listener_processes};
 pub use locality::Locality;
-pub use orphans::orphans;
 pub use processes::{Executable, Process, ProcessError, unlisted};
 pub use sockets::{DestroyError, Destroyed, Socket, Sockets, State};
 pub use title::Client;
-pub use watchable::{child_holds, pidfd_of_child};

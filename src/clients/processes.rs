@@ -10,22 +10,16 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
-/// Why processes cannot be told.
 #[derive(Debug, thiserror::Error)]
 pub enum ProcessError {
-    /// `/proc` itself.
     #[error("cannot list /proc: {0}")]
     List(#[source] io::Error),
-    /// One process.
     #[error("cannot look at process {pid}: {source}")]
     Read {
-        /// The process.
         pid: i32,
-        /// What the kernel said.
         #[source]
         source: io::Error,
     },
-    /// The kernel hides what process `0` holds.
     #[error("cannot see which sockets process {0} holds: that needs CAP_SYS_PTRACE")]
     Privilege(i32),
 }
@@ -51,11 +45,11 @@ pub struct Executable {
 /// A process that listens on the port.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Process {
-    /// Its process id, as seen from this host.
+    /// Its pid on this host.
     pub pid: i32,
     /// Its name (`comm`), at most 15 bytes.
     pub name: String,
-    /// Its effective user id.
+    /// Its effective user.
     pub uid: u32,
     /// What it runs, the same for a postmaster and its backends.
     pub executable: Executable,
@@ -64,10 +58,7 @@ pub struct Process {
 }
 
 impl Process {
-    /// Reads a process; `None` if there is no such process, or none any more.
-    ///
-    /// # Errors
-    /// What the kernel says of its files in `/proc`.
+    /// Reads a process; `None` if there is no such process any more.
     pub fn read(pid: i32) -> Result<Option<Self>, ProcessError> {
         let read = || {
             let Some(stat) = Stat::read(pid)? else {
@@ -150,8 +141,8 @@ pub(super) fn all() -> Result<Vec<i32>, ProcessError> {
 
 /// A file of `/proc`; `None` if it is gone.
 ///
-/// Such a file claims to be empty, so `fs::read` reads it in tiny pieces, for each of which
-/// the kernel goes to the process's memory again.
+/// Such a file claims to be empty, so `fs::read` would read it in tiny pieces, and for each
+/// piece the kernel goes to the process's memory again.
 pub(super) fn read_file(path: &str) -> io::Result<Option<Vec<u8>>> {
     let Some(mut file) = unless_gone(File::open(path))? else {
         return Ok(None);
@@ -178,8 +169,8 @@ pub(super) fn executable(pid: i32) -> io::Result<Option<Executable>> {
 
 /// The sockets a process holds, as descriptor and inode; `None` if it is gone.
 ///
-/// Links are read, not followed: a file on a server that does not answer must not stall
-/// this. A backend has tens of files open, hence the lookups relative to their folder.
+/// Links are read, not followed: a file on a dead file server must not stall this. A backend has
+/// tens of files open, so each link is looked up relative to the directory.
 pub(super) fn sockets(pid: i32) -> io::Result<Option<Vec<(i32, u32)>>> {
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
     let folder = format!("/proc/{pid}/fd");
@@ -199,7 +190,7 @@ pub(super) fn sockets(pid: i32) -> io::Result<Option<Vec<(i32, u32)>>> {
         };
         link.clear();
         let read = rustix::fs::readlinkat(&folder, name, link).map_err(io::Error::from);
-        // It may have been closed meanwhile.
+        // The descriptor may be closed by now.
         let target = unless_gone(read)?;
         sockets.extend(
             target
@@ -212,7 +203,7 @@ pub(super) fn sockets(pid: i32) -> io::Result<Option<Vec<(i32, u32)>>> {
     Ok(Some(sockets))
 }
 
-/// `Ok(None)` for whatever says that the process, or its file, is not there any more.
+/// `Ok(None)` for an error that says that the process or its file is gone.
 pub(super) fn unless_gone<T>(result: io::Result<T>) -> io::Result<Option<T>> {
     match result {
         Ok(value) => Ok(Some(value)),
@@ -229,7 +220,7 @@ fn socket_inode(link: &[u8]) -> Option<u32> {
     std::str::from_utf8(number).ok()?.parse().ok()
 }
 
-/// `edb-postgres` is EnterpriseDB's; a file that an upgrade has replaced is `(deleted)`.
+/// `edb-postgres` is EnterpriseDB's. A file that an upgrade has replaced is `(deleted)`.
 fn is_postgres(link: &Path) -> bool {
     let name = link.file_name().map(OsStr::as_bytes).unwrap_or_default();
     let name = name.strip_suffix(b" (deleted)").unwrap_or(name);

@@ -25,29 +25,23 @@ const CONNECTED: u32 = 0xffe & !LISTENING;
 /// The state of a TCP socket (`net/tcp_states.h`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum State {
-    /// The handshake is complete.
     Established,
-    /// This host has asked for a connection.
     SynSent,
-    /// A client has asked for a connection and has been answered.
     SynReceived,
-    /// Closed here; the FIN, and maybe data before it, are not yet acknowledged.
+    /// Closed here. The FIN, and maybe data before it, is not yet acknowledged.
     FinWait1,
-    /// Closed here and acknowledged; the client has not closed.
+    /// Closed here and acknowledged. The client has not closed.
     FinWait2,
-    /// Both have closed; the kernel remembers it for a minute.
+    /// Both have closed. The kernel remembers it for a minute.
     TimeWait,
-    /// Gone, but still held by a process.
+    /// No longer connected, but still held by a process.
     Closed,
     /// Closed by the client, not here.
     CloseWait,
-    /// Closed by the client, then here; the FIN is not yet acknowledged.
+    /// Closed by the client, then here. The FIN is not yet acknowledged.
     LastAck,
-    /// Waiting for connections.
     Listen,
-    /// Closed by both at once.
     Closing,
-    /// A state that this program does not know.
     Other(u8),
 }
 
@@ -70,8 +64,7 @@ impl State {
         }
     }
 
-    /// Whether bytes of the client can still reach PostgreSQL through it.
-    #[must_use]
+    /// Whether bytes from the client can still reach PostgreSQL.
     pub fn is_open(self) -> bool {
         matches!(
             self,
@@ -79,8 +72,7 @@ impl State {
         )
     }
 
-    /// Whether its close is under way, with no process behind it any more.
-    #[must_use]
+    /// Whether its close is under way; no process holds it any more.
     pub fn is_closing(self) -> bool {
         matches!(
             self,
@@ -91,45 +83,42 @@ impl State {
 
 /// One TCP socket as a scan saw it.
 ///
-/// Addresses are canonical: an IPv4-mapped IPv6 address is its IPv4 address, and a
-/// link-local one bears no scope (see `interface`), as PostgreSQL shows them.
+/// Addresses have the form in which PostgreSQL shows them: an IPv4-mapped IPv6 address becomes
+/// its IPv4 address, and a link-local one has no scope (see `interface`).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Socket {
     /// This host's end.
     pub local: SocketAddr,
     /// The client's end.
     pub remote: SocketAddr,
-    /// Its state at the scan.
     pub state: State,
-    /// The interface it is bound to, as link-local connections are; 0 for none.
+    /// The interface it is bound to, as link-local connections are, or 0.
     pub interface: u32,
-    /// Names it in `/proc/PID/fd`; 0 while no process has accepted it and after it was closed.
+    /// Its number in `/proc/PID/fd`; 0 before a process has accepted it and after its close.
     pub inode: u32,
-    /// The user who made it; 0 while no process has accepted it.
+    /// The user who created it; 0 before a process has accepted it.
     pub uid: u32,
     /// Bytes that the client has not acknowledged.
     pub send_queue: u32,
     /// Bytes that PostgreSQL has not read.
     pub receive_queue: u32,
-    /// Bytes that the client has acknowledged so far; tells a full send queue that moves
-    /// from one that is stuck. `None` for sockets without a process.
+    /// Bytes that the client has acknowledged so far. It shows whether a full send queue moves or
+    /// is stuck. `None` for sockets without a process.
     pub acknowledged: Option<u64>,
-    /// The smoothed round-trip time; zero where it is not known.
+    /// Smoothed; zero if it is not known.
     pub round_trip: Duration,
     family: u8,
     id: SocketId,
 }
 
 impl Socket {
-    /// Whether it waits to be accepted: there is no process that a signal could end.
-    #[must_use]
+    /// Whether no process has accepted it yet: a signal could end nothing.
     pub fn is_unaccepted(&self) -> bool {
         self.state.is_open() && self.inode == 0
     }
 
-    /// A number that no other socket gets until the next boot; the same in every scan,
-    /// and the same for a connection before and after its handshake.
-    #[must_use]
+    /// A number that no other socket gets until the next boot. It is the same in every scan, and
+    /// the same before and after a connection's handshake.
     pub fn cookie(&self) -> u64 {
         self.id.cookie()
     }
@@ -169,7 +158,7 @@ fn tcp_info(attributes: &[u8]) -> Option<Vec<u8>> {
     Some(info.value().to_vec())
 }
 
-/// `tcpi_bytes_acked`; kernels before 4.1 do not tell it.
+/// `tcpi_bytes_acked`, from Linux 4.1 on.
 fn bytes_acknowledged(info: &[u8]) -> Option<u64> {
     Some(u64::from_ne_bytes(info.get(BYTES_ACKED)?.try_into().ok()?))
 }
@@ -180,14 +169,12 @@ fn round_trip(info: &[u8]) -> Option<Duration> {
     Some(Duration::from_micros(u64::from(micros)))
 }
 
-/// How a destruction ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Destroyed {
-    /// The socket was reset.
     Done,
-    /// It was gone already, or the address and port belong to another socket by now.
+    /// It was already gone, or address and port belong to another socket by now.
     Gone,
-    /// It has begun to close since the scan and was left alone.
+    /// It has begun to close since the scan, so it was left alone.
     Closing(State),
 }
 
@@ -204,7 +191,6 @@ pub enum DestroyError {
     /// `CAP_NET_ADMIN` in the network namespace's owner is missing.
     #[error("destroying a socket needs CAP_NET_ADMIN")]
     Privilege,
-    /// Anything else that the kernel said.
     #[error("cannot destroy the socket of {0}: {1}")]
     Kernel(SocketAddr, #[source] io::Error),
 }
@@ -215,45 +201,32 @@ pub struct Sockets {
 }
 
 impl Sockets {
-    /// Opens a sock_diag socket.
-    ///
-    /// # Errors
-    /// What the kernel says of the netlink socket.
     pub fn open() -> io::Result<Self> {
         let link = Link::open(mnl::Bus::SockDiag)?;
         Ok(Self { link })
     }
 
-    /// Every socket whose local port is `port`, in any state but LISTEN.
+    /// Every socket with the local port `port`, in any state but LISTEN.
     ///
-    /// A dump is no snapshot: sockets that come or change while it is read may be missing,
-    /// so a proof takes two scans.
-    ///
-    /// # Errors
-    /// What the kernel says of the dump.
+    /// A dump is no snapshot: sockets that appear or change while it is read may be missing, so
+    /// a proof takes two scans.
     pub fn connected(&mut self, port: u16) -> io::Result<Vec<Socket>> {
         self.scan(port, CONNECTED)
     }
 
     /// Every socket that listens on `port`.
-    ///
-    /// # Errors
-    /// What the kernel says of the dump.
     pub fn listening(&mut self, port: u16) -> io::Result<Vec<Socket>> {
         self.scan(port, LISTENING)
     }
 
-    /// Destroys an open socket, with the cookie of the scan that found it: whatever has
-    /// taken its addresses since is not touched.
-    ///
-    /// # Errors
-    /// A socket that is not open is refused; else what the kernel says.
+    /// Destroys an open socket by the cookie that its scan found: another socket that has the
+    /// same addresses by now is not touched. A socket that is not open is refused.
     pub fn destroy(&mut self, socket: &Socket) -> Result<Destroyed, DestroyError> {
         if !socket.state.is_open() || socket.cookie() == NO_COOKIE {
             return Err(DestroyError::NotOpen(socket.remote, socket.state));
         }
         let kernel = |error| DestroyError::Kernel(socket.remote, error);
-        // Its backend may have closed it since the scan: the kernel would not refuse.
+        // Its backend may have closed it since the scan, and the kernel would not refuse that.
         match self.state(socket).map_err(kernel)? {
             Some(state) if state.is_open() => {}
             Some(state) if state.is_closing() => return Ok(Destroyed::Closing(state)),
@@ -271,9 +244,6 @@ impl Sockets {
     }
 
     /// The state of a socket now; `None` if it is gone.
-    ///
-    /// # Errors
-    /// What the kernel says of the request.
     pub fn state(&mut self, socket: &Socket) -> io::Result<Option<State>> {
         let request = socket.exactly();
         match self.link.request(inet_diag::GET_BY_FAMILY, 0, &request) {
@@ -288,8 +258,8 @@ impl Sockets {
         }
     }
 
-    /// Both families. The kernel walks the whole table of sockets for each dump, so the old
-    /// request that asks for both at once is tried first.
+    /// Lists sockets of both families. The kernel walks its whole socket table for each dump, so
+    /// the old request for both families at once is tried first.
     fn scan(&mut self, port: u16, states: u32) -> io::Result<Vec<Socket>> {
         let dump = nix::libc::NLM_F_DUMP as u16;
         let both = inet_diag::request_both_families(port, states);
@@ -311,8 +281,7 @@ impl Sockets {
         let mut cookies = HashSet::new();
         for message in &messages {
             let socket = Socket::parse(message)?;
-            // The kernel filters by port; a socket that moves to another hash chain
-            // while the dump is read may come twice.
+            // A socket that moves to another hash chain while the dump is read may come twice.
             if socket.local.port() == port && cookies.insert(socket.cookie()) {
                 found.push(socket);
             }

@@ -1,20 +1,17 @@
-//! What the title of a backend, its command line in `/proc`, says of its client.
+//! Reads a backend's client from its title, which is its command line in `/proc`.
 
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 
-/// The client of a session as the backend's title names it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Client {
-    /// A client over TCP.
     Address {
         /// Its address and port; canonical, and without a scope.
         address: SocketAddr,
         /// For a link-local address, the name of this host's interface.
         interface: Option<String>,
     },
-    /// A client over a Unix socket.
     Unix,
-    /// The title names none, or a host name (`log_hostname`), or more than one: roles,
+    /// The title names no client, a host name (`log_hostname`), or more than one client: roles,
     /// databases and backup labels are free text and may look like a client.
     Unknown,
 }
@@ -22,7 +19,6 @@ pub enum Client {
 impl Client {
     /// Reads a title such as `postgres: main: user db 203.0.113.7(43000) idle`
     /// (`BackendInitialize` in PostgreSQL's `postmaster.c`, later `backend_startup.c`).
-    #[must_use]
     pub fn from_title(title: &str) -> Self {
         if !title.starts_with("postgres: ") {
             return Self::Unknown; // Not yet set: the postmaster's own command line.
