@@ -1,22 +1,18 @@
-//! Who is connected, and what a drain has done about it.
+//! The connections to a port, and what a drain has done about them.
 
 use std::net::SocketAddr;
 use std::time::Duration;
 
-/// One connection to the port as `plan` lists it and as stragglers are named: the fields
-/// of `pg_stat_activity` where there is a row, and what sockets and processes tell where
-/// there is none.
+/// One connection to the port, as `plan` and the list of stragglers show it: the fields of
+/// `pg_stat_activity` if there is a row, otherwise what its socket and process tell.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Peer {
-    /// The port it is connected to.
     pub port: u16,
-    /// The backend's process id, as seen from this host; `None` if no process holds it.
+    /// The backend's pid on this host; `None` if no process holds the socket.
     pub pid: Option<i32>,
-    /// The login role; empty where it is not known.
+    /// Empty if it is not known, as are database and application.
     pub role: String,
-    /// The database; empty where it is not known.
     pub database: String,
-    /// `application_name`; empty where it is not known.
     pub application: String,
     /// The client's end of the connection; `None` for a Unix socket.
     pub client: Option<SocketAddr>,
@@ -24,9 +20,8 @@ pub struct Peer {
     pub state: String,
     /// Wait event type and name, `Lock/relation`.
     pub wait: String,
-    /// For how long it has been in this state.
+    /// How long it has been in this state.
     pub since: Option<Duration>,
-    /// The statement, as PostgreSQL shows it.
     pub query: String,
 }
 
@@ -47,17 +42,10 @@ pub enum Fate {
 /// A connection with what would happen to it and why.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Connection {
-    /// The connection.
     pub peer: Peer,
-    /// What would happen.
     pub fate: Fate,
-    /// Why, in a few words.
     pub why: String,
 }
-
-/// A remote backend, or a socket without one, that was still there when the drain's time
-/// was up.
-pub type Straggler = Peer;
 
 /// Whether SQL took part in a drain.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -92,34 +80,30 @@ pub struct Sockets {
     pub left: usize,
 }
 
-/// What a drain has done; all of it read back after the fact.
+/// What a drain has done, read back afterwards.
 #[derive(Debug, Clone, PartialEq)]
 pub struct DrainReport {
-    /// Whether SQL took part.
     pub sql: SqlOutcome,
-    /// Backends met and ended.
     pub backends: Backends,
-    /// Sockets met and destroyed.
     pub sockets: Sockets,
-    /// How many backends got SIGTERM directly, because SQL did not reach them.
+    /// How many backends got SIGTERM from us, because SQL did not reach them.
     pub signalled: usize,
     /// Connections that were let through by `--spare`.
     pub spared: Vec<Peer>,
-    /// Who is still there.
-    pub stragglers: Vec<Straggler>,
+    /// Remote backends, and sockets without one, that were still there when the drain's time was
+    /// up.
+    pub stragglers: Vec<Peer>,
     /// Why it could not be proven that nobody remote is left, if it could not.
     pub unproven: Option<String>,
     /// Why nobody was cut, if what was asked could not be known.
     pub refused: Option<String>,
     /// From the start of the drain until nobody remote was left.
     pub took: Duration,
-    /// What the user should know.
     pub warnings: Vec<String>,
 }
 
 impl DrainReport {
-    /// Two drains of one call as one.
-    #[must_use]
+    /// Combines two drains of one call.
     pub fn and(mut self, other: Self) -> Self {
         self.sql = match (self.sql, other.sql) {
             (SqlOutcome::Used, sql) | (sql, SqlOutcome::Used) => sql,
@@ -151,7 +135,6 @@ impl DrainReport {
     }
 
     /// Whether it was proven that nobody remote is left.
-    #[must_use]
     pub fn is_complete(&self) -> bool {
         self.stragglers.is_empty() && self.unproven.is_none()
     }

@@ -1,27 +1,27 @@
 //! What a cordon, a window and the result of a drain *are*: plain data without
 //! any input or output, the one vocabulary that all other rooms share.
 
-mod comment;
 mod compare;
 mod drained;
 mod duration;
 mod entry;
 mod expiry;
+mod identity;
 mod pass;
 mod ramp;
 mod reason;
 mod spare;
 mod window;
 
-pub use comment::Identity;
 pub(crate) use compare::{Difference, Tolerance};
-pub use drained::{Backends, Connection, DrainReport, Fate, Peer, Sockets, SqlOutcome, Straggler};
+pub use drained::{Backends, Connection, DrainReport, Fate, Peer, Sockets, SqlOutcome};
 pub use duration::{
     DurationError, LengthError, duration_text, parse_duration, parse_pace, parse_patience,
     parse_window_length, show_duration,
 };
 pub use entry::AllowEntry;
 pub use expiry::OnExpiry;
+pub use identity::Identity;
 pub use pass::{PassError, PassList};
 pub use ramp::{
     DEFAULT_RAMP_RATE, LONGEST_RAMP, Ramp, RampError, parse_ramp_length, parse_rate, show_rate,

@@ -1,4 +1,4 @@
-//! The pass list: addresses and networks that are let through, and not drained.
+//! The pass list: addresses and networks that may pass and are not drained.
 
 use crate::failure::{Explain, Explanation, Kind};
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
@@ -19,26 +19,19 @@ pub struct PassList {
 /// Why a pass list cannot be made.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum PassError {
-    /// Neither an address nor a network.
     #[error(
         "`{0}` is neither an address nor a network; write it like 10.0.0.5, 10.0.0.0/24 or 2001:db8::/32"
     )]
     Malformed(String),
-    /// A network of length zero passes everybody: that is no cordon.
     #[error(
         "`{0}` covers every address, so nothing would be blocked; name the networks that may pass"
     )]
     Everything(String),
-    /// More than the kernel is given.
     #[error("the pass list has {0} networks after merging; {MOST_NETWORKS} are the most")]
     TooMany(usize),
 }
 
 impl PassList {
-    /// Merges networks into a pass list.
-    ///
-    /// # Errors
-    /// More than 100,000 networks after merging, or a family that is covered as a whole.
     pub fn new(networks: impl IntoIterator<Item = IpNet>) -> Result<Self, PassError> {
         let (mut v4, mut v6) = (Vec::new(), Vec::new());
         for network in networks {
@@ -61,10 +54,7 @@ impl PassList {
         }
     }
 
-    /// Reads one address or network. An IPv4-mapped IPv6 address is its IPv4 address.
-    ///
-    /// # Errors
-    /// Malformed, or a network that covers every address.
+    /// Reads one address or network. An IPv4-mapped IPv6 address becomes its IPv4 address.
     pub fn parse_network(text: &str) -> Result<IpNet, PassError> {
         let network = match text.parse::<IpAddr>() {
             Ok(address) => IpNet::from(address.to_canonical()),
@@ -80,8 +70,6 @@ impl PassList {
         Ok(network)
     }
 
-    /// Whether an address may pass.
-    #[must_use]
     pub fn contains(&self, address: IpAddr) -> bool {
         match address.to_canonical() {
             IpAddr::V4(address) => holds(
@@ -97,19 +85,11 @@ impl PassList {
         }
     }
 
-    /// Both lists together.
-    ///
-    /// # Errors
-    /// As [`PassList::new`].
     pub fn with(&self, more: impl IntoIterator<Item = IpNet>) -> Result<Self, PassError> {
         Self::new(self.networks().chain(more))
     }
 
-    /// This list without the addresses of `fewer`; a network that is only partly
-    /// taken away is split.
-    ///
-    /// # Errors
-    /// More than 100,000 networks after splitting.
+    /// This list without the addresses of `fewer`. A network of which only a part goes is split.
     pub fn without(&self, fewer: impl IntoIterator<Item = IpNet>) -> Result<Self, PassError> {
         let mut left: Vec<IpNet> = self.networks().collect();
         for gone in fewer {
@@ -121,14 +101,12 @@ impl PassList {
         Self::new(left)
     }
 
-    /// The IPv4 networks in ascending order.
-    #[must_use]
+    /// In ascending order.
     pub fn v4(&self) -> &[Ipv4Net] {
         &self.v4
     }
 
-    /// The IPv6 networks in ascending order.
-    #[must_use]
+    /// In ascending order.
     pub fn v6(&self) -> &[Ipv6Net] {
         &self.v6
     }
@@ -139,23 +117,15 @@ impl PassList {
         v4.chain(self.v6.iter().copied().map(IpNet::V6))
     }
 
-    /// How many networks there are.
-    #[must_use]
     pub fn len(&self) -> usize {
         self.v4.len() + self.v6.len()
     }
 
-    /// Whether nobody passes.
-    #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// The list whose networks are given by their first and last addresses, as the
-    /// kernel keeps them.
-    ///
-    /// # Errors
-    /// As [`PassList::new`].
+    /// From the first and last addresses of ranges, as the kernel keeps them.
     pub fn from_ranges(
         v4: impl IntoIterator<Item = (Ipv4Addr, Ipv4Addr)>,
         v6: impl IntoIterator<Item = (Ipv6Addr, Ipv6Addr)>,
@@ -184,7 +154,7 @@ impl From<PassList> for Vec<IpNet> {
     }
 }
 
-/// A network of IPv4-mapped IPv6 addresses as the IPv4 network it means.
+/// Turns a network of IPv4-mapped IPv6 addresses into its IPv4 network.
 fn unmapped(network: IpNet) -> IpNet {
     let (IpNet::V6(v6), Some(length)) = (network, network.prefix_len().checked_sub(96)) else {
         return network;

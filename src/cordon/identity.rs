@@ -1,4 +1,4 @@
-//! Who raised a window: what stands in the comment of the kernel's window element.
+//! Who raised a window. The comment of the kernel's window element says so.
 //!
 //! The kernel is the state (ARCHITECTURE.md, promise 7), so this is the only place where it is kept.
 
@@ -8,26 +8,23 @@ use std::time::{Duration, SystemTime};
 /// The longest login name that is kept; the whole comment must stay within 127 bytes.
 const LONGEST_AUTHOR: usize = 32;
 
-/// Who raised a window and when, with what its guard has done since.
+/// Who raised a window and when, and what its guard has done since.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Identity {
-    /// Chosen at random when the window is raised; tells one window from the next.
+    /// Random; tells one window from the next.
     pub id: u64,
-    /// When the window was raised; whole milliseconds.
+    /// In whole milliseconds.
     pub started_at: SystemTime,
-    /// The login name, reduced to what a comment can hold.
+    /// The login name, reduced to characters that a comment can hold.
     pub by: String,
-    /// The login's user id.
     pub by_uid: u32,
     /// How often the guard has put the cordon back.
     pub healed: u32,
-    /// The guard's process id, if there is one.
+    /// The guard's pid.
     pub guard: Option<u32>,
 }
 
 impl Identity {
-    /// The identity of a window that starts at `started_at`.
-    #[must_use]
     pub fn new(id: u64, started_at: SystemTime, by: &str, by_uid: u32) -> Self {
         let author: String = by
             .chars()
@@ -50,8 +47,7 @@ impl Identity {
         }
     }
 
-    /// Reads a comment that [`Display`](fmt::Display) has written; `None` if it is not one.
-    #[must_use]
+    /// Reads a comment that [`Display`](fmt::Display) has written.
     pub fn from_comment(comment: &str) -> Option<Self> {
         let field = |name: &str| {
             comment
@@ -74,7 +70,7 @@ impl Identity {
     }
 }
 
-/// A start that lies far ahead was not written by us, or by another clock.
+/// A start far in the future was not written by us, or by another clock.
 fn is_plausible(start: &SystemTime) -> bool {
     *start <= SystemTime::now() + Duration::from_secs(24 * 60 * 60)
 }
