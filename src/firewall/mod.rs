@@ -2,12 +2,12 @@
 //! netlink. `nft` is never run.
 
 mod attributes;
-mod damage;
+mod compare;
+mod decode;
 mod element;
 mod events;
 mod expression;
 mod ffi;
-mod meaning;
 mod names;
 mod nftables;
 mod readback;
@@ -105,7 +105,6 @@ pub enum Change {
 impl Change {
     /// What renews a cordon. The pass list stays as it is and may be long, so that nobody is
     /// told it.
-    #[must_use]
     pub fn renew(cordon: Cordon) -> Self {
         Self::Renew(Box::new(Cordon {
             pass: PassList::default(),

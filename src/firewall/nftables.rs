@@ -1,4 +1,4 @@
-//! The firewall of the kernel.
+//! The firewall that writes to and reads from the kernel's nftables.
 
 use super::element::{Element, SPARED, pass_elements};
 use super::names::SetName::{self, Armed, Farewell, Flows, Ramp, Window};
@@ -17,8 +17,6 @@ use std::time::{Duration, Instant};
 pub struct Nftables;
 
 impl Nftables {
-    /// The firewall of the calling thread's network namespace.
-    #[must_use]
     pub fn new() -> Self {
         Self
     }
@@ -27,9 +25,9 @@ impl Nftables {
         Link::open(mnl::Bus::Netfilter).map_err(FirewallError::Open)
     }
 
-    /// Reads, and once more if that has failed in a way that may pass: nothing that is in
-    /// force is to be taken for lost because one answer was. A socket of its own each time,
-    /// since on the old one a dump may still be under way.
+    /// Reads, and tries again once after a passing error: a cordon in force must not seem lost
+    /// because one answer was lost. Each try has its own socket, since a dump may still be under
+    /// way on the old one.
     fn reading<T>(
         read: impl Fn(&mut Link) -> Result<T, FirewallError>,
     ) -> Result<T, FirewallError> {
@@ -103,7 +101,6 @@ impl Firewall for Nftables {
     }
 }
 
-/// One change of one port's cordon.
 fn write_change(transaction: &mut Transaction, port: u16, change: &Change) {
     let table = table_name(port);
     match change {
@@ -165,15 +162,15 @@ pub(super) fn block(
     [(Armed, armed), (Window, named(port, identity, length))]
 }
 
-/// The port as an element that tells whose window it is: also the ramp's, so that this is
-/// known when the window's element is gone.
+/// The port as an element with the identity of the window. The ramp's element has it too, since
+/// the window's element expires first.
 fn named(port: u16, identity: Option<&Identity>, length: Duration) -> Element {
     let mut element = Element::port(port, length);
     element.comment = identity.map(Identity::to_string);
     element
 }
 
-/// Spared flows as elements; the comment tells them from closing ones.
+/// The comment tells spared flows from closing ones.
 fn spared_elements(flows: &[SocketAddr], timeout: Duration) -> Vec<Element> {
     let spared = |flow: &SocketAddr| {
         let mut element = Element::flow(*flow, timeout);
@@ -183,7 +180,6 @@ fn spared_elements(flows: &[SocketAddr], timeout: Duration) -> Vec<Element> {
     flows.iter().map(spared).collect()
 }
 
-/// Closing flows as elements.
 fn closing_elements(flows: &[ClosingFlow]) -> Vec<Element> {
     let closing = flows.iter();
     let closing = closing.map(|flow| Element::flow(flow.client, flow.remaining));

@@ -1,4 +1,4 @@
-//! What a table means for its port: the window that is in force.
+//! Decodes a table that was read: which window is in force on its port.
 
 use super::Standing;
 use super::element::{Element, SPARED, read_ranges};
@@ -18,14 +18,12 @@ impl Table {
         self.elements.get(set.as_str()).map_or(&[], Vec::as_slice)
     }
 
-    /// The port's element in a set, while it lasts.
+    /// The port's element in a set, until it expires.
     pub(super) fn port_element(&self, set: SetName, port: u16) -> Option<&Element> {
         let mut elements = self.elements(set).iter();
         elements.find(|element| element.key == port.to_be_bytes())
     }
 
-    /// What the table means for its port.
-    #[must_use]
     pub fn standing(&self, port: u16) -> Standing {
         let window = self.window(port);
         let faults = match &window {
@@ -98,8 +96,8 @@ impl Table {
         })
     }
 
-    /// The ramp as its rule tells it: the rate of the limit, and the length beside it. Where
-    /// someone has flushed the rules, what the elements tell is kept.
+    /// The ramp's rate and length stand at its rule. If somebody has flushed the rules, the
+    /// elements still tell the length.
     fn ramp(&self, port: u16, phase: Phase, remaining: Duration) -> Option<Ramp> {
         let rule = self.ramp_rule();
         let rate = rule.and_then(|rule| u32::try_from(rule.rate?).ok());
@@ -155,7 +153,7 @@ impl Table {
                 }
             }
         }
-        // Someone else may have put more into the set than we would.
+        // Somebody else may have put more into the set than a pass list may hold.
         PassList::from_ranges(v4, v6).unwrap_or_default()
     }
 

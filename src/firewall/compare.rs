@@ -1,4 +1,4 @@
-//! Where a table is not what pgcordon has written.
+//! Compares a table that was read with what pgcordon has written.
 
 use super::attributes as attr;
 use super::element::Element;
@@ -14,8 +14,7 @@ use nix::libc;
 use std::time::Duration;
 
 impl Table {
-    /// Where the table is not what it should be, in words; empty if it is whole.
-    #[must_use]
+    /// The differences in words.
     pub fn faults(&self, expected: &Ruleset) -> Vec<String> {
         let mut faults = Vec::new();
         if self.flags & attr::table::DORMANT != 0 {
@@ -68,7 +67,7 @@ impl Table {
         faults
     }
 
-    /// The block of fragments must last as long as that of the port.
+    /// Fragments must be blocked as long as the port.
     pub(super) fn gate_fault(&self, remaining: Duration) -> Option<String> {
         let lasts = |element: &Element| {
             let timeout = element.timeout;
@@ -83,14 +82,14 @@ impl Table {
         (!is_armed).then(|| "fragments of IPv6 are not blocked to the end".to_owned())
     }
 
-    /// A ramp must last as long as it was asked for. Its element is read after the window's.
+    /// The ramp must have the length that was asked for. Its element is read after the window's.
     pub(super) fn ramp_fault(&self, cordon: &Cordon) -> Option<String> {
         let whole = cordon.whole_length();
         cordon.ramp?;
         let fault = match self.port_element(SetName::Ramp, cordon.port) {
             None => "is missing",
             Some(element) => {
-                // One without an end is told of by its set.
+                // A ramp without an end is already reported with its set.
                 let timeout = element.timeout?;
                 match Tolerance::RAMP_ELEMENT {
                     tolerance if tolerance.is_later(timeout, whole) => "is too long",
