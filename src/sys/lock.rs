@@ -1,5 +1,5 @@
-//! One lock for each network namespace and port, so that two calls never change the same
-//! cordon at once. It is held while the kernel is changed, not while a drain goes on.
+//! One lock for each network namespace and port, so that two calls never change the same cordon
+//! at once. It is held while the kernel is changed, not during a drain.
 
 use crate::failure::{Explain, Explanation, Kind};
 use nix::errno::Errno;
@@ -18,15 +18,15 @@ const LOCK_TIMEOUT: Duration = Duration::from_secs(5);
 
 const LOCK_RETRY: Duration = Duration::from_millis(5);
 
-/// A lock on one port of this network namespace; gone when it is dropped, or with the
-/// process.
+/// A lock on one port of this network namespace. It ends when it is dropped or the process
+/// ends.
 #[derive(Debug)]
 pub struct PortLock(#[expect(dead_code, reason = "held, not used")] Flock<File>);
 
 impl PortLock {
-    /// Writes down who holds it.
+    /// Writes this process's pid into it.
     fn signed(mut locked: Flock<File>) -> Self {
-        // Only for whoever waits; a full /run must not matter.
+        // Only for the message of those who wait: a full /run must not matter.
         let _ = locked
             .set_len(0)
             .and_then(|()| locked.rewind())
@@ -38,39 +38,27 @@ impl PortLock {
 /// Why a port could not be locked.
 #[derive(Debug, thiserror::Error)]
 pub enum LockError {
-    /// The directory cannot be made or read.
     #[error("cannot use {DIRECTORY} for locks: {0}")]
     Directory(#[source] io::Error),
-    /// Someone else could interfere.
+    /// Another user could interfere.
     #[error("{DIRECTORY} is not a directory that only root can write")]
     Untrusted,
-    /// The lock file cannot be opened.
     #[error("cannot open the lock {}: {source}", path.display())]
-    Open {
-        /// The file.
-        path: PathBuf,
-        /// The kernel's word.
-        source: io::Error,
-    },
-    /// Another call holds it.
+    Open { path: PathBuf, source: io::Error },
     #[error(
         "port {port} is being changed by {holder}, for more than {} s",
         LOCK_TIMEOUT.as_secs()
     )]
     Taken {
-        /// The port.
         port: u16,
-        /// The other call.
         holder: String,
-        /// Its process, as it wrote itself down.
         pid: Option<u32>,
     },
 }
 
-/// Locks ports, in ascending order so that two calls cannot wait for each other.
+/// Locks ports in ascending order, so that two calls cannot wait for each other.
 ///
-/// # Errors
-/// After five seconds of waiting, who holds the lock.
+/// After five seconds of waiting, the error says who holds the lock.
 pub fn ports(ports: &[u16]) -> Result<Vec<PortLock>, LockError> {
     let mut sorted = ports.to_vec();
     sorted.sort_unstable();
@@ -81,8 +69,7 @@ pub fn ports(ports: &[u16]) -> Result<Vec<PortLock>, LockError> {
         .collect()
 }
 
-/// The inode of this thread's network namespace: the same port in two of them is not the
-/// same port.
+/// The inode of this thread's network namespace: each namespace has its own ports.
 pub fn network_namespace() -> io::Result<u64> {
     Ok(std::fs::metadata("/proc/thread-self/ns/net")?.ino())
 }
@@ -103,7 +90,7 @@ fn prepare(directory: &Path) -> Result<(), LockError> {
     }
 }
 
-/// Opens a file of the directory, which is made if it is not there.
+/// Opens a file, and creates it if it does not exist.
 pub fn open(path: &Path) -> Result<File, LockError> {
     let open = OpenOptions::new()
         .read(true)
@@ -119,10 +106,7 @@ pub fn open(path: &Path) -> Result<File, LockError> {
     })
 }
 
-/// Locks a port if nobody else has it.
-///
-/// # Errors
-/// No lock can be had here at all.
+/// Locks a port if nobody else has locked it. An error says that no lock can be had here at all.
 pub fn try_port(port: u16) -> Result<Option<PortLock>, LockError> {
     let path = path_of(port, "lock")?;
     match Flock::lock(open(&path)?, FlockArg::LockExclusiveNonblock) {
@@ -171,7 +155,7 @@ fn lock(path: &Path, port: u16) -> Result<PortLock, LockError> {
     }
 }
 
-/// Who holds a lock, as it wrote itself down.
+/// The pid that the holder of a lock has written into it.
 fn holder(file: &mut File) -> Option<u32> {
     let mut text = String::new();
     let _ = file

@@ -1,5 +1,4 @@
-//! What the system gives, in the words of this program. Nothing here knows of windows or of
-//! PostgreSQL.
+//! What the program uses of the system. Nothing here knows about windows or PostgreSQL.
 
 pub mod fd;
 pub mod lock;

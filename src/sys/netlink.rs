@@ -1,4 +1,4 @@
-//! One netlink socket with bounded waits; requests, dumps and their answers as bytes.
+//! Netlink sockets with bounded waits. Requests, dumps and their answers are bytes.
 
 use super::fd;
 use nix::sys::socket::{setsockopt, sockopt};
@@ -6,17 +6,17 @@ use nix::sys::time::{TimeVal, TimeValLike};
 use std::io;
 use std::time::{Duration, Instant};
 
-/// The longest wait for an answer of the kernel. A transaction takes milliseconds; a lost
-/// answer must not hang whoever closes a port.
+/// The longest wait for an answer of the kernel. A transaction takes milliseconds, and a lost
+/// answer must not hang a command.
 pub const WAIT: Duration = Duration::from_secs(5);
 
-/// Room in the socket's buffers, in bytes. The kernel charges each message with its overhead.
+/// The size of the socket's buffers in bytes. The kernel counts each message with its overhead.
 const ROOM: usize = 4 << 20;
 
 /// A netlink header: length, type, flags, sequence number and port id (`struct nlmsghdr`).
 const HEADER: usize = 16;
 
-/// A dump's answers fit into 32 KiB; twice that leaves room for whatever comes.
+/// The answers of a dump fit into 32 KiB; twice that is ample.
 const DATAGRAM: usize = 64 << 10;
 
 /// How often a dump is read again when the tables changed while it was written.
@@ -25,31 +25,26 @@ const DUMP_ATTEMPTS: usize = 10;
 /// One message of the kernel.
 #[derive(Debug, Clone)]
 pub struct Message {
-    /// The whole message, header included.
+    /// Including the header.
     pub bytes: Vec<u8>,
 }
 
 impl Message {
     /// `nlmsg_type`.
-    #[must_use]
     pub fn kind(&self) -> u16 {
         u16::from_ne_bytes([self.bytes[4], self.bytes[5]])
     }
 
     /// `nlmsg_flags`.
-    #[must_use]
     pub fn flags(&self) -> u16 {
         u16::from_ne_bytes([self.bytes[6], self.bytes[7]])
     }
 
     /// `nlmsg_seq`.
-    #[must_use]
     pub fn sequence(&self) -> u32 {
         u32::from_ne_bytes([self.bytes[8], self.bytes[9], self.bytes[10], self.bytes[11]])
     }
 
-    /// What stands behind the header.
-    #[must_use]
     pub fn payload(&self) -> &[u8] {
         &self.bytes[HEADER..]
     }
@@ -68,16 +63,15 @@ impl Message {
     }
 }
 
-/// What the kernel says of one message that was sent.
+/// The kernel's answer to one message.
 #[derive(Debug)]
 pub struct Answer {
-    /// The sequence number of that message; 0 for the transaction as a whole.
+    /// Of that message; 0 for the transaction as a whole.
     pub sequence: u32,
     /// `None` if it was acknowledged.
     pub error: Option<io::Error>,
 }
 
-/// One netlink socket.
 pub struct Link {
     socket: mnl::Socket,
     buffer: Vec<u8>,
@@ -85,20 +79,14 @@ pub struct Link {
 }
 
 impl Link {
-    /// Opens a socket of the calling thread's network namespace.
-    ///
-    /// # Errors
-    /// What the kernel says of the socket.
+    /// Opens a socket in the calling thread's network namespace.
     pub fn open(bus: mnl::Bus) -> io::Result<Self> {
         let socket = mnl::Socket::new(bus)?;
         configure(&socket, WAIT, ROOM)?;
         Ok(Self::of(socket))
     }
 
-    /// Opens a socket that hears the multicast groups of this mask.
-    ///
-    /// # Errors
-    /// What the kernel says of the socket.
+    /// Opens a socket that receives the multicast groups of this mask.
     pub fn listen(bus: mnl::Bus, groups: u32) -> io::Result<Self> {
         let socket = mnl::Socket::open(bus)?;
         configure(&socket, WAIT, ROOM)?;
@@ -115,16 +103,11 @@ impl Link {
         }
     }
 
-    /// The socket itself.
-    #[must_use]
     pub fn socket(&self) -> &mnl::Socket {
         &self.socket
     }
 
-    /// Makes sure that a message of so many bytes can be sent at once.
-    ///
-    /// # Errors
-    /// What the kernel says of the socket option.
+    /// Makes sure that a message of this many bytes can be sent at once.
     pub fn make_room(&self, bytes: usize) -> io::Result<()> {
         if bytes * 2 > ROOM {
             configure(&self.socket, WAIT, bytes * 2)?;
@@ -132,11 +115,10 @@ impl Link {
         Ok(())
     }
 
-    /// Sends one request and returns all messages of the answer: those of a dump if
-    /// `flags` holds `NLM_F_DUMP`, else those up to the acknowledgement.
+    /// Sends one request and returns all messages of the answer: those of the dump if `flags`
+    /// contains `NLM_F_DUMP`, otherwise those before the acknowledgement.
     ///
-    /// # Errors
-    /// The kernel's refusal, or `TimedOut` after [`WAIT`].
+    /// Fails with `TimedOut` after [`WAIT`].
     pub fn request(&mut self, kind: u16, flags: u16, payload: &[u8]) -> io::Result<Vec<Message>> {
         let is_dump = flags & (nix::libc::NLM_F_DUMP as u16) != 0;
         let flags = flags | nix::libc::NLM_F_REQUEST as u16;
@@ -173,7 +155,7 @@ impl Link {
         loop {
             for message in self.receive(deadline)? {
                 if message.sequence() != sequence {
-                    continue; // A late answer to a request that was given up.
+                    continue; // A late answer to an earlier request.
                 }
                 match i32::from(message.kind()) {
                     nix::libc::NLMSG_DONE => return Ok(answer),
@@ -192,8 +174,7 @@ impl Link {
 
     /// Reads one datagram of errors and acknowledgements.
     ///
-    /// # Errors
-    /// `TimedOut` at the deadline, else what the kernel says of the socket.
+    /// Fails with `TimedOut` at the deadline.
     pub fn answers(&mut self, deadline: Instant) -> io::Result<Vec<Answer>> {
         let is_answer = |m: &Message| i32::from(m.kind()) == nix::libc::NLMSG_ERROR;
         let messages = self.receive(deadline)?;
@@ -209,8 +190,7 @@ impl Link {
 
     /// Reads one datagram.
     ///
-    /// # Errors
-    /// `TimedOut` at the deadline, else what the kernel says of the socket.
+    /// Fails with `TimedOut` at the deadline.
     pub fn receive(&mut self, deadline: Instant) -> io::Result<Vec<Message>> {
         let timed_out = || io::Error::new(io::ErrorKind::TimedOut, "the kernel did not answer");
         let aligned = self.buffer.as_ptr().align_offset(size_of::<u32>());
@@ -237,8 +217,8 @@ impl Link {
     }
 }
 
-/// Bounds every wait on a netlink socket, makes room for large messages, and keeps it from
-/// programs that are started (libmnl does not).
+/// Bounds every wait on the socket, makes room for large messages, and closes it in started
+/// programs (libmnl does none of this).
 fn configure(socket: &mnl::Socket, wait: Duration, room: usize) -> io::Result<()> {
     let descriptor = fd::of_netlink(socket);
     rustix::io::fcntl_setfd(descriptor, rustix::io::FdFlags::CLOEXEC)?;
@@ -254,7 +234,6 @@ fn configure(socket: &mnl::Socket, wait: Duration, room: usize) -> io::Result<()
     Ok(())
 }
 
-/// A message with its header.
 fn message(kind: u16, flags: u16, sequence: u32, payload: &[u8]) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(HEADER + payload.len());
     bytes.extend(((HEADER + payload.len()) as u32).to_ne_bytes());

@@ -1,4 +1,4 @@
-//! What this process may do, as whom it acts, and who asked for it.
+//! What this process may do, as which user it acts, and which user called it.
 
 use super::runtime::in_thread;
 use caps::{CapSet, Capability};
@@ -12,17 +12,16 @@ use std::thread;
 use std::time::Duration;
 use tokio::time::timeout;
 
-/// The value of `/proc/self/loginuid` where no login is behind the process
-/// (`AUDIT_UID_UNSET`, proc_pid_loginuid(5)).
+/// `/proc/self/loginuid` of a process without a login (`AUDIT_UID_UNSET`,
+/// proc_pid_loginuid(5)).
 const NO_LOGIN: u32 = u32::MAX;
 
-/// How long a name is waited for. The user database may be a directory service (LDAP), which
-/// takes minutes where it is dead, and milliseconds where it is not.
+/// How long to wait for a user's name. The user database may be a directory service (LDAP): it
+/// answers within milliseconds, or if it is dead, after minutes.
 const NAME_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// Those of `needed` that are not in the calling thread's effective set, in the given
-/// order. A set that cannot be read counts as empty.
-#[must_use]
+/// Those of `needed` that are not in the calling thread's effective set. A set that cannot be
+/// read counts as empty.
 pub fn missing(needed: &[Capability]) -> Vec<Capability> {
     let held = caps::read(None, CapSet::Effective).unwrap_or_default();
     needed
@@ -32,8 +31,8 @@ pub fn missing(needed: &[Capability]) -> Vec<Capability> {
         .collect()
 }
 
-/// What a guard may need when it drains: to reach PostgreSQL's socket as its owner, to look at
-/// its processes, and to signal them.
+/// The rights that a guard may need for a drain: to reach PostgreSQL's socket as its owner, to
+/// look at its processes, and to signal them.
 const FOR_A_DRAIN: [Capability; 6] = [
     Capability::CAP_NET_ADMIN,
     Capability::CAP_KILL,
@@ -43,13 +42,10 @@ const FOR_A_DRAIN: [Capability; 6] = [
     Capability::CAP_DAC_READ_SEARCH,
 ];
 
-/// Gives up every right but what a guard needs: `CAP_NET_ADMIN` is effective, what a drain
-/// needs stays permitted, nothing can be gained by running a program.
-///
-/// # Errors
-/// The kernel does not let the sets be changed.
+/// Gives up every right that a guard does not need. `CAP_NET_ADMIN` stays effective, what a
+/// drain needs stays permitted, and running a program can gain nothing.
 pub fn settle_as_guard() -> Result<(), caps::errors::CapsError> {
-    // Without CAP_SETPCAP the bounding set stays; with no_new_privs it gives nothing.
+    // Without CAP_SETPCAP the bounding set stays, but with no_new_privs it gives nothing.
     if let Err(error) = caps::clear(None, CapSet::Bounding) {
         tracing::debug!(%error, "the bounding set stays as it is");
     }
@@ -65,9 +61,6 @@ pub fn settle_as_guard() -> Result<(), caps::errors::CapsError> {
 }
 
 /// Makes every permitted right of the calling thread effective.
-///
-/// # Errors
-/// The kernel does not let the set be changed.
 pub fn use_all() -> Result<(), caps::errors::CapsError> {
     let permitted = caps::read(None, CapSet::Permitted)?;
     caps::set(None, CapSet::Effective, &permitted)
@@ -78,8 +71,8 @@ pub fn use_all() -> Result<(), caps::errors::CapsError> {
 /// functions of these names change every thread of the process; the system calls used
 /// here change one.
 ///
-/// Take it, make one system call, drop it; it must not live across an `await`, and so it
-/// is not `Send`.
+/// Take it, make one system call, drop it. It must not live across an `await`, so it is not
+/// `Send`.
 ///
 /// Capabilities: when the effective uid leaves 0, the kernel clears the effective set and
 /// keeps the permitted one; when it comes back to 0, the effective set is filled again
@@ -103,13 +96,12 @@ struct Before {
 }
 
 impl EffectiveIds {
-    /// Switches to `uid` and `gid` with `gid` as the only supplementary group. Where the
-    /// effective uid is `uid` already, nothing is changed: nothing would be gained, and
-    /// an unprivileged process can do it so.
+    /// Switches to `uid` and `gid`, with `gid` as the only supplementary group. If the effective
+    /// uid already is `uid`, nothing changes: it would gain nothing, and so this works in an
+    /// unprivileged process.
     ///
-    /// # Errors
-    /// `EPERM` without `CAP_SETUID` and `CAP_SETGID`; `EINVAL` for an id that this user
-    /// namespace does not know. The ids are then what they were before.
+    /// Fails with `EPERM` without `CAP_SETUID` and `CAP_SETGID`, and with `EINVAL` for an id that
+    /// this user namespace does not know. The ids are then as before.
     pub fn switch(uid: u32, gid: u32) -> std::io::Result<Self> {
         let guard = |before| Self {
             before,
@@ -123,13 +115,13 @@ impl EffectiveIds {
         if uid == before.uid.as_raw() {
             return Ok(guard(None));
         }
-        // -1 is "leave it" to the system calls below.
+        // For the system calls below, -1 means "do not change".
         if uid == u32::MAX || gid == u32::MAX {
             return Err(io::Errno::INVAL.into());
         }
         let gid = Gid::from_raw(gid);
-        // The groups first: after the uid has changed the right to do so is gone. From
-        // here on the guard restores whatever has been changed.
+        // The groups first: once the uid has changed, the right to change them is gone. From
+        // here on the guard restores whatever was changed.
         set_thread_groups(&[gid])?;
         let guard = guard(Some(before));
         set_thread_res_gid(None, gid, None)?;
@@ -145,20 +137,19 @@ impl Drop for EffectiveIds {
             .and_then(|()| set_thread_res_gid(None, before.gid, None))
             .and_then(|()| set_thread_groups(&before.groups));
         if restored.is_err() {
-            // A thread that goes on under someone else's ids would do the rest of its work
-            // with the wrong rights and hide it. A panic could be caught; this cannot. The
-            // kernel ends the window at its time without us.
+            // A thread that goes on under another user's ids would do the rest of its work with
+            // the wrong rights, and hide it. A panic could be caught; an abort cannot. The kernel
+            // ends the window in time without us.
             std::process::abort();
         }
     }
 }
 
-/// Who asked: the login's user behind `sudo` or `su` (`/proc/self/loginuid`), else
-/// `SUDO_UID`, else the real user; the name and the uid. A uid without a name in the user
-/// database is its own name.
+/// The name and uid of the user who called: the user who logged in before `sudo` or `su`
+/// (`/proc/self/loginuid`), else `SUDO_UID`, else the real user. Without a name in the user
+/// database, the uid is the name.
 ///
-/// For the record only: `SUDO_UID` is what the caller's environment says. It is found out once.
-#[must_use]
+/// This is for the record only: the caller controls `SUDO_UID`. The lookup happens once.
 pub fn author() -> (String, u32) {
     static AUTHOR: OnceLock<(String, u32)> = OnceLock::new();
     AUTHOR.get_or_init(find_author).clone()
@@ -180,19 +171,18 @@ fn find_author() -> (String, u32) {
     (name.flatten().unwrap_or_else(|| uid.to_string()), uid)
 }
 
-/// The name of a user; `None` if it has none, or the user database does not answer in time.
+/// `None` if the user has no name, or the user database does not answer in time.
 pub async fn user_name(uid: u32) -> Option<String> {
     let name = in_thread(move || ask_user_database(uid));
     timeout(NAME_TIMEOUT, name).await.ok()?.ok()?
 }
 
-/// This may wait for minutes.
+/// This may take minutes.
 fn ask_user_database(uid: u32) -> Option<String> {
     let user = nix::unistd::User::from_uid(nix::unistd::Uid::from_raw(uid));
     user.ok().flatten().map(|user| user.name)
 }
 
-/// The first of the three that names a user.
 fn author_uid(login: Option<&str>, sudo: Option<&str>, real: u32) -> u32 {
     let parse = |text: &str| text.trim().parse().ok().filter(|uid| *uid != NO_LOGIN);
     login

@@ -1,4 +1,4 @@
-//! Waiting for several things at once in one thread, and for what blocks in another one.
+//! Waits for several things at once in one thread, and for blocking calls in another thread.
 
 use std::io;
 use std::os::unix::net::UnixStream;
@@ -9,16 +9,16 @@ use tokio::sync::oneshot;
 /// A runtime for the calling thread alone: sockets of a network namespace belong to the thread
 /// that opened them.
 pub fn runtime() -> io::Result<Runtime> {
-    // The runtime panics where it cannot have a pair of sockets for signals, beside its epoll
-    // set and its waker: so many descriptors must be free.
+    // The runtime panics if it cannot open a pair of sockets for signals, its epoll set and its
+    // waker, so this first makes sure that this many descriptors are free.
     let pairs: io::Result<Vec<_>> = (0..3).map(|_| UnixStream::pair()).collect();
     drop(pairs?);
     Builder::new_current_thread().enable_all().build()
 }
 
-/// Does what may block, on a lock, on the kernel or on a directory service, in a thread of its
-/// own, which has the network namespace and the rights of the calling one: the runtime goes on.
-/// What is not waited for to its end runs on, at most until the process ends.
+/// Runs `work`, which may block on a lock, on the kernel or on a directory service, in a thread of
+/// its own, so that the runtime goes on. The thread has the caller's network namespace and
+/// rights. If the caller stops waiting, the thread runs on, at most until the process ends.
 pub async fn in_thread<T: Send + 'static>(
     work: impl FnOnce() -> T + Send + 'static,
 ) -> io::Result<T> {

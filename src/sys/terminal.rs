@@ -1,9 +1,8 @@
-//! Text on its way to a terminal: the one place that writes, and what makes foreign text
+//! The one place that writes to stdout and stderr, with colours, and with foreign text made
 //! harmless.
 
 use std::io::{self, IsTerminal, Write};
 
-/// Where text goes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Stream {
     /// Results.
@@ -13,8 +12,8 @@ pub enum Stream {
 }
 
 impl Stream {
-    /// Writes a text and a newline. A reader that has gone away is no failure: the port
-    /// has been closed all the same, and a panic or an exit status must not hide that.
+    /// Writes a text and a newline. If the reader has gone away, that is no error: the port is
+    /// closed all the same, and a panic or an exit status must not hide that.
     pub fn line(self, text: &str) {
         let line = format!("{text}\n");
         let written = match self {
@@ -24,20 +23,17 @@ impl Stream {
         drop(written);
     }
 
-    /// Whether what is written there does not disturb another job of the terminal.
-    #[must_use]
+    /// Whether writing there does not disturb another job of the terminal.
     pub fn is_foreground(self) -> bool {
         let holder = match self {
             Self::Stdout => rustix::termios::tcgetpgrp(io::stdout()),
             Self::Stderr => rustix::termios::tcgetpgrp(io::stderr()),
         };
-        // A terminal that is not this session's has no jobs of ours.
+        // A terminal of another session has no jobs of ours.
         holder.is_ok_and(|holder| holder == rustix::process::getpgrp())
             || holder == Err(rustix::io::Errno::NOTTY)
     }
 
-    /// Whether a person is looking.
-    #[must_use]
     pub fn is_terminal(self) -> bool {
         match self {
             Self::Stdout => io::stdout().is_terminal(),
@@ -46,18 +42,14 @@ impl Stream {
     }
 }
 
-/// Whether text is coloured.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Paint {
-    /// It is.
     Colours,
-    /// It is not.
     Plain,
 }
 
 impl Paint {
     /// The choice of `--color` for a stream; `auto` looks for a terminal and `NO_COLOR`.
-    #[must_use]
     pub fn choose(choice: clap::ColorChoice, stream: Stream) -> Self {
         let coloured = match choice {
             clap::ColorChoice::Always => true,
@@ -69,8 +61,6 @@ impl Paint {
         if coloured { Self::Colours } else { Self::Plain }
     }
 
-    /// Text in a style.
-    #[must_use]
     pub fn style(self, style: anstyle::Style, text: &str) -> String {
         match self {
             Self::Colours => format!("{style}{text}{style:#}"),
@@ -78,28 +68,21 @@ impl Paint {
         }
     }
 
-    /// What matters.
-    #[must_use]
     pub fn strong(self, text: &str) -> String {
         self.style(anstyle::Style::new().bold(), text)
     }
 
-    /// What worries.
-    #[must_use]
     pub fn warning(self, text: &str) -> String {
         self.style(anstyle::AnsiColor::Yellow.on_default().bold(), text)
     }
 
-    /// What failed.
-    #[must_use]
     pub fn error(self, text: &str) -> String {
         self.style(anstyle::AnsiColor::Red.on_default().bold(), text)
     }
 }
 
-/// Foreign text with its control and bidirectional characters escaped: a query or an
-/// application name must not steer the terminal of whoever reads it.
-#[must_use]
+/// Escapes control and bidirectional characters of foreign text: a query or an application name
+/// must not control the terminal of its reader.
 pub fn printable(text: &str) -> String {
     let mut safe = String::with_capacity(text.len());
     for c in text.chars() {

@@ -1,7 +1,7 @@
-//! Files that root acts on: each is opened once, and what was opened is what is checked. Root
-//! trusts a file only if nobody else could have written it: it and every directory on the way
-//! belong to root, and nobody else may write to them. A sticky directory such as /tmp is none
-//! of these: who may make files there may make one of this name before root does.
+//! Files that root acts on. Each is opened once, and the opened file is checked. Root trusts a
+//! file only if nobody else could have written it: it and every directory on the way belong to
+//! root, and nobody else may write to them. A sticky directory such as /tmp does not qualify:
+//! anybody may create a file of this name there before root does.
 
 use rustix::fs::{Mode, OFlags, Stat, fstat, openat, readlinkat};
 use rustix::io::Errno;
@@ -12,91 +12,63 @@ use std::os::fd::OwnedFd;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Component, Path, PathBuf};
 
-/// How many symbolic links are followed (`MAXSYMLINKS` of Linux).
+/// The most symbolic links that are followed (`MAXSYMLINKS` of Linux).
 const MOST_LINKS: usize = 40;
 
-/// What is asked of a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Trust {
-    /// Only root could have written it: what is read is acted on with root's rights.
+    /// Only root could have written it: its content is acted on with root's rights.
     RootOnly,
-    /// Nothing: it is read for whoever can read it anyway.
+    /// Anybody may have written it: it is only shown to somebody who can read it anyway.
     Anybody,
 }
 
-/// What makes a file one that root trusts.
 pub const HOW_TO_TRUST: &str = "the file and every directory on the way must belong to root, and nobody else may write to them: keep it in /etc/pgcordon, for example, after chown root and chmod go-w";
 
 /// Why a file is not used.
 #[derive(Debug, thiserror::Error)]
 pub enum FileError {
-    /// It cannot be read.
     #[error("cannot read {}: {source}", path.display())]
-    Read {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        source: io::Error,
-    },
+    Read { path: PathBuf, source: io::Error },
     /// A pipe, a device or a directory.
     #[error("cannot read {}: it is not a regular file", .0.display())]
     NotRegular(PathBuf),
-    /// Too long.
     #[error("cannot read {}: it has more than {} MiB", path.display(), most >> 20)]
     TooLong {
-        /// The file.
         path: PathBuf,
-        /// The most, in bytes.
+        /// In bytes.
         most: u64,
     },
-    /// Bytes that are no text.
     #[error("cannot read {}: line {line} is not UTF-8", path.display())]
-    NotText {
-        /// The file.
-        path: PathBuf,
-        /// The line of the first one.
-        line: usize,
-    },
-    /// Someone else's.
+    NotText { path: PathBuf, line: usize },
     #[error("{} is not trusted: {} belongs to uid {uid}, not to root", path.display(), culprit.display())]
     Owner {
-        /// The file.
         path: PathBuf,
-        /// It, or a directory on the way.
+        /// The file, or a directory on the way.
         culprit: PathBuf,
-        /// Whose it is.
         uid: u32,
     },
-    /// Someone else may write it.
     #[error("{} is not trusted: others than root may write {} (mode {mode:04o})", path.display(), culprit.display())]
     Writable {
-        /// The file.
         path: PathBuf,
-        /// It, or a directory on the way.
+        /// The file, or a directory on the way.
         culprit: PathBuf,
-        /// Its permissions.
         mode: u32,
     },
 }
 
 impl FileError {
-    /// Whether there is no such file.
-    #[must_use]
     pub fn is_missing(&self) -> bool {
         matches!(self, Self::Read { source, .. } if source.kind() == io::ErrorKind::NotFound)
     }
 
-    /// Whether the file is there and could be read, and is not trusted.
-    #[must_use]
+    /// Whether the file could be read but is not trusted.
     pub fn is_mistrust(&self) -> bool {
         matches!(self, Self::Owner { .. } | Self::Writable { .. })
     }
 }
 
 /// Opens a regular file.
-///
-/// # Errors
-/// It cannot be opened, or is not to be trusted.
 pub fn open(path: &Path, trust: Trust) -> Result<File, FileError> {
     let file: File = match trust {
         Trust::RootOnly => open_trusted(path)?,
@@ -114,10 +86,7 @@ pub fn open(path: &Path, trust: Trust) -> Result<File, FileError> {
     }
 }
 
-/// Reads a regular file of at most so many bytes as text.
-///
-/// # Errors
-/// It cannot be read, is too long or no text, or is not to be trusted.
+/// Reads a regular file of at most `most` bytes as text.
 pub fn read(path: &Path, most: u64, trust: Trust) -> Result<String, FileError> {
     let file = open(path, trust)?;
     let unreadable = |source| FileError::Read {
@@ -142,7 +111,8 @@ pub fn read(path: &Path, most: u64, trust: Trust) -> Result<String, FileError> {
     })
 }
 
-/// A pipe or a device could keep us waiting for ever, and a terminal become ours.
+/// Without these flags a pipe or a device could block for ever, and a terminal could become
+/// ours.
 const READ: OFlags = OFlags::RDONLY
     .union(OFlags::NONBLOCK)
     .union(OFlags::NOCTTY)
@@ -160,10 +130,10 @@ fn unreadable(path: &Path, errno: Errno) -> FileError {
     }
 }
 
-/// Goes from the root directory to the file step by step. Each directory is checked through
-/// the descriptor that the next step starts from, so that nothing can be put in its place
-/// meanwhile. Symbolic links are followed here, not by the kernel: where they lead is checked
-/// in the same way.
+/// Walks from the root directory to the file step by step. Each directory is checked through the
+/// descriptor from which the next step starts, so nobody can put another one in its place
+/// meanwhile. Symbolic links are followed here, not by the kernel, so that their targets are
+/// checked in the same way.
 fn open_trusted(path: &Path) -> Result<File, FileError> {
     let whole = std::path::absolute(path).map_err(|source| FileError::Read {
         path: path.to_owned(),
@@ -215,7 +185,7 @@ fn open_trusted(path: &Path) -> Result<File, FileError> {
     Err(FileError::NotRegular(path.to_owned()))
 }
 
-/// The steps of a path, the last one first.
+/// The steps of a path, last one first.
 fn steps(path: &Path) -> Vec<OsString> {
     let step = |component: Component<'_>| match component {
         Component::Normal(name) => Some(name.to_owned()),
