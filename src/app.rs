@@ -18,7 +18,6 @@ use std::process::ExitCode;
 use std::time::Instant;
 
 /// Parses, runs one command, prints what it has to say, and tells the exit status.
-#[must_use]
 pub fn main() -> ExitCode {
     let began = Instant::now();
     let args: Vec<OsString> = std::env::args_os().collect();

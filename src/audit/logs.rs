@@ -1,5 +1,5 @@
-//! The system's logs. Their crates write to blocking sockets, so each is looked at first: one
-//! that would make us wait is passed over.
+//! Writes to the system's logs. Their crates use blocking sockets, so this first looks at each
+//! socket and skips one that would block.
 
 use super::{Action, tell};
 use nix::syslog::{Facility, LogFlags, Priority, Severity, closelog, openlog, syslog};
@@ -8,23 +8,19 @@ use rustix::io::Errno;
 use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, connect, socket_with};
 use tracing_subscriber::layer::SubscriberExt;
 
-/// Where journald takes records with fields (systemd.io/JOURNAL_NATIVE_PROTOCOL).
+/// The socket on which journald takes records with fields (systemd.io/JOURNAL_NATIVE_PROTOCOL).
 const JOURNAL: &str = "/run/systemd/journal/socket";
-/// Where syslog(3) sends.
+/// The socket of syslog(3).
 const SYSLOG: &str = "/dev/log";
-/// The name that both know us by.
 const NAME: &str = "pgcordon";
-/// `LOG_AUTH`: what privileged people did, for privileged people to read.
+/// `LOG_AUTH`: what privileged users did, to be read by privileged users.
 const AUTH: &str = "4";
 
-/// What a log's socket does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum State {
-    /// It takes a record now.
     Ready,
-    /// It is there, and whoever reads it does not.
+    /// It exists, but nobody reads from it.
     Full,
-    /// Nobody is there.
     Absent,
 }
 
@@ -62,7 +58,7 @@ fn state(path: &str, kind: SocketType) -> State {
     }
 }
 
-/// For the length of one record the journal is this thread's listener.
+/// Makes the journal this thread's subscriber for one record.
 fn to_journal(action: Action, line: &str, fields: &[(&'static str, String)]) {
     let Ok(journal) = tracing_journald::layer() else {
         return;

@@ -1,16 +1,16 @@
-//! Who is behind this process.
+//! Finds out which user and command called this process.
 
 use crate::sys::privilege;
 use std::fs;
 
-/// As much of a command line is kept.
+/// Characters of a command line that are kept.
 const LONGEST: usize = 200;
-/// So many processes may stand between this one and the command that asked for it.
+/// The most processes between this one and the command that called it.
 const FARTHEST: usize = 8;
-/// Programs that only hand a command on to another user.
+/// Programs that only run a command as another user.
 const HANDS_ON: [&str; 6] = ["sudo", "su", "doas", "runuser", "setpriv", "pkexec"];
 
-/// The login's user, the user now, the terminal, and the command that called.
+/// The user who logged in, the present user, the terminal, and the calling command.
 pub fn fields() -> Vec<(&'static str, String)> {
     let (name, uid) = privilege::author();
     let mut fields = vec![
@@ -28,8 +28,8 @@ pub fn fields() -> Vec<(&'static str, String)> {
     fields
 }
 
-/// What stands behind the name in `/proc/PID/stat`: state, parent, process group, session,
-/// terminal (proc_pid_stat(5)).
+/// The name in `/proc/PID/stat`, and the numbers after name and state: parent, process group,
+/// session, terminal (proc_pid_stat(5)).
 fn stat(pid: &str) -> Option<(String, Vec<i64>)> {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
     let (head, rest) = stat.rsplit_once(") ")?;
@@ -38,7 +38,7 @@ fn stat(pid: &str) -> Option<(String, Vec<i64>)> {
     Some((name, numbers.collect()))
 }
 
-/// The controlling terminal as it is called below /dev.
+/// The name of the controlling terminal below /dev.
 fn tty() -> Option<String> {
     let (_, numbers) = stat("self")?;
     let device = u64::try_from(*numbers.get(3)?).ok().filter(|n| *n != 0)?;
@@ -57,7 +57,7 @@ fn tty() -> Option<String> {
 /// The major number of pseudo-terminals (Documentation/admin-guide/devices.txt).
 const UNIX98_PTY: u32 = 136;
 
-/// The first process above this one that does more than to hand a command on.
+/// The nearest ancestor that does more than to run a command as another user.
 fn caller() -> Option<(i64, String)> {
     let (_, numbers) = stat("self")?;
     let mut pid = *numbers.first()?;

@@ -1,5 +1,5 @@
-//! The time that a window has left: a live line on a terminal, a plain line now and then
-//! elsewhere.
+//! Shows how much time a window has left: on a terminal in a live line, elsewhere in a plain line
+//! now and then.
 
 use super::Ends;
 use crate::cordon::show_duration;
@@ -17,20 +17,19 @@ const MARKS: [Duration; 3] = [
     Duration::from_secs(600),
     Duration::from_secs(60),
 ];
-/// So that a timer shows the new second, not the old one.
+/// So that the line shows the new second, not the old one.
 const JUST_AFTER: Duration = Duration::from_millis(1);
 
-/// Shows the time left until the end, for ever; the line vanishes when this is dropped. Plain
-/// lines go to `say`.
+/// Shows the time left, for ever. The live line vanishes when this is dropped; plain lines go to
+/// `say`.
 pub async fn show(ends: watch::Receiver<Ends>, say: impl Fn(&str)) -> Infallible {
-    // One that cannot move its cursor (TERM=dumb) gets plain lines, too.
+    // A terminal that cannot move its cursor (TERM=dumb) gets plain lines, too.
     match ProgressDrawTarget::stderr().is_hidden() {
         true => plain(ends, say).await,
         false => live(ends).await,
     }
 }
 
-/// A line that counts down.
 async fn live(ends: watch::Receiver<Ends>) -> Infallible {
     let line = Line(ProgressBar::with_draw_target(
         None,
@@ -75,7 +74,7 @@ async fn live(ends: watch::Receiver<Ends>) -> Infallible {
     }
 }
 
-/// The line, gone when it is dropped.
+/// Vanishes when it is dropped.
 struct Line(ProgressBar);
 
 impl Drop for Line {
@@ -84,7 +83,7 @@ impl Drop for Line {
     }
 }
 
-/// A line when the end is moved, when little is left, and when the ramp begins.
+/// Writes a line when the end moves, when little time is left, and when the ramp begins.
 async fn plain(mut ends: watch::Receiver<Ends>, say: impl Fn(&str)) -> Infallible {
     let mut end = *ends.borrow_and_update();
     let mut marked = end.block.saturating_duration_since(Instant::now()) / 2;
@@ -123,7 +122,7 @@ async fn plain(mut ends: watch::Receiver<Ends>, say: impl Fn(&str)) -> Infallibl
     }
 }
 
-/// The time of day so long from now, in UTC.
+/// The time of day in UTC, `from_now` later.
 pub fn clock(from_now: Duration) -> String {
     let time = humantime::format_rfc3339_seconds(SystemTime::now() + from_now);
     time.to_string().replace('T', " ")

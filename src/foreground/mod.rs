@@ -1,5 +1,5 @@
 //! What a command in the foreground does until its windows are over: it waits for their end or
-//! for a signal, and tells a person and the service manager how long they last.
+//! for a signal, and shows a person and the service manager how much time is left.
 
 mod countdown;
 mod service;

@@ -1,4 +1,4 @@
-//! What the service manager hears of a window in the foreground (sd_notify(3)).
+//! Tells the service manager about a window in the foreground (sd_notify(3)).
 
 use super::Ends;
 use super::countdown::clock;
@@ -8,9 +8,9 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until};
 
-/// Says that the window is in force and its drain is over, so that the unit is active; then,
-/// for ever, until when, each time the end is moved and when the ramp begins. Without a
-/// service manager nobody hears it.
+/// Says that the window is in force and its drain is over, so that the unit becomes active. Then
+/// says, for ever, when the window ends: each time its end moves, and when the ramp begins.
+/// Without a service manager this does nothing.
 pub async fn follow(mut ends: watch::Receiver<Ends>, is_drained: bool) -> Infallible {
     let mut states = vec![NotifyState::Ready];
     loop {
@@ -19,7 +19,7 @@ pub async fn follow(mut ends: watch::Receiver<Ends>, is_drained: bool) -> Infall
         let block = end.block.saturating_duration_since(now);
         let status = status(block, end.ramp.saturating_duration_since(now), is_drained);
         states.push(NotifyState::Status(&status));
-        // The window does not depend on who hears of it.
+        // The window does not depend on the service manager.
         if let Err(error) = sd_notify::notify(&states) {
             tracing::warn!(%error, "the service manager could not be told");
         }
@@ -32,7 +32,8 @@ pub async fn follow(mut ends: watch::Receiver<Ends>, is_drained: bool) -> Infall
     }
 }
 
-/// One line for `systemctl status`, from what is left of the block and of all of it.
+/// One line for `systemctl status`. `block` and `whole` are what is left of the block, and of
+/// the block and its ramp.
 fn status(block: Duration, whole: Duration, is_drained: bool) -> String {
     if block.is_zero() {
         return format!("open at the ramp's rate until {}", clock(whole));

@@ -1,39 +1,30 @@
-//! The signals that ask a command to end: noted at any time, acted on between two changes of
-//! the kernel.
+//! The signals that ask a command to end. They are noted at any time, and acted on between two
+//! changes of the kernel.
 
 use crate::sys::runtime::runtime;
 use std::io;
 use tokio::runtime::Runtime;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-/// A command in the foreground: what it waits on, and the signals that ask it to end. It waits
-/// for one thing at a time, or for several; what may block for long does so elsewhere.
+/// A command in the foreground: the runtime that it waits on, and the signals that ask it to end.
+/// Calls that may block for long run in other threads.
 pub struct Foreground {
-    /// What it waits on.
     pub runtime: Runtime,
-    /// The signals that ask it to end.
     pub signals: Signals,
 }
 
 /// The signals that ask a command to end.
 pub struct Signals(Vec<(Caught, Signal)>);
 
-/// One of them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Caught {
-    /// SIGINT.
     Interrupt,
-    /// SIGTERM.
     Terminate,
-    /// SIGHUP.
     Hangup,
-    /// SIGQUIT.
     Quit,
 }
 
 impl Caught {
-    /// The signal itself.
-    #[must_use]
     pub fn signal(self) -> rustix::process::Signal {
         use rustix::process::Signal;
         match self {
@@ -50,24 +41,23 @@ impl Caught {
 }
 
 impl Foreground {
-    /// From now on SIGINT and SIGTERM do not end the process by themselves. Nor does SIGHUP,
-    /// which is not told either.
+    /// From now on SIGINT and SIGTERM are caught, and SIGHUP is ignored.
     pub fn new() -> io::Result<Self> {
         let foreground = Self::watching(&[Caught::Interrupt, Caught::Terminate])?;
         foreground.outlive_terminal()?;
         Ok(foreground)
     }
 
-    /// For work that a signal ends by itself, but not a lost terminal.
+    /// For work that a signal may end, but not the loss of the terminal.
     pub fn without_signals() -> io::Result<Self> {
         let foreground = Self::watching(&[])?;
         foreground.outlive_terminal()?;
         Ok(foreground)
     }
 
-    /// The same for a command that has a job: all that a terminal or a person sends to end
-    /// it. What the caller has made it ignore (`nohup`, `&` in a script) stays ignored, for
-    /// the job too.
+    /// For a command with a job: catches every signal that a terminal or a person sends to end
+    /// it. Signals that the caller has made it ignore (`nohup`, `&` in a script) stay ignored,
+    /// also in the job.
     pub fn with_job() -> io::Result<Self> {
         let ignored = ignored();
         let all = [
@@ -93,15 +83,15 @@ impl Foreground {
         })
     }
 
-    /// From now on SIGHUP does nothing: a lost terminal is nobody's wish to open a port, or to
+    /// From now on SIGHUP does nothing: who loses a terminal does not want to open a port, or to
     /// leave a drain half done.
     fn outlive_terminal(&self) -> io::Result<()> {
         let _inside = self.runtime.enter();
-        // The handler stays after its listener is gone.
+        // The handler stays after its receiver is dropped.
         watch(Caught::Hangup).map(drop)
     }
 
-    /// Waits for what is to come, or for a signal if that comes first.
+    /// Waits for a future, or for a signal if that comes first.
     pub fn wait<T>(&mut self, for_it: impl Future<Output = T>) -> Result<T, Caught> {
         let Self { runtime, signals } = self;
         runtime.block_on(async {
@@ -115,7 +105,6 @@ impl Foreground {
 }
 
 impl Signals {
-    /// Waits for one.
     pub async fn next(&mut self) -> Caught {
         if self.0.is_empty() {
             return std::future::pending().await;
@@ -135,8 +124,7 @@ fn watch(caught: Caught) -> io::Result<Signal> {
     signal(kind)
 }
 
-/// The signals that this process ignores, as a bit mask; none where /proc does not tell
-/// (`SigIgn` of proc_pid_status(5)).
+/// The signals that this process ignores, as a bit mask (`SigIgn` of proc_pid_status(5)).
 fn ignored() -> u64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));

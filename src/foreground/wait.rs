@@ -1,4 +1,4 @@
-//! Waiting until windows are over.
+//! Waits until windows are over.
 
 use crate::cordon::{Window, WindowId};
 use crate::firewall::{Detail, Firewall, FirewallError, Nftables};
@@ -22,36 +22,31 @@ const EARLY_END: Duration = Duration::from_millis(100);
 /// How long a guard may take to remove an empty table.
 const SWEPT_WITHIN: Duration = Duration::from_secs(2);
 
-/// What is waited for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Until {
-    /// One of the ports is open, be it in its ramp.
+    /// One of the ports is open, perhaps in its ramp.
     OneIsOpen,
     /// All windows and their ramps are over.
     AllIsOver,
 }
 
-/// Why it has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Over {
-    /// It was time.
     Expired,
     /// Before its time.
     Lifted,
 }
 
-/// When windows end, as far as is known.
+/// When windows end, as far as this process knows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Ends {
-    /// When the block ends.
     pub block: Instant,
-    /// When the ramp behind it ends; the same where there is none.
+    /// The end of the ramp; without a ramp, that of the block.
     pub ramp: Instant,
 }
 
 impl Ends {
     /// The ends of windows that were just read.
-    #[must_use]
     pub fn of(windows: &[Window], until: Until) -> Self {
         let left = |window: &Window| {
             let left = window.ends_at.duration_since(SystemTime::now());
@@ -65,7 +60,7 @@ impl Ends {
         Self::within(windows.iter().map(left), until)
     }
 
-    /// From what is left of each window's block, and of all of it.
+    /// From what is left of each window's block, and of the block and its ramp.
     fn within(left: impl Iterator<Item = (Duration, Duration)>, until: Until) -> Self {
         let now = Instant::now();
         let (block, whole) = left
@@ -88,11 +83,11 @@ impl Ends {
     }
 }
 
-/// Waits until windows are over, by their time or because someone
-/// lifts them. `ends` is told when that will be, again each time an end is moved.
+/// Waits until windows are over, because they expire or because somebody lifts them. Sends their
+/// ends to `ends`, again each time an end moves.
 ///
-/// Whoever changes a window ends its guard first: that is the event. A guard that has ended
-/// by itself is replaced.
+/// Whoever changes a window ends its guard first, and that is the event to wait for. A guard that
+/// has ended by itself is replaced.
 pub async fn until_over(
     guarded: Guarded,
     own: &[WindowId],
@@ -116,7 +111,7 @@ pub async fn until_over(
         }
         let is_moved =
             |seen: Instant, known: Instant| seen > known + END_MOVED || known > seen + END_MOVED;
-        // The end of a block that is over is not moved by time's going on.
+        // Once a block is over, its end does not move with the time.
         let block_is_moved = is_moved(seen.block, known.block.max(now));
         if block_is_moved || is_moved(seen.ramp, known.ramp) {
             ends.send_replace(seen);
@@ -138,16 +133,16 @@ pub async fn until_over(
     }
 }
 
-/// The guards of windows, one for each, and what is left of the windows.
+/// The guard of each window, and what is left of the window.
 type Look = (Vec<Option<OwnedFd>>, Vec<(Duration, Duration)>);
 
 fn look(own: &[WindowId], known: Ends) -> Look {
-    // Before the windows are looked at: what changes them later ends these guards.
+    // The guards first: whoever changes the windows after this ends these guards.
     let guards = guards(own);
     let mut firewall = Nftables::new();
     let seen = own.iter().map(|window| match left(&mut firewall, *window) {
         Ok(left) => left,
-        // The kernel will tell the next time, or the window ends when it was last said to.
+        // The next look may succeed; otherwise the window ends when it was last said to.
         Err(error) => {
             tracing::warn!(%error, "the window could not be looked at");
             let from_now = |end: Instant| end.saturating_duration_since(Instant::now());
@@ -157,7 +152,7 @@ fn look(own: &[WindowId], known: Ends) -> Look {
     (guards, seen.collect())
 }
 
-/// Waits until the guards of windows that are over have removed what is left of them.
+/// Waits until the guards of windows that are over have removed the empty tables.
 pub async fn until_swept(own: &[WindowId]) {
     let ends = Guards::of(guards(own)).0.into_iter().flatten();
     let all = join_all(ends.map(async |guard| drop(guard.readable().await)));
@@ -166,7 +161,7 @@ pub async fn until_swept(own: &[WindowId]) {
     }
 }
 
-/// The guards of windows, one for each; `None` where nobody guards.
+/// The guard of each window; `None` if there is none.
 struct Guards(Vec<Option<AsyncFd<OwnedFd>>>);
 
 fn guards(own: &[WindowId]) -> Vec<Option<OwnedFd>> {
@@ -191,8 +186,7 @@ impl Guards {
     }
 }
 
-/// Whether one of these windows is over, as far as the kernel tells.
-#[must_use]
+/// Whether one of these windows is surely over.
 pub fn one_is_over(own: &[WindowId]) -> bool {
     let mut firewall = Nftables::new();
     let mut own = own.iter();
