@@ -28,9 +28,8 @@ pub use survey::{Survey, SurveyError, connected, survey};
 use self::watch::Watch;
 use crate::clients::{self, Socket, Sockets};
 use crate::cordon::{Backends, DrainReport, Peer, SqlOutcome};
-use crate::firewall::Firewall;
 use crate::sys::runtime::{in_thread, runtime};
-use crate::window;
+use crate::window::{self, Guards};
 use futures_util::future::join_all;
 use server::{Questions, Server};
 use std::collections::{HashMap, HashSet};
@@ -78,7 +77,7 @@ enum DrainError {
 /// no other and not the caller. Dropped, it stops.
 pub async fn drain_all<F>(firewall: &F, orders: &[Order]) -> Option<DrainReport>
 where
-    F: Firewall + Clone + Send + 'static,
+    F: Guards + Clone + Send + 'static,
 {
     let (_wanted, until) = Stop::new();
     let drains = orders.iter().map(async |order| {
@@ -92,12 +91,12 @@ where
 /// Ends every remote connection of a port, and proves it. The calling thread waits.
 ///
 /// It never fails: what could not be done is in the report.
-pub fn drain(firewall: &mut impl Firewall, order: &Order) -> DrainReport {
+pub fn drain(firewall: &mut impl Guards, order: &Order) -> DrainReport {
     let (_wanted, until) = Stop::new();
     drain_until(firewall, order, until)
 }
 
-fn drain_until(firewall: &mut impl Firewall, order: &Order, until: Stop) -> DrainReport {
+fn drain_until(firewall: &mut impl Guards, order: &Order, until: Stop) -> DrainReport {
     let began = Instant::now();
     let climbed = runtime().map(|runtime| runtime.block_on(climb(firewall, order, began, until)));
     match climbed.map_err(DrainError::Runtime) {
@@ -107,7 +106,7 @@ fn drain_until(firewall: &mut impl Firewall, order: &Order, until: Stop) -> Drai
 }
 
 async fn climb(
-    firewall: &mut impl Firewall,
+    firewall: &mut impl Guards,
     order: &Order,
     began: Instant,
     mut until: Stop,
@@ -239,7 +238,7 @@ struct Left {
     closing: Vec<SocketAddr>,
 }
 
-impl<'a, F: Firewall> Ladder<'a, F> {
+impl<'a, F: Guards> Ladder<'a, F> {
     fn new(
         firewall: &'a mut F,
         order: &'a Order,

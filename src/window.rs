@@ -12,9 +12,31 @@ pub use whole::LONG;
 
 use crate::cordon::{Cordon, Difference, Tolerance, Window, WindowEnd};
 use crate::firewall::{Change, Detail, Firewall, FirewallError, Standing};
-use crate::sys::lock::{self, LockError, PortLock};
+use crate::sys::lock::LockError;
 use ipnet::IpNet;
 use std::time::{Duration, Instant, SystemTime};
+
+/// A firewall whose cordons may be guarded: a guard puts back what is taken away without its
+/// being told, and so whoever ends a cordon ends its guard first.
+pub trait Guards: Firewall {
+    /// Keeps other calls, and guards, from changing a port's cordon until it is dropped.
+    type Lock;
+
+    /// Locks ports.
+    ///
+    /// # Errors
+    /// Somebody holds a lock for too long, or none can be had here.
+    fn lock(&mut self, ports: &[u16]) -> Result<Vec<Self::Lock>, LockError>;
+
+    /// The process that guards this port's cordon, while it is alive.
+    fn guard(&mut self, port: u16) -> Option<u32>;
+
+    /// Ends the guard of a port, whatever stands there.
+    ///
+    /// # Errors
+    /// Then it may put the cordon back.
+    fn dismiss(&mut self, port: u16) -> Result<(), FirewallError>;
+}
 
 /// What became of one port of a call.
 #[derive(Debug, Clone, PartialEq)]
@@ -55,7 +77,7 @@ pub struct Raised {
 /// Then nothing of this call is in force, unless it is [`WindowError::Left`]: the kernel's
 /// timer ends it.
 pub fn raise(
-    firewall: &mut impl Firewall,
+    firewall: &mut impl Guards,
     cordons: &[Cordon],
     ownership: Ownership,
 ) -> Result<Raised, WindowError> {
@@ -95,7 +117,7 @@ pub fn raise(
 /// Raises cordons in the place of what is over and reads them back. Gives the windows, and
 /// when the kernel acknowledged them.
 fn raise_fresh(
-    firewall: &mut impl Firewall,
+    firewall: &mut impl Guards,
     cordons: &[Cordon],
     leftovers: &[u16],
 ) -> Result<(Vec<Window>, Instant), WindowError> {
@@ -119,15 +141,15 @@ fn raise_fresh(
 ///
 /// # Errors
 /// Another call holds a lock for too long, or none can be had here.
-fn locked(firewall: &mut impl Firewall, ports: &[u16]) -> Result<Vec<PortLock>, WindowError> {
-    match lock::ports(ports) {
+fn locked<G: Guards>(firewall: &mut G, ports: &[u16]) -> Result<Vec<G::Lock>, WindowError> {
+    match firewall.lock(ports) {
         Err(LockError::Taken {
             port,
             pid: Some(pid),
             ..
         }) if firewall.guard(port) == Some(pid) => {
             firewall.dismiss(port)?;
-            Ok(lock::ports(ports)?)
+            Ok(firewall.lock(ports)?)
         }
         locks => Ok(locks?),
     }
@@ -135,7 +157,7 @@ fn locked(firewall: &mut impl Firewall, ports: &[u16]) -> Result<Vec<PortLock>, 
 
 /// Removes what a call has raised, or may have raised, that has failed with this error. If
 /// that fails too, the kernel's timer is left, and the error says so.
-fn take_back(firewall: &mut impl Firewall, cordons: &[Cordon], error: WindowError) -> WindowError {
+fn take_back(firewall: &mut impl Guards, cordons: &[Cordon], error: WindowError) -> WindowError {
     let mut left = Vec::new();
     for cordon in cordons {
         let port = cordon.port;
@@ -169,7 +191,7 @@ fn take_back(firewall: &mut impl Firewall, cordons: &[Cordon], error: WindowErro
 
 /// Changes windows that are in force. Whether a change whose answer was lost has come about,
 /// the reading afterwards tells.
-fn change(firewall: &mut impl Firewall, changes: &[(u16, Change)]) -> Result<(), FirewallError> {
+fn change(firewall: &mut impl Guards, changes: &[(u16, Change)]) -> Result<(), FirewallError> {
     match firewall.change(changes) {
         Err(error) if error.is_uncertain() => {
             tracing::debug!(%error, "the answer to a change is not known");
@@ -180,7 +202,7 @@ fn change(firewall: &mut impl Firewall, changes: &[(u16, Change)]) -> Result<(),
 }
 
 /// Reads a window again that was just changed.
-fn changed(firewall: &mut impl Firewall, port: u16) -> Result<Window, WindowError> {
+fn changed(firewall: &mut impl Guards, port: u16) -> Result<Window, WindowError> {
     match in_force(firewall, port) {
         Ok(outcome) => Ok(outcome.window),
         Err(WindowError::Firewall(source)) if !source.is_difference() => {
@@ -217,7 +239,7 @@ pub fn check_same(window: &Window, cordon: &Cordon) -> Result<(), WindowError> {
 /// # Errors
 /// A port without a window, a total beyond `most`, or the firewall's word.
 pub fn extend(
-    firewall: &mut impl Firewall,
+    firewall: &mut impl Guards,
     ports: &[u16],
     end: WindowEnd,
     shorten: bool,
@@ -274,7 +296,7 @@ fn check_total(window: &Window, length: Duration, most: Duration) -> Result<(), 
 /// # Errors
 /// A port without a window, a pass list that cannot be, or the firewall's word.
 pub fn allow(
-    firewall: &mut impl Firewall,
+    firewall: &mut impl Guards,
     ports: &[u16],
     networks: &[IpNet],
     remove: bool,
@@ -319,18 +341,18 @@ fn update(outcomes: &mut [Outcome], window: Window) {
 ///
 /// # Errors
 /// A port without a window, or the firewall's word.
-pub fn whole(firewall: &mut impl Firewall, ports: &[u16]) -> Result<Vec<Outcome>, WindowError> {
+pub fn whole(firewall: &mut impl Guards, ports: &[u16]) -> Result<Vec<Outcome>, WindowError> {
     let _locks = locked(firewall, ports)?;
     all_in_force(firewall, ports)
 }
 
-fn all_in_force(firewall: &mut impl Firewall, ports: &[u16]) -> Result<Vec<Outcome>, WindowError> {
+fn all_in_force(firewall: &mut impl Guards, ports: &[u16]) -> Result<Vec<Outcome>, WindowError> {
     ports.iter().map(|port| in_force(firewall, *port)).collect()
 }
 
 /// The window in force on a port that is locked. What an old window has left is removed,
 /// but not a ramp.
-fn in_force(firewall: &mut impl Firewall, port: u16) -> Result<Outcome, WindowError> {
+fn in_force(firewall: &mut impl Guards, port: u16) -> Result<Outcome, WindowError> {
     match firewall.read(port, Detail::Whole)? {
         Some(standing) if standing.closed().is_some() => whole::mend(firewall, standing),
         Some(standing) if standing.window.is_some() => Err(WindowError::Ramp { port }),

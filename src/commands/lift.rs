@@ -3,9 +3,8 @@
 use super::{CommandError, Context, raise, record, select};
 use crate::cli::Lift;
 use crate::failure::Exit;
-use crate::firewall::Firewall;
 use crate::report::{Outcome, Report};
-use crate::window::{self, RampWish};
+use crate::window::{self, Guards, RampWish};
 
 /// Ends windows and ramps; that there is none is no failure.
 ///
@@ -58,7 +57,7 @@ pub fn run(context: &mut Context, args: &Lift) -> Result<(Report, Exit), Command
 }
 
 /// Removes the tables of windows that are over.
-fn sweep(firewall: &mut impl Firewall) -> Result<(), CommandError> {
+fn sweep(firewall: &mut impl Guards) -> Result<(), CommandError> {
     let leftovers = select::leftovers(firewall)?;
     Ok(window::sweep(firewall, &leftovers)?)
 }

@@ -11,7 +11,7 @@ use crate::policy::{Given, Partial, Settings};
 use crate::report::{Outcome, Report};
 use crate::sys::privilege;
 use crate::sys::trusted::Trust;
-use crate::window::{self, Ownership};
+use crate::window::{self, Guards, Ownership};
 use std::time::Duration;
 
 /// A call of `start`, `hold` or `run` that was checked and has not touched anything yet.

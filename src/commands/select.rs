@@ -3,8 +3,8 @@
 use super::CommandError;
 use crate::cli::Which;
 use crate::cordon::Window;
-use crate::firewall::{Detail, Firewall, FirewallError, Standing};
-use crate::window::WindowError;
+use crate::firewall::{Detail, FirewallError, Standing};
+use crate::window::{Guards, WindowError};
 use std::time::{Duration, Instant};
 
 /// The ports that `extend`, `drain` and `allow` act on: those that are named, all that are
@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 ///
 /// # Errors
 /// Several windows and none named; no window (for `--all` and without a port).
-pub fn ports(firewall: &mut impl Firewall, which: &Which) -> Result<Vec<u16>, CommandError> {
+pub fn ports(firewall: &mut impl Guards, which: &Which) -> Result<Vec<u16>, CommandError> {
     choose(firewall, which, |seen| match seen.window() {
         Some(window) => window.is_closed(),
         None => seen.is_guarded,
@@ -23,7 +23,7 @@ pub fn ports(firewall: &mut impl Firewall, which: &Which) -> Result<Vec<u16>, Co
 ///
 /// # Errors
 /// As [`ports`].
-pub fn with_ramps(firewall: &mut impl Firewall, which: &Which) -> Result<Vec<u16>, CommandError> {
+pub fn with_ramps(firewall: &mut impl Guards, which: &Which) -> Result<Vec<u16>, CommandError> {
     choose(firewall, which, |seen| {
         seen.window().is_some() || seen.is_guarded
     })
@@ -33,7 +33,7 @@ pub fn with_ramps(firewall: &mut impl Firewall, which: &Which) -> Result<Vec<u16
 ///
 /// # Errors
 /// The firewall cannot be read.
-pub fn leftovers(firewall: &mut impl Firewall) -> Result<Vec<u16>, CommandError> {
+pub fn leftovers(firewall: &mut impl Guards) -> Result<Vec<u16>, CommandError> {
     let seen = look(firewall)?;
     let over = |seen: &&Seen| seen.standing.is_some() && seen.window().is_none();
     let over = seen.iter().filter(over).filter(|seen| !seen.is_guarded);
@@ -41,7 +41,7 @@ pub fn leftovers(firewall: &mut impl Firewall) -> Result<Vec<u16>, CommandError>
 }
 
 fn choose(
-    firewall: &mut impl Firewall,
+    firewall: &mut impl Guards,
     which: &Which,
     counts: impl Fn(&Seen) -> bool,
 ) -> Result<Vec<u16>, CommandError> {
@@ -79,7 +79,7 @@ impl Seen {
 }
 
 /// What stands on each port that has a table, or a guard that is about to put one back.
-fn look(firewall: &mut impl Firewall) -> Result<Vec<Seen>, CommandError> {
+fn look(firewall: &mut impl Guards) -> Result<Vec<Seen>, CommandError> {
     let mut seen = Vec::new();
     for port in firewall.ports()? {
         seen.push(Seen {
@@ -101,7 +101,7 @@ const HEAL_POLL: Duration = Duration::from_millis(5);
 /// # Errors
 /// The firewall cannot be read.
 pub fn settled(
-    firewall: &mut impl Firewall,
+    firewall: &mut impl Guards,
     port: u16,
     detail: Detail,
 ) -> Result<Option<Standing>, FirewallError> {
@@ -122,7 +122,7 @@ pub fn settled(
 ///
 /// # Errors
 /// The firewall cannot be read.
-pub fn settle(firewall: &mut impl Firewall, ports: &[u16]) -> Result<(), FirewallError> {
+pub fn settle(firewall: &mut impl Guards, ports: &[u16]) -> Result<(), FirewallError> {
     for port in ports {
         settled(firewall, *port, Detail::Block)?;
     }

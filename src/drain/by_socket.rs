@@ -6,12 +6,12 @@ use crate::clients::{
     self, Backend, Client, DestroyError, Destroyed, PortInodes, Signalled, Socket, Stage, State,
 };
 use crate::cordon::Peer;
-use crate::firewall::Firewall;
+use crate::window::Guards;
 use std::collections::{HashMap, HashSet};
 use std::net::SocketAddr;
 use std::time::Instant;
 
-impl<F: Firewall> Ladder<'_, F> {
+impl<F: Guards> Ladder<'_, F> {
     /// Lists the remote sockets; destroys those whose client a farewell cannot reach, and
     /// tells backends that SQL does not know.
     pub(super) fn look(&mut self) -> Result<(), DrainError> {

@@ -4,14 +4,13 @@ use super::server::{self, Answer, Facts};
 use super::{DrainError, Held, Ladder, choices};
 use crate::clients::{self, Socket};
 use crate::cordon::Fate;
-use crate::firewall::Firewall;
 use crate::postgres::Row;
-use crate::window;
+use crate::window::{self, Guards};
 use std::collections::HashMap;
 use std::net::IpAddr;
 use std::time::Instant;
 
-impl<F: Firewall> Ladder<'_, F> {
+impl<F: Guards> Ladder<'_, F> {
     /// Asks each server that was not asked yet, or that may have a free slot now.
     pub(super) fn ask_servers(&mut self) {
         for (number, server) in self.servers.iter_mut().enumerate() {

@@ -1,11 +1,10 @@
 //! The farewell: counted from the first SIGTERM, and ended before anything is proven.
 
 use super::{DrainError, FRESH, Farewell, Ladder};
-use crate::firewall::Firewall;
-use crate::window;
+use crate::window::{self, Guards};
 use std::time::Instant;
 
-impl<F: Firewall> Ladder<'_, F> {
+impl<F: Guards> Ladder<'_, F> {
     /// Called before each SIGTERM: the farewell is counted from the first one. Fails if nobody
     /// is to be told any more.
     pub(super) fn begin_farewell(&mut self) -> Result<(), DrainError> {

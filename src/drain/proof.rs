@@ -4,11 +4,11 @@ use super::server::{self, Answer};
 use super::{DrainError, Ladder};
 use crate::clients::{Client, PortInodes, Process, orphans, sessions_without_socket};
 use crate::cordon::Fate;
-use crate::firewall::Firewall;
 use crate::postgres::Row;
+use crate::window::Guards;
 use std::time::Instant;
 
-impl<F: Firewall> Ladder<'_, F> {
+impl<F: Guards> Ladder<'_, F> {
     /// Whether nobody remote is left: two scans without an open socket, then no row and no
     /// process, and every process that was watched has ended.
     pub(super) async fn is_proven(&mut self) -> Result<bool, DrainError> {

@@ -2,14 +2,14 @@
 
 use super::{DrainError, Ladder, nobody, server};
 use crate::cordon::{Backends, DrainReport, Peer, Sockets, SqlOutcome};
-use crate::firewall::Firewall;
+use crate::window::Guards;
 use std::collections::HashSet;
 
 /// Why a drain is not proven that can name nobody.
 const UNKNOWN: &str = "the time was up before it was proven that nobody remote is left: \
     PostgreSQL still shows a remote session, or has a process that may be one";
 
-impl<F: Firewall> Ladder<'_, F> {
+impl<F: Guards> Ladder<'_, F> {
     pub(super) fn report(mut self, climbed: Result<bool, DrainError>) -> DrainReport {
         let mut stragglers = self.watch.left();
         let known: HashSet<_> = stragglers.iter().filter_map(|peer| peer.client).collect();

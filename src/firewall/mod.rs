@@ -50,18 +50,6 @@ pub trait Firewall {
     ///
     /// After an error they are all still there, unless it is uncertain.
     fn remove(&mut self, ports: &[u16]) -> Result<(), FirewallError>;
-
-    /// The process that guards this port's cordon, while it is alive; a firewall without guards
-    /// has none.
-    fn guard(&mut self, _port: u16) -> Option<u32> {
-        None
-    }
-
-    /// Ends the guard that would put this port's cordon back, whatever stands there; for a
-    /// firewall without guards there is nothing to do.
-    fn dismiss(&mut self, _port: u16) -> Result<(), FirewallError> {
-        Ok(())
-    }
 }
 
 /// How much of a table is read.

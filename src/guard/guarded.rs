@@ -8,7 +8,8 @@ use super::wanted::{Moment, Wanted};
 use crate::cordon::{Cordon, Window};
 use crate::firewall::{Change, Detail, Firewall, FirewallError, Nftables, Standing};
 use crate::postgres::Access;
-use crate::window::LONG;
+use crate::sys::lock::{self, LockError, PortLock};
+use crate::window::{Guards as _, LONG};
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::os::unix::net::UnixStream;
@@ -346,6 +347,14 @@ impl Firewall for Guarded {
         }
         self.nftables.remove(ports)
     }
+}
+
+impl crate::window::Guards for Guarded {
+    type Lock = PortLock;
+
+    fn lock(&mut self, ports: &[u16]) -> Result<Vec<PortLock>, LockError> {
+        lock::ports(ports)
+    }
 
     fn guard(&mut self, port: u16) -> Option<u32> {
         let locked = liveness::guardian(port, None).ok().flatten();
@@ -365,5 +374,22 @@ impl Firewall for Guarded {
                 .and_then(|w| w.cordon.identity.guard),
         };
         self.end_guard(port, named)
+    }
+}
+
+/// A guard that removes its own table has nobody to reckon with.
+impl crate::window::Guards for Nftables {
+    type Lock = PortLock;
+
+    fn lock(&mut self, ports: &[u16]) -> Result<Vec<PortLock>, LockError> {
+        lock::ports(ports)
+    }
+
+    fn guard(&mut self, _port: u16) -> Option<u32> {
+        None
+    }
+
+    fn dismiss(&mut self, _port: u16) -> Result<(), FirewallError> {
+        Ok(())
     }
 }

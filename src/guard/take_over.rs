@@ -7,6 +7,7 @@ use super::wanted::{Moment, Wanted};
 use crate::cordon::{Cordon, Window, WindowId};
 use crate::firewall::{Change, Detail, Firewall, FirewallError, Nftables};
 use crate::sys::lock;
+use crate::window::Guards;
 
 impl Guarded {
     /// Puts a guard in the place of those that have died under windows of ours, with their ids. Says whether that could be done; what hinders it is only told, since the kernel's

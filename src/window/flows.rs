@@ -1,8 +1,8 @@
 //! Whose packets pass: the farewell, flows that are spared or closing, and standbys.
 
-use super::{WindowError, in_force, locked};
+use super::{Guards, WindowError, in_force, locked};
 use crate::cordon::ClosingFlow;
-use crate::firewall::{Change, Firewall, FirewallError};
+use crate::firewall::{Change, FirewallError};
 use ipnet::IpNet;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
@@ -17,7 +17,7 @@ const LINGER: Duration = Duration::from_secs(120);
 /// # Errors
 /// No window, a pass list that cannot be, or the firewall's word.
 pub fn allow_standbys(
-    firewall: &mut impl Firewall,
+    firewall: &mut impl Guards,
     port: u16,
     addresses: &[IpAddr],
 ) -> Result<(), WindowError> {
@@ -46,7 +46,7 @@ pub fn allow_standbys(
 /// # Errors
 /// No window, or the firewall's word.
 pub fn renew_farewell(
-    firewall: &mut impl Firewall,
+    firewall: &mut impl Guards,
     port: u16,
     length: Duration,
 ) -> Result<(), WindowError> {
@@ -60,7 +60,7 @@ pub fn renew_farewell(
 /// # Errors
 /// No window, or the firewall's word.
 pub fn end_farewell(
-    firewall: &mut impl Firewall,
+    firewall: &mut impl Guards,
     port: u16,
     closing: Vec<SocketAddr>,
 ) -> Result<(), WindowError> {
@@ -77,7 +77,7 @@ pub fn end_farewell(
 /// # Errors
 /// No window, or the firewall's word.
 pub fn linger(
-    firewall: &mut impl Firewall,
+    firewall: &mut impl Guards,
     port: u16,
     closing: Vec<SocketAddr>,
 ) -> Result<(), WindowError> {
@@ -99,7 +99,7 @@ pub fn linger(
 /// # Errors
 /// No window, or the firewall's word.
 pub fn spare(
-    firewall: &mut impl Firewall,
+    firewall: &mut impl Guards,
     port: u16,
     spared: Vec<SocketAddr>,
 ) -> Result<(), WindowError> {

@@ -1,9 +1,9 @@
 //! Ending windows, at once or with a ramp, and removing what old ones have left.
 
-use super::{Outcome, WindowError, whole};
+use super::{Guards, Outcome, WindowError, whole};
 use crate::cordon::{Cordon, DEFAULT_RAMP_RATE, Ramp, Window, WindowId};
-use crate::firewall::{Detail, Firewall, FirewallError};
-use crate::sys::lock::{LockError, PortLock};
+use crate::firewall::{Detail, FirewallError};
+use crate::sys::lock::LockError;
 use std::time::{Duration, Instant};
 
 /// Ends windows now, and removes what is left of old ones. Returns the windows that were
@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 ///
 /// # Errors
 /// The firewall's word; what was in force then stays until its time.
-pub fn lift(firewall: &mut impl Firewall, ports: &[u16]) -> Result<Vec<Window>, WindowError> {
+pub fn lift(firewall: &mut impl Guards, ports: &[u16]) -> Result<Vec<Window>, WindowError> {
     remove_if(firewall, ports, |_| true)
 }
 
@@ -19,10 +19,7 @@ pub fn lift(firewall: &mut impl Firewall, ports: &[u16]) -> Result<Vec<Window>, 
 ///
 /// # Errors
 /// [`WindowError::Left`], with why.
-pub fn lift_own(
-    firewall: &mut impl Firewall,
-    own: &[WindowId],
-) -> Result<Vec<Window>, WindowError> {
+pub fn lift_own(firewall: &mut impl Guards, own: &[WindowId]) -> Result<Vec<Window>, WindowError> {
     let ports: Vec<u16> = own.iter().map(|own| own.port).collect();
     let is_own = |window: Option<&Window>| window.is_none_or(|window| own.contains(&window.id()));
     let lifted = remove_if(firewall, &ports, is_own);
@@ -36,7 +33,7 @@ pub fn lift_own(
 ///
 /// # Errors
 /// As [`lift`].
-pub fn sweep(firewall: &mut impl Firewall, ports: &[u16]) -> Result<(), WindowError> {
+pub fn sweep(firewall: &mut impl Guards, ports: &[u16]) -> Result<(), WindowError> {
     // A guard whose window is not over is about to put it back, and removes the table later.
     let unguarded = |port: &u16| firewall.guard(*port).is_none();
     let ports: Vec<u16> = ports.iter().copied().filter(unguarded).collect();
@@ -83,7 +80,7 @@ impl RampWish {
 /// A window without a ramp of which no length is known, or the firewall's word. Then the
 /// windows are what they were.
 pub fn lift_to_ramp(
-    firewall: &mut impl Firewall,
+    firewall: &mut impl Guards,
     ports: &[u16],
     wish: RampWish,
 ) -> Result<Vec<Outcome>, WindowError> {
@@ -128,7 +125,7 @@ pub fn lift_to_ramp(
 /// # Errors
 /// The firewall's word; what was in force then stays until its time.
 pub fn lift_own_to_ramp(
-    firewall: &mut impl Firewall,
+    firewall: &mut impl Guards,
     own: &[WindowId],
 ) -> Result<Vec<Window>, WindowError> {
     let ports: Vec<u16> = own.iter().map(|own| own.port).collect();
@@ -156,7 +153,7 @@ pub fn lift_own_to_ramp(
 }
 
 /// Begins ramps in one transaction, in the place of what stands there, and reads them back.
-fn begin(firewall: &mut impl Firewall, ramps: &[Cordon]) -> Result<Vec<Window>, WindowError> {
+fn begin(firewall: &mut impl Guards, ramps: &[Cordon]) -> Result<Vec<Window>, WindowError> {
     let tables: Vec<u16> = ramps.iter().map(|cordon| cordon.port).collect();
     // The whole table is written anew: so a damaged one cannot spoil the ramp.
     let written = Instant::now();
@@ -180,7 +177,7 @@ fn begin(firewall: &mut impl Firewall, ramps: &[Cordon]) -> Result<Vec<Window>, 
 /// Removes the tables of ports, as far as they are meant when they are looked at under the
 /// lock.
 fn remove_if(
-    firewall: &mut impl Firewall,
+    firewall: &mut impl Guards,
     ports: &[u16],
     is_meant: impl Fn(Option<&Window>) -> bool,
 ) -> Result<Vec<Window>, WindowError> {
@@ -213,7 +210,7 @@ fn remove_if(
 
 /// Removes tables. One that someone else has removed at the same moment is gone, as was
 /// asked. Whether a removal whose answer was lost has come about, is read.
-fn remove(firewall: &mut impl Firewall, tables: &[u16]) -> Result<(), WindowError> {
+fn remove(firewall: &mut impl Guards, tables: &[u16]) -> Result<(), WindowError> {
     match firewall.remove(tables) {
         Err(FirewallError::Missing { .. }) if tables.len() == 1 => Ok(()),
         Err(error) if error.is_uncertain() => match firewall.ports() {
@@ -227,10 +224,10 @@ fn remove(firewall: &mut impl Firewall, tables: &[u16]) -> Result<(), WindowErro
 
 /// A lock that someone holds is respected. One that cannot be had at all, on a read-only
 /// /run, must not keep a port closed.
-fn lock_if_possible(
-    firewall: &mut impl Firewall,
+fn lock_if_possible<G: Guards>(
+    firewall: &mut G,
     ports: &[u16],
-) -> Result<Vec<PortLock>, WindowError> {
+) -> Result<Vec<G::Lock>, WindowError> {
     match super::locked(firewall, ports) {
         Err(WindowError::Lock(error)) if !matches!(error, LockError::Taken { .. }) => {
             tracing::warn!(%error, "the port is opened without a lock");

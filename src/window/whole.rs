@@ -1,8 +1,8 @@
 //! Reading a cordon back, comparing it, and putting a damaged one back.
 
-use super::{Outcome, WindowError};
+use super::{Guards, Outcome, WindowError};
 use crate::cordon::{Cordon, Difference, Tolerance, Window};
-use crate::firewall::{Detail, Firewall, FirewallError, Standing};
+use crate::firewall::{Detail, FirewallError, Standing};
 use std::time::{Duration, Instant};
 
 /// The longest pass list that is compared with what was written: to list a long one takes
@@ -15,7 +15,7 @@ pub const LONG: usize = 4096;
 /// # Errors
 /// Where it differs, or the firewall cannot be read.
 pub fn verify(
-    firewall: &mut impl Firewall,
+    firewall: &mut impl Guards,
     cordon: &Cordon,
     written: Instant,
 ) -> Result<Window, WindowError> {
@@ -50,7 +50,7 @@ pub fn verify(
 ///
 /// # Errors
 /// No window, or the firewall's word.
-pub fn mend(firewall: &mut impl Firewall, standing: Standing) -> Result<Outcome, WindowError> {
+pub fn mend(firewall: &mut impl Guards, standing: Standing) -> Result<Outcome, WindowError> {
     let port = standing.port;
     let window = standing.window.ok_or(WindowError::None { port })?;
     if standing.faults.is_empty() {
