@@ -108,6 +108,26 @@ impl Cordon {
         marks.map(SocketAddr::ip)
     }
 
+    /// What is left of the cordon so much later: of its ramp, when the window is over. A length
+    /// of zero is the end of all.
+    #[must_use]
+    pub fn after(mut self, gone: Duration) -> Self {
+        if let Some(ramp) = self
+            .ramp
+            .filter(|_| self.is_closed() && gone >= self.length)
+        {
+            let left = self.whole_length().saturating_sub(gone);
+            return self.into_ramp(ramp, left);
+        }
+        self.length = self.length.saturating_sub(gone);
+        self.farewell = self.farewell.saturating_sub(gone);
+        for flow in &mut self.closing {
+            flow.remaining = flow.remaining.saturating_sub(gone);
+        }
+        self.closing.retain(|flow| !flow.remaining.is_zero());
+        self
+    }
+
     /// The same cordon with another end, which a farewell that lasts to the end moves with.
     #[must_use]
     pub fn ending_in(self, length: Duration) -> Self {

@@ -2,6 +2,7 @@
 //! netlink. `nft` is never run.
 
 mod attributes;
+mod change;
 mod compare;
 mod decode;
 mod element;
@@ -16,15 +17,15 @@ mod sets;
 mod transaction;
 mod twin;
 
+pub use change::Change;
 pub use events::{Event, Events};
 pub use nftables::Nftables;
 pub use twin::Twin;
 
-use crate::cordon::{ClosingFlow, Cordon, PassList, Window};
+use crate::cordon::{Cordon, Window};
 use crate::failure::{AS_ROOT, Explain, Explanation, Kind, OPEN_BY_HAND};
 use std::io;
-use std::net::SocketAddr;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 /// What the rooms above need of a firewall.
 pub trait Firewall {
@@ -59,46 +60,6 @@ pub enum Detail {
     /// Without the pass list: the kernel takes more than a second to list 100,000 networks, and
     /// nobody should wait for that to open a port.
     Block,
-}
-
-/// A change of a cordon that is in force.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-pub enum Change {
-    /// The block lasts as long as that of this cordon from now on, and so do the flows that it
-    /// spares and a farewell to the end; its ramp comes after it, and its identity stands
-    /// beside it. The rules and the pass list stay.
-    Renew(Box<Cordon>),
-    /// These existing connections are let through.
-    Flows {
-        /// The clients' addresses and ports.
-        spared: Vec<SocketAddr>,
-        /// Closes that go on.
-        closing: Vec<ClosingFlow>,
-        /// For how long the spared ones pass.
-        remaining: Duration,
-    },
-    /// The pass list is this one.
-    Pass(PassList),
-    /// Packets of existing connections pass for so long from now on.
-    Farewell(Duration),
-    /// No more farewell; sockets whose close is under way may finish it.
-    FarewellOver {
-        /// The clients' addresses and ports.
-        closing: Vec<SocketAddr>,
-        /// For how long their packets pass.
-        linger: Duration,
-    },
-}
-
-impl Change {
-    /// What renews a cordon. The pass list stays as it is and may be long, so that nobody is
-    /// told it.
-    pub fn renew(cordon: Cordon) -> Self {
-        Self::Renew(Box::new(Cordon {
-            pass: PassList::default(),
-            ..cordon
-        }))
-    }
 }
 
 /// What stands on a port.

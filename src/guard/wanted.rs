@@ -1,7 +1,7 @@
 //! What is to stand on a port: the cordon as it was last told, at any later time, and where
 //! what stands differs from it. Pure data.
 
-use crate::cordon::{ClosingFlow, Cordon, Difference, Phase, Tolerance};
+use crate::cordon::{Cordon, Difference, Phase, Tolerance};
 use crate::firewall::{Change, Standing};
 use rustix::time::{ClockId, clock_gettime};
 use serde::{Deserialize, Serialize};
@@ -58,21 +58,7 @@ impl Wanted {
     /// over.
     #[must_use]
     pub fn at(&self, now: Moment) -> Cordon {
-        let gone = now.since(self.as_of);
-        let mut cordon = self.cordon.clone();
-        if let Some(ramp) = cordon
-            .ramp
-            .filter(|_| cordon.is_closed() && gone >= cordon.length)
-        {
-            return cordon.into_ramp(ramp, self.left(now));
-        }
-        cordon.length = cordon.length.saturating_sub(gone);
-        cordon.farewell = cordon.farewell.saturating_sub(gone);
-        for flow in &mut cordon.closing {
-            flow.remaining = flow.remaining.saturating_sub(gone);
-        }
-        cordon.closing.retain(|flow| !flow.remaining.is_zero());
-        cordon
+        self.cordon.clone().after(now.since(self.as_of))
     }
 
     /// How long it is from `now` until all of it is over, the window and its ramp.
@@ -98,45 +84,7 @@ impl Wanted {
 
     /// Takes a change over that is made at `at`.
     pub fn change(&mut self, at: Moment, change: &Change) {
-        let mut cordon = self.at(at);
-        match change.clone() {
-            Change::Renew(renewed) => {
-                let farewell = match renewed.farewell_lasts() {
-                    true => renewed.length,
-                    false => cordon.farewell,
-                };
-                cordon = Cordon {
-                    identity: renewed.identity,
-                    length: renewed.length,
-                    ramp: renewed.ramp,
-                    farewell,
-                    spared: renewed.spared,
-                    closing: renewed.closing,
-                    ..cordon
-                };
-            }
-            Change::Flows {
-                spared, closing, ..
-            } => {
-                for flow in spared {
-                    if !cordon.spared.contains(&flow) {
-                        cordon.spared.push(flow);
-                    }
-                }
-                add_closing(&mut cordon.closing, closing);
-            }
-            Change::Pass(pass) => cordon.pass = pass,
-            Change::Farewell(length) => cordon.farewell = length,
-            Change::FarewellOver { closing, linger } => {
-                cordon.farewell = Duration::ZERO;
-                let closing = closing.into_iter().map(|client| ClosingFlow {
-                    client,
-                    remaining: linger,
-                });
-                add_closing(&mut cordon.closing, closing.collect());
-            }
-        }
-        *self = Self::new(cordon, at);
+        *self = Self::new(change.clone().applied_to(self.at(at)), at);
     }
 
     /// Where what stands is not what is to stand, in words; empty if it is. Knocks are
@@ -171,16 +119,6 @@ impl Wanted {
         let faults = standing.faults.iter().cloned();
         let differences = differences.iter().map(Difference::to_string);
         faults.chain(differences).collect()
-    }
-}
-
-/// Adds flows, each once, with the longer time.
-fn add_closing(flows: &mut Vec<ClosingFlow>, more: Vec<ClosingFlow>) {
-    for new in more {
-        match flows.iter_mut().find(|flow| flow.client == new.client) {
-            Some(flow) => flow.remaining = flow.remaining.max(new.remaining),
-            None => flows.push(new),
-        }
     }
 }
 
