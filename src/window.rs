@@ -1,8 +1,12 @@
 //! Raising, extending, lifting and reading back windows: the firewall under the lock.
 
 mod error;
+#[cfg(test)]
+mod fake;
 mod flows;
 mod lift;
+#[cfg(test)]
+mod tests;
 mod whole;
 
 pub use error::{START_ONE, WindowError};
