@@ -19,22 +19,17 @@ use crate::cordon::{DrainReport, SqlOutcome, Window};
 use std::fmt::Write;
 use std::time::{Duration, SystemTime};
 
-/// What was done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Action {
-    /// A cordon was raised.
     Start,
-    /// A damaged or missing one was put back.
+    /// A damaged or missing cordon was put back.
     Heal,
-    /// Its end was moved.
     Extend,
-    /// It was ended before its time.
+    /// A window was ended before its time.
     Lift,
-    /// Its time was over.
+    /// A window's time was over.
     End,
-    /// Remote connections were ended.
     Drain,
-    /// The pass list was changed.
     Allow,
 }
 
@@ -52,7 +47,7 @@ impl Action {
     }
 }
 
-/// One record: names and values, in the order in which they are read.
+/// One record: names and values, in the order in which they are shown.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[must_use = "it is nowhere until it is recorded"]
 pub struct Event {
@@ -61,7 +56,6 @@ pub struct Event {
 }
 
 impl Event {
-    /// A record that says nothing more yet.
     pub fn new(action: Action) -> Self {
         Self {
             action,
@@ -69,8 +63,8 @@ impl Event {
         }
     }
 
-    /// Adds a fact; one that is empty is left out. Names are lower case and of the words of
-    /// the JSON where it has them.
+    /// Adds a fact, unless its value is empty. Names are in lower case, and the words of the
+    /// JSON where it has them.
     pub fn with(mut self, name: &'static str, value: impl ToString) -> Self {
         let value = value.to_string();
         if !value.is_empty() {
@@ -79,7 +73,6 @@ impl Event {
         self
     }
 
-    /// The same where it is known.
     pub fn with_some(self, name: &'static str, value: Option<impl ToString>) -> Self {
         match value {
             Some(value) => self.with(name, value),
@@ -87,12 +80,11 @@ impl Event {
         }
     }
 
-    /// Why it was done, or what has caused it.
+    /// Why it was done, or what caused it.
     pub fn why(self, why: impl ToString) -> Self {
         self.with("why", why)
     }
 
-    /// The window it is about.
     pub fn window(self, window: &Window) -> Self {
         let identity = &window.cordon.identity;
         let length = window.ends_at.duration_since(identity.started_at);
@@ -101,7 +93,7 @@ impl Event {
             .with("window", format!("{:016x}", identity.id))
             .with("started_at", timestamp(identity.started_at))
             .with("ends_at", timestamp(window.ends_at))
-            // The kernel's rounding makes finer parts differ from what was asked for.
+            // The kernel rounds: finer digits would not be what was asked for.
             .with(
                 "for_s",
                 format!("{:.1}", length.unwrap_or_default().as_secs_f64()),
@@ -121,7 +113,6 @@ impl Event {
             .with("knocks", window.knocks.len())
     }
 
-    /// What a drain has done.
     pub fn drain(self, drain: &DrainReport) -> Self {
         let sql = match &drain.sql {
             SqlOutcome::Used => "ok",
@@ -144,7 +135,7 @@ impl Event {
             .with_some("unproven", drain.unproven.as_deref())
     }
 
-    /// Puts it on record, with who did it.
+    /// Adds who did it, and writes it to the logs.
     pub fn record(mut self) {
         self.fields.extend(who::fields());
         let line = self.line();
@@ -152,14 +143,14 @@ impl Event {
         logs::send(self.action, &line, &self.fields);
     }
 
-    /// All of it in one line of text, as `name=value` (logfmt).
+    /// One line of text, as `name=value` (logfmt).
     fn line(&self) -> String {
         let mut line = self.action.as_str().to_owned();
         for (name, value) in &self.fields {
             let is_plain = |c: char| c.is_ascii_graphic() && !matches!(c, '"' | '=' | '\\');
             let _ = match value.chars().all(is_plain) {
                 true => write!(line, " {name}={value}"),
-                // Escapes what could upset a terminal or begin a line of its own.
+                // Escapes what could upset a terminal, or forge a line.
                 false => write!(line, " {name}={value:?}"),
             };
         }
@@ -167,10 +158,10 @@ impl Event {
     }
 }
 
-/// Hands a line to whoever listens to this thread: stderr, or the journal for a moment.
+/// Hands a line to the subscriber of this thread: stderr, or the journal for a moment.
 fn tell(action: Action, line: &str) {
     match action {
-        // Somebody has opened a port that was to be closed.
+        // Somebody opened a port that was meant to be closed.
         Action::Heal => tracing::warn!("{line}"),
         _ => tracing::info!("{line}"),
     }

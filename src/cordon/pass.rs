@@ -4,7 +4,6 @@ use crate::failure::{Explain, Explanation, Kind};
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-/// The most networks that a pass list may hold.
 pub const MOST_NETWORKS: usize = 100_000;
 
 /// Networks of both families, sorted, without overlaps and with neighbours merged:

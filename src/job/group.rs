@@ -1,4 +1,4 @@
-//! Who is in a process group.
+//! Who is left in a process group.
 
 use std::fs;
 
