@@ -103,8 +103,12 @@ fn print(
     let say = |failure: &Failure| Stream::Stderr.line(&failure.to_text(context.paint));
     match result {
         Ok((mut answer, exit)) => {
-            if let Answer::Report(report) = &mut answer {
-                context.tell_warnings(report);
+            match &mut answer {
+                Answer::Report(report) => context.tell_warnings(report),
+                other => other
+                    .warnings()
+                    .iter()
+                    .for_each(|text| context.tell_warning(text)),
             }
             // A text that was asked for is no report of success.
             let is_report = matches!(answer, Answer::Report(_) | Answer::Check(_));

@@ -3,7 +3,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use pgcordon::policy::{parse, print};
+use pgcordon::testing::policy::{parse, print};
 
 fuzz_target!(|text: &str| {
     match parse(text) {

@@ -5,27 +5,18 @@ use super::sockets::Socket;
 use std::collections::{HashMap, HashSet};
 use std::fs;
 use std::io;
-use std::net::SocketAddr;
 use std::os::unix::fs::MetadataExt;
 
-/// A listening socket and the process behind it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Listener {
-    /// The address it listens on.
-    pub address: SocketAddr,
-    /// The holder whose parent does not hold it too; `None` if no process that can be seen
-    /// holds it, as from outside of its pid namespace.
-    pub process: Option<Process>,
-}
-
-/// Finds the process of each listening socket; for PostgreSQL that is the postmaster.
+/// Finds the process of each listening socket, in their order; for PostgreSQL that is the
+/// postmaster. `None` where no process that can be seen holds the socket, as from outside of
+/// its pid namespace.
 ///
 /// Backends that are just starting hold the listening sockets too. So this finds the holder
 /// whose parent does not hold the socket.
 ///
 /// It fails with [`ProcessError::Privilege`] only if a socket has no visible holder and some
 /// process could not be looked into.
-pub fn listener_processes(listening: &[Socket]) -> Result<Vec<Listener>, ProcessError> {
+pub fn listener_processes(listening: &[Socket]) -> Result<Vec<Option<Process>>, ProcessError> {
     let mut search = Search {
         missing: listening
             .iter()
@@ -42,13 +33,7 @@ pub fn listener_processes(listening: &[Socket]) -> Result<Vec<Listener>, Process
         }
     }
     let process = |socket: &Socket| processes.get(search.found.get(&socket.inode)?)?.clone();
-    Ok(listening
-        .iter()
-        .map(|socket| Listener {
-            address: socket.local,
-            process: process(socket),
-        })
-        .collect())
+    Ok(listening.iter().map(process).collect())
 }
 
 /// Looks for the holders of inodes.

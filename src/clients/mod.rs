@@ -20,9 +20,9 @@ pub use backends::{
 };
 pub use children::{PortInodes, child_holds, pidfd_of_child};
 pub use interfaces::{InterfaceError, interface_networks};
-pub use join::{Joined, RowKey, join};
-pub use listeners::{Listener, listener_processes};
+pub use join::{RowKey, join};
+pub use listeners::listener_processes;
 pub use locality::Locality;
-pub use processes::{Executable, Process, ProcessError, unlisted};
+pub use processes::{Process, ProcessError, unlisted};
 pub use sockets::{DestroyError, Destroyed, Socket, Sockets, State};
 pub use title::Client;

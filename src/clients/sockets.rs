@@ -175,7 +175,7 @@ pub enum Destroyed {
     /// It was already gone, or address and port belong to another socket by now.
     Gone,
     /// It has begun to close since the scan, so it was left alone.
-    Closing(State),
+    Closing,
 }
 
 /// Why a socket was not destroyed.
@@ -229,7 +229,7 @@ impl Sockets {
         // Its backend may have closed it since the scan, and the kernel would not refuse that.
         match self.state(socket).map_err(kernel)? {
             Some(state) if state.is_open() => {}
-            Some(state) if state.is_closing() => return Ok(Destroyed::Closing(state)),
+            Some(state) if state.is_closing() => return Ok(Destroyed::Closing),
             _ => return Ok(Destroyed::Gone),
         }
         match self.link.request(inet_diag::DESTROY, 0, &socket.exactly()) {

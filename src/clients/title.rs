@@ -1,14 +1,12 @@
 //! Reads a backend's client from its title, which is its command line in `/proc`.
 
-use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, SocketAddr};
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Client {
     Address {
-        /// Its address and port; canonical, and without a scope.
+        /// Canonical, and without the scope of a link-local address.
         address: SocketAddr,
-        /// For a link-local address, the name of this host's interface.
-        interface: Option<String>,
     },
     Unix,
     /// The title names no client, a host name (`log_hostname`), or more than one client: roles,
@@ -38,16 +36,12 @@ fn client(word: &str) -> Option<Client> {
     }
     let (host, port) = word.strip_suffix(')')?.rsplit_once('(')?;
     let port: u16 = port.parse().ok()?;
-    let (address, interface) = match host.split_once('%') {
-        Some((address, scope)) => {
-            let address: Ipv6Addr = address.parse().ok()?;
-            (IpAddr::V6(address), Some(scope.to_owned()))
-        }
-        None => (host.parse().ok()?, None),
+    let address = match host.split_once('%') {
+        Some((address, _interface)) => IpAddr::V6(address.parse().ok()?),
+        None => host.parse().ok()?,
     };
     Some(Client::Address {
         address: SocketAddr::new(address.to_canonical(), port),
-        interface,
     })
 }
 
@@ -58,7 +52,6 @@ mod tests {
     fn at(address: &str) -> Client {
         Client::Address {
             address: address.parse().unwrap(),
-            interface: None,
         }
     }
 
@@ -88,10 +81,7 @@ mod tests {
             ("postgres: app shop [local] idle", Client::Unix),
             (
                 "postgres: app shop fe80::1%eth0(43000) idle",
-                Client::Address {
-                    address: "[fe80::1]:43000".parse().unwrap(),
-                    interface: Some("eth0".to_owned()),
-                },
+                at("[fe80::1]:43000"),
             ),
         ] {
             assert_eq!(Client::from_title(title), client, "{title}");

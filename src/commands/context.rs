@@ -44,10 +44,15 @@ impl Context {
     /// Says those warnings that have not been said.
     pub fn tell_warnings(&self, report: &mut Report) {
         for warning in &report.warnings[report.warnings_told..] {
-            let label = self.paint.warning("warning:");
-            let text = printable(warning);
-            Stream::Stderr.line(&format!("{label} {text}"));
+            self.tell_warning(warning);
         }
         report.warnings_told = report.warnings.len();
+    }
+
+    /// Says a warning.
+    pub fn tell_warning(&self, warning: &str) {
+        let label = self.paint.warning("warning:");
+        let text = printable(warning);
+        Stream::Stderr.line(&format!("{label} {text}"));
     }
 }

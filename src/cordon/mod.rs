@@ -16,18 +16,15 @@ mod window;
 pub(crate) use compare::{Difference, Tolerance};
 pub use drained::{Backends, Connection, DrainReport, Fate, Peer, Sockets, SqlOutcome};
 pub use duration::{
-    DurationError, LengthError, duration_text, parse_duration, parse_pace, parse_patience,
-    parse_window_length, show_duration,
+    duration_text, parse_duration, parse_pace, parse_patience, parse_window_length, show_duration,
 };
 pub use entry::AllowEntry;
 pub use expiry::OnExpiry;
 pub use identity::Identity;
 pub use pass::{PassError, PassList};
-pub use ramp::{
-    DEFAULT_RAMP_RATE, LONGEST_RAMP, Ramp, RampError, parse_ramp_length, parse_rate, show_rate,
-};
-pub use reason::{Reason, ReasonError};
-pub use spare::{Spare, SpareError, Staying, synchronous_standbys_needed};
+pub use ramp::{DEFAULT_RAMP_RATE, Ramp, parse_ramp_length, parse_rate, show_rate};
+pub use reason::Reason;
+pub use spare::{Spare, Staying, synchronous_standbys_needed};
 pub use window::{ClosingFlow, Counter, Knock, Phase, Window, WindowEnd, WindowId};
 
 use std::net::{IpAddr, SocketAddr};

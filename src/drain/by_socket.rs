@@ -73,7 +73,7 @@ impl<F: Guards> Ladder<'_, F> {
                 self.destroyed.insert(socket.cookie());
                 self.reset.push(socket.remote);
             }
-            Ok(Destroyed::Gone | Destroyed::Closing(_)) | Err(DestroyError::NotOpen(..)) => {}
+            Ok(Destroyed::Gone | Destroyed::Closing) | Err(DestroyError::NotOpen(..)) => {}
             Err(error) => self.warn(error.to_string()),
         }
     }

@@ -114,9 +114,7 @@ mod tests {
     fn standby(pid: i32, sync_state: &str) -> Standby {
         Standby {
             pid,
-            application: format!("s{pid}"),
             sync_state: sync_state.to_owned(),
-            client: None,
         }
     }
 

@@ -48,8 +48,8 @@ impl Listeners {
             });
         }
         let mut found = Self::default();
-        for listener in listener_processes(&listening).map_err(ListenersError::Processes)? {
-            let name = match listener.process {
+        for process in listener_processes(&listening).map_err(ListenersError::Processes)? {
+            let name = match process {
                 Some(process) if process.is_postgres => {
                     if found.servers.iter().all(|known| known.pid != process.pid) {
                         found.servers.push(process);

@@ -17,15 +17,12 @@ mod shown;
 mod tree;
 mod value;
 
-pub use fault::{Fault, Place};
-pub use find::{Choice, ChoiceError, Found, PLACES, PolicyError, find, in_file, load};
+pub use fault::Fault;
+pub use find::{Choice, Found, PolicyError, find, in_file, load};
 pub use read::{parse, print};
-pub use schema::{
-    Allow, Drain, Policy, Postgres as PostgresKeys, Ramp, Run, Spare, VERSION, json_schema,
-};
-pub use settings::{Given, Origin, Partial, Postgres, Settings};
+pub use schema::{Allow, Drain, Policy, Postgres as PostgresKeys, Ramp, Run, Spare, json_schema};
+pub use settings::{Given, Origin, Partial, Settings};
 pub use shown::{Setting, Shown};
-pub use tree::LONGEST_TEXT;
 pub use value::{
     AbsolutePath, Address, Interface, Name, Network, Patience, Port, RampLength, Rate, Why,
     WindowLength,

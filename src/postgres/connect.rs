@@ -11,7 +11,6 @@ use std::net::SocketAddr;
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpStream, UnixStream};
-use tokio::task::JoinHandle;
 use tokio::time::Instant;
 use tokio_postgres::config::SslMode;
 use tokio_postgres::{Client, Config, NoTls};
@@ -48,8 +47,6 @@ impl Deadline {
 #[derive(Debug)]
 pub(super) struct LoggedIn {
     pub(super) client: Client,
-    /// Moves the bytes. It ends when the client is dropped.
-    pub(super) driver: JoinHandle<()>,
     pub(super) role: String,
 }
 
@@ -111,13 +108,7 @@ async fn log_in_by(
     loop {
         let config = config(target, &role, database, tier, deadline.whole)?;
         let error = match route.try_login(&config, target, deadline).await? {
-            Ok((client, driver)) => {
-                return Ok(LoggedIn {
-                    client,
-                    driver,
-                    role,
-                });
-            }
+            Ok(client) => return Ok(LoggedIn { client, role }),
             Err(error) => error,
         };
         let sqlstate = error.code().map_or("", |code| code.code());
@@ -165,7 +156,7 @@ fn config(
     Ok(config)
 }
 
-type Login = Result<(Client, JoinHandle<()>), tokio_postgres::Error>;
+type Login = Result<Client, tokio_postgres::Error>;
 
 impl Route {
     /// Connects and logs in once. The outer error is final; the inner one is the server's.
@@ -225,9 +216,9 @@ where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let (client, connection) = config.connect_raw(stream, NoTls).await?;
-    let driver = tokio::spawn(async move {
+    tokio::spawn(async move {
         // The client learns the error with its next statement.
         let _ended = connection.await;
     });
-    Ok((client, driver))
+    Ok(client)
 }

@@ -5,14 +5,12 @@ use super::procfs::{self, Backend};
 use super::statements::text;
 use super::{SessionError, StatementError, Target};
 use std::time::Duration;
-use tokio::task::JoinHandle;
 use tokio_postgres::Client;
 
 /// The first statement after the login. From here on the server sends text as it is stored:
 /// otherwise one client's statement in another encoding could make reading all rows fail.
 const CHECK: &str = "SELECT pg_catalog.set_config('client_encoding', 'SQL_ASCII', false), \
     pg_catalog.current_setting('port'), \
-    pg_catalog.current_setting('server_version_num'), \
     pg_catalog.pg_backend_pid(), \
     pg_catalog.current_setting('is_superuser'), \
     pg_catalog.pg_has_role('pg_read_all_stats', 'USAGE'), \
@@ -22,12 +20,9 @@ const CHECK: &str = "SELECT pg_catalog.set_config('client_encoding', 'SQL_ASCII'
 #[derive(Debug)]
 pub struct Session {
     pub(super) client: Client,
-    driver: JoinHandle<()>,
     pub(super) deadline: Duration,
     postmaster: i32,
     role: String,
-    version: u32,
-    is_superuser: bool,
     counts_like_us: bool,
 }
 
@@ -38,19 +33,12 @@ impl Session {
     /// Looking up the owner's name in the user database is not bounded by the deadline.
     pub async fn open(target: &Target, deadline: Duration) -> Result<Self, SessionError> {
         let until = Deadline::after(deadline);
-        let LoggedIn {
+        let LoggedIn { client, role } = connect::log_in(target, until).await?;
+        let session = Self {
             client,
-            driver,
-            role,
-        } = connect::log_in(target, until).await?;
-        let mut session = Self {
-            client,
-            driver,
             deadline,
             postmaster: target.postmaster,
             role,
-            version: 0,
-            is_superuser: false,
             counts_like_us: procfs::counts_like_us(target.postmaster),
         };
         session.check(target.port).await?;
@@ -58,7 +46,7 @@ impl Session {
     }
 
     /// Checks that the server is the right one and what the session may do.
-    async fn check(&mut self, port: u16) -> Result<(), SessionError> {
+    async fn check(&self, port: u16) -> Result<(), SessionError> {
         let postmaster = self.postmaster;
         let answer = self.read(CHECK).await.map_err(SessionError::Check)?;
         let facts = answer.first().map(Facts::of).transpose();
@@ -83,23 +71,11 @@ impl Session {
             let role = self.role.clone();
             return Err(SessionError::MissingRights { role, missing });
         }
-        self.version = facts.version;
-        self.is_superuser = facts.is_superuser;
         Ok(())
-    }
-
-    /// The server's `server_version_num`: 150018 is 15.18.
-    pub fn version(&self) -> u32 {
-        self.version
     }
 
     pub fn role(&self) -> &str {
         &self.role
-    }
-
-    /// Whether the session may end superusers' backends, too.
-    pub fn is_superuser(&self) -> bool {
-        self.is_superuser
     }
 
     /// The pid on this host of the backend that the server calls `pid`. It is the same number,
@@ -114,23 +90,11 @@ impl Session {
             Backend::Stranger | Backend::Unknown => None,
         }
     }
-
-    /// Whether the server has closed the session.
-    pub fn is_closed(&self) -> bool {
-        self.client.is_closed()
-    }
-
-    /// Ends the session and waits within the deadline until that is sent.
-    pub async fn close(self) {
-        drop(self.client);
-        let _too_late = tokio::time::timeout(self.deadline, self.driver).await;
-    }
 }
 
 /// The row of [`CHECK`].
 struct Facts {
     port: String,
-    version: u32,
     backend: i32,
     is_superuser: bool,
     may_read: bool,
@@ -141,11 +105,10 @@ impl Facts {
     fn of(row: &tokio_postgres::Row) -> Result<Self, tokio_postgres::Error> {
         Ok(Self {
             port: text(row, 1)?,
-            version: text(row, 2)?.parse().unwrap_or_default(),
-            backend: row.try_get(3)?,
-            is_superuser: text(row, 4)? == "on",
-            may_read: row.try_get(5)?,
-            may_signal: row.try_get(6)?,
+            backend: row.try_get(2)?,
+            is_superuser: text(row, 3)? == "on",
+            may_read: row.try_get(4)?,
+            may_signal: row.try_get(5)?,
         })
     }
 

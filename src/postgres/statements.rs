@@ -44,12 +44,8 @@ pub struct Row {
 pub struct Standby {
     /// The walsender's process id in the server's own counting.
     pub pid: i32,
-    /// The standby's name in `synchronous_standby_names`.
-    pub application: String,
     /// `async`, `potential`, `sync` or `quorum`.
     pub sync_state: String,
-    /// Its address; `None` over a Unix socket.
-    pub client: Option<IpAddr>,
 }
 
 /// backend_type is NULL in exactly the rows that we may not read. The text that stands there in
@@ -63,13 +59,9 @@ const ROWS: &str = "SELECT a.pid, a.usename, a.datname, a.application_name, \
     FROM pg_catalog.pg_stat_activity AS a \
     WHERE a.pid OPERATOR(pg_catalog.<>) pg_catalog.pg_backend_pid()";
 
-const REPLICATION: &str = "SELECT r.pid, r.application_name, r.sync_state, \
-    pg_catalog.host(r.client_addr) FROM pg_catalog.pg_stat_replication AS r";
+const REPLICATION: &str = "SELECT r.pid, r.sync_state FROM pg_catalog.pg_stat_replication AS r";
 
 const STANDBY_NAMES: &str = "SELECT pg_catalog.current_setting('synchronous_standby_names')";
-const SYNCHRONOUS_COMMIT: &str = "SELECT pg_catalog.current_setting('synchronous_commit')";
-const START_TIME: &str = "SELECT pg_catalog.to_char(pg_catalog.timezone('UTC', \
-    pg_catalog.pg_postmaster_start_time()), 'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"')";
 const PREPARED: &str = "SELECT pg_catalog.count(*) FROM pg_catalog.pg_prepared_xacts";
 
 // With one argument: a timeout (14 on) would wait row after row.
@@ -103,16 +95,6 @@ impl Session {
 
     pub async fn synchronous_standby_names(&self) -> Result<String, StatementError> {
         self.read_text(STANDBY_NAMES).await
-    }
-
-    /// The setting `synchronous_commit` of this database and role.
-    pub async fn synchronous_commit(&self) -> Result<String, StatementError> {
-        self.read_text(SYNCHRONOUS_COMMIT).await
-    }
-
-    /// When the postmaster started: UTC, with microseconds.
-    pub async fn postmaster_start_time(&self) -> Result<String, StatementError> {
-        self.read_text(START_TIME).await
     }
 
     /// The number of prepared transactions: they survive a drain and keep their locks.
@@ -206,9 +188,7 @@ impl Standby {
     fn of(row: &tokio_postgres::Row) -> Result<Self, tokio_postgres::Error> {
         Ok(Self {
             pid: row.try_get(0)?,
-            application: text(row, 1)?,
-            sync_state: text(row, 2)?,
-            client: text(row, 3)?.parse().ok(),
+            sync_state: text(row, 1)?,
         })
     }
 }
@@ -274,9 +254,8 @@ mod tests {
 
     #[test]
     fn statements_qualify_every_function() {
-        let statements = [ROWS, REPLICATION, STANDBY_NAMES, SYNCHRONOUS_COMMIT];
-        let more = [START_TIME, PREPARED, TERMINATE, CANCEL];
-        for statement in statements.into_iter().chain(more) {
+        let read = [ROWS, REPLICATION, STANDBY_NAMES, PREPARED];
+        for statement in read.into_iter().chain([TERMINATE, CANCEL]) {
             for (at, _) in statement.match_indices('(') {
                 let name = statement[..at]
                     .rsplit(|c: char| !c.is_ascii_alphanumeric() && c != '_' && c != '.')

@@ -4,8 +4,8 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use ipnet::IpNet;
-use pgcordon::cordon::{OnExpiry, Reason, Verdict};
-use pgcordon::policy::{
+use pgcordon::testing::cordon::{OnExpiry, Reason, Verdict};
+use pgcordon::testing::policy::{
     AbsolutePath, Address, Allow, Drain, Interface, Name, Network, Patience, Policy, Port,
     PostgresKeys, Ramp, RampLength, Rate, Run, Spare, Why, WindowLength, parse, print,
 };
@@ -53,7 +53,7 @@ fn network() -> impl Strategy<Value = Network> {
     let v6 = (any::<[u8; 16]>(), 2..=128_u8).prop_map(|(a, n)| (IpAddr::from(a), n));
     prop_oneof![v4, v6].prop_filter_map("mapped networks are IPv4's", |(address, length)| {
         let network = IpNet::new(address, length).ok()?.trunc();
-        let read = pgcordon::cordon::PassList::parse_network(&network.to_string()).ok()?;
+        let read = pgcordon::testing::cordon::PassList::parse_network(&network.to_string()).ok()?;
         (read == network).then_some(Network(network))
     })
 }

@@ -1,7 +1,7 @@
 //! The kernel's routing decides who is local.
 
 use super::net::{CLIENT, Remote, SERVER, connect, in_namespace, ip, listener};
-use pgcordon::clients::{InterfaceError, Locality, Sockets, interface_networks};
+use pgcordon::testing::clients::{InterfaceError, Locality, Sockets, interface_networks};
 use std::net::{IpAddr, SocketAddrV6};
 
 #[test]

@@ -4,9 +4,9 @@
 use super::net::{CLIENT, Remote, SERVER, connect, in_namespace, listener, within};
 use super::server::{Server, log_in, message, send};
 use nix::sys::socket::{setsockopt, sockopt};
-use pgcordon::clients::{
-    Backend, Client, Destroyed, Listener, PortInodes, Process, ProcessError, RowKey, SignalError,
-    Signalled, Sockets, Stage, backends, join, listener_processes, sessions_without_socket, signal,
+use pgcordon::testing::clients::{
+    Backend, Client, Destroyed, PortInodes, Process, ProcessError, RowKey, SignalError, Signalled,
+    Sockets, Stage, backends, join, listener_processes, sessions_without_socket, signal,
 };
 use std::io::Read;
 use std::net::{SocketAddr, TcpStream};
@@ -19,10 +19,12 @@ fn at(address: &str) -> SocketAddr {
     SocketAddr::new(address.parse().unwrap(), PORT)
 }
 
-fn listeners(port: u16) -> Vec<Listener> {
+fn listeners(port: u16) -> Vec<(SocketAddr, Option<Process>)> {
     let mut sockets = Sockets::open().expect("sock_diag");
     let listening = sockets.listening(port).expect("a scan");
-    listener_processes(&listening).expect("their processes")
+    let processes = listener_processes(&listening).expect("their processes");
+    let addresses = listening.iter().map(|socket| socket.local);
+    addresses.zip(processes).collect()
 }
 
 fn postmaster_of(server: &Server) -> Process {
@@ -68,14 +70,14 @@ fn each_listener_has_its_own_postmaster() {
         let outer = Server::start(SERVER, PORT, &[]);
         let inner = Server::start("127.0.0.1,::1", PORT, &[]);
         let mut found = listeners(PORT);
-        found.sort_by_key(|listener| listener.address);
+        found.sort_by_key(|(address, _)| *address);
         let pids: Vec<_> = found
             .iter()
-            .map(|listener| {
-                let process = listener.process.as_ref().expect("a process");
+            .map(|(address, process)| {
+                let process = process.as_ref().expect("a process");
                 assert!(process.is_postgres, "{process:?}");
                 assert_eq!(process.name, "postgres");
-                (listener.address.ip().to_string(), process.pid)
+                (address.ip().to_string(), process.pid)
             })
             .collect();
         assert_eq!(
@@ -94,7 +96,7 @@ fn a_listener_that_is_not_postgres_is_named() {
     in_namespace(|| {
         let (_listening, port) = listener();
         let found = listeners(port);
-        let process = found[0].process.as_ref().expect("this process");
+        let process = found[0].1.as_ref().expect("this process");
         assert_eq!(process.pid, std::process::id() as i32);
         assert!(!process.is_postgres);
     });
@@ -223,10 +225,7 @@ fn a_client_that_resets_while_its_query_runs_is_found_without_a_socket() {
             assert_eq!(found.len(), 1, "{found:?}");
             assert_eq!(found[0].unlisted, Some(at(SERVER)));
             assert_eq!(found[0].stage, Stage::Running);
-            let address = Client::Address {
-                address: own,
-                interface: None,
-            };
+            let address = Client::Address { address: own };
             assert_eq!(found[0].client, address, "{found:?}");
             assert_eq!(own.ip().to_string(), CLIENT);
             assert_eq!(signal(&found[0]).expect("SIGTERM"), Signalled::Sent);
@@ -294,7 +293,7 @@ fn hundreds_of_backends_are_found_quickly_and_a_storm_hides_none() {
         let begin = Instant::now();
         let found = listeners(PORT);
         println!("the listener among 200 backends in {:?}", begin.elapsed());
-        assert_eq!(found[0].process, Some(postmaster_of(&server)));
+        assert_eq!(found[0].1, Some(postmaster_of(&server)));
         let scan = inodes();
         let begin = Instant::now();
         let found = backends(&postmaster_of(&server), &scan).expect("backends");

@@ -2,7 +2,7 @@
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::{Pid, User, chown};
-use pgcordon::postgres::{Access, Session, SessionError, Target};
+use pgcordon::testing::postgres::{Access, Session, SessionError, Target};
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};

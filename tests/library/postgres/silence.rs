@@ -3,7 +3,7 @@
 use super::server::{Server, Setup};
 use super::tell;
 use nix::sys::signal::Signal;
-use pgcordon::postgres::{Session, SessionError, StatementError};
+use pgcordon::testing::postgres::{Session, SessionError, StatementError};
 use std::time::{Duration, Instant};
 
 const SHORT: Duration = Duration::from_millis(300);
@@ -90,10 +90,13 @@ fn a_session_that_is_ended_says_so() {
         let end = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity \
              WHERE application_name = 'pgcordon'";
         assert_eq!(server.sql("postgres", &[end]), "t");
-        while !session.is_closed() {
-            tokio::task::yield_now().await;
-        }
-        assert_eq!(session.rows().await.unwrap_err(), StatementError::Closed);
+        let error = loop {
+            match session.rows().await {
+                Ok(_) => tokio::task::yield_now().await,
+                Err(error) => break error,
+            }
+        };
+        assert_eq!(error, StatementError::Closed);
     });
 }
 
