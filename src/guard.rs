@@ -22,7 +22,7 @@ mod main;
 mod redrain;
 mod run;
 mod take_over;
-mod wanted;
+mod target;
 
 pub use guarded::Guarded;
 pub use liveness::NAME;

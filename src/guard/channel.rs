@@ -4,7 +4,7 @@
 //! Whoever changes the kernel tells the guard first, under the port's lock. The guard acts
 //! under that lock too, and listens before it does: so it knows of every change that it sees.
 
-use super::wanted::Moment;
+use super::target::Moment;
 use crate::cordon::Cordon;
 use crate::firewall::Change;
 use crate::postgres::Access;

@@ -4,7 +4,7 @@
 use super::end;
 use super::handle::{Guard, Handle};
 use super::liveness;
-use super::wanted::{Moment, Wanted};
+use super::target::{Moment, Target};
 use crate::cordon::{Cordon, Window};
 use crate::firewall::{Change, Detail, Firewall, FirewallError, Nftables, Standing};
 use crate::postgres::Access;
@@ -132,12 +132,12 @@ impl Guarded {
 
     /// Tells new guards what to guard, and waits until they do. All this is under the lock of
     /// the ports: whoever gets it next finds the guards at their posts.
-    pub(super) fn stand(&self, fresh: Vec<(Handle, Wanted)>) {
+    pub(super) fn stand(&self, fresh: Vec<(Handle, Target)>) {
         let access = self.guards().leave.clone().unwrap_or_default();
         let at = Moment::now();
         let mut told = Vec::new();
-        for (mut guard, wanted) in fresh {
-            let cordon = wanted.at(at);
+        for (mut guard, target) in fresh {
+            let cordon = target.at(at);
             let port = cordon.port;
             let taken = guard.take(at, cordon, access.clone());
             told.push((port, guard, taken));
@@ -222,7 +222,7 @@ impl Guarded {
     /// The cordon of a port as its guard knows it now, to be told again if a change fails.
     fn known(&self, ports: &BTreeSet<u16>) -> Vec<(u16, Cordon)> {
         let now = Moment::now();
-        let of = |port: &u16| Some((*port, lock(&*self.own(*port)?).wanted()?.at(now)));
+        let of = |port: &u16| Some((*port, lock(&*self.own(*port)?).target()?.at(now)));
         ports.iter().filter_map(of).collect()
     }
 }
@@ -285,7 +285,7 @@ impl Firewall for Guarded {
             }
         };
         let took_long = Moment::now().since(written) > PROMPT;
-        let mut wanted = Vec::new();
+        let mut targets = Vec::new();
         for (guard, mut cordon) in fresh {
             let mut at = written;
             if took_long || cordon.pass.len() > LONG {
@@ -295,9 +295,9 @@ impl Firewall for Guarded {
                     (cordon.length, at) = (window.cordon.length, now);
                 }
             }
-            wanted.push((guard, Wanted::new(cordon, at)));
+            targets.push((guard, Target::new(cordon, at)));
         }
-        self.stand(wanted);
+        self.stand(targets);
         Ok(acknowledged)
     }
 

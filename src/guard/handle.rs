@@ -2,7 +2,7 @@
 
 use super::NAME;
 use super::channel::{Message, Sender};
-use super::wanted::{Moment, Wanted};
+use super::target::{Moment, Target};
 use crate::cordon::Cordon;
 use crate::firewall::Change;
 use crate::postgres::Access;
@@ -32,7 +32,7 @@ pub struct Handle {
     pub(super) guard: Guard,
     sender: Sender,
     access: Access,
-    wanted: Option<Wanted>,
+    target: Option<Target>,
 }
 
 impl Handle {
@@ -59,7 +59,7 @@ impl Handle {
             guard: Guard::Child(child),
             sender: Sender::new(ours)?,
             access: Access::default(),
-            wanted: None,
+            target: None,
         })
     }
 
@@ -72,7 +72,7 @@ impl Handle {
             guard: Guard::Myself,
             sender: Sender::new(stream)?,
             access: Access::default(),
-            wanted: None,
+            target: None,
         })
     }
 
@@ -98,7 +98,7 @@ impl Handle {
     /// # Errors
     /// It is gone, or does not listen.
     pub fn again(&mut self, at: Moment, cordon: Cordon) -> io::Result<()> {
-        self.wanted = Some(Wanted::new(cordon.clone(), at));
+        self.target = Some(Target::new(cordon.clone(), at));
         let (cordon, access) = (Box::new(cordon), Box::new(self.access.clone()));
         self.sender.tell(at, Message::Take { cordon, access })
     }
@@ -108,16 +108,16 @@ impl Handle {
     /// # Errors
     /// It is gone, or does not listen.
     pub fn change(&mut self, at: Moment, change: &Change) -> io::Result<()> {
-        if let Some(wanted) = &mut self.wanted {
-            wanted.change(at, change);
+        if let Some(target) = &mut self.target {
+            target.change(at, change);
         }
         self.sender.tell(at, Message::Change(change.clone()))
     }
 
     /// What it was told last.
     #[must_use]
-    pub fn wanted(&self) -> Option<&Wanted> {
-        self.wanted.as_ref()
+    pub fn target(&self) -> Option<&Target> {
+        self.target.as_ref()
     }
 
     /// Waits until it stands guard.

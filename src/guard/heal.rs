@@ -1,6 +1,6 @@
 //! Putting a cordon back.
 
-use super::wanted::{Moment, Wanted};
+use super::target::{Moment, Target};
 use crate::audit::{self, Action};
 use crate::cordon::{Phase, Window};
 use crate::firewall::{Detail, Event, Firewall, FirewallError, Nftables};
@@ -35,17 +35,17 @@ impl Seen {
 pub struct Healer {
     port: u16,
     /// What is to stand.
-    pub wanted: Wanted,
+    pub target: Target,
     nftables: Nftables,
     /// When a heal that failed is tried again.
     pub retry_at: Option<Instant>,
 }
 
 impl Healer {
-    pub fn new(port: u16, wanted: Wanted) -> Self {
+    pub fn new(port: u16, target: Target) -> Self {
         Self {
             port,
-            wanted,
+            target,
             nftables: Nftables::new(),
             retry_at: None,
         }
@@ -61,7 +61,7 @@ impl Healer {
     }
 
     fn is_long(&self) -> bool {
-        self.wanted.at(Moment::now()).pass.len() > LONG
+        self.target.at(Moment::now()).pass.len() > LONG
     }
 
     /// Looks whether what stands is what is to stand, and puts it back. Says whether it was
@@ -105,7 +105,7 @@ impl Healer {
 
     /// The window that is guarded, as it stands.
     pub fn window(&mut self) -> Option<Window> {
-        let id = self.wanted.at(Moment::now()).id();
+        let id = self.target.at(Moment::now()).id();
         let standing = self.nftables.read(self.port, Detail::Block).ok().flatten();
         let window = standing.and_then(|standing| standing.window);
         window.filter(|window| window.id() == id)
@@ -114,14 +114,14 @@ impl Healer {
     /// Compares what stands with what is to stand.
     fn look(&mut self, detail: Detail) -> Result<Seen, FirewallError> {
         let began = Moment::now();
-        if self.wanted.left(began).is_zero() {
+        if self.target.left(began).is_zero() {
             return Ok(Seen::default());
         }
         let standing = self.nftables.read(self.port, detail).inspect_err(|error| {
             tracing::warn!(%error, "the guard cannot read nftables");
         })?;
         Ok(Seen {
-            faults: self.wanted.faults(standing.as_ref(), began),
+            faults: self.target.faults(standing.as_ref(), began),
             leftovers: standing.map(|standing| standing.port),
         })
     }
@@ -139,16 +139,16 @@ impl Healer {
 
     /// Raises the cordon with the time that is left.
     fn put_back(&mut self, leftovers: &[u16]) -> Result<(), FirewallError> {
-        let mut healed = self.wanted.clone();
+        let mut healed = self.target.clone();
         healed.healed();
         let began = Moment::now();
         let cordon = healed.at(began);
         self.nftables
             .raise(std::slice::from_ref(&cordon), leftovers)?;
-        self.wanted = healed;
+        self.target = healed;
         if Moment::now().since(began) > PROMPT && cordon.phase == Phase::Closed {
             // A long pass list has taken its time, by which the window must not be longer.
-            match self.wanted.renewal(Moment::now()) {
+            match self.target.renewal(Moment::now()) {
                 Some(renewal) => self.nftables.change(&[(self.port, renewal)])?,
                 // It has lasted beyond the window: the next look makes a ramp of it, or nothing.
                 None => self.retry_at = Some(Instant::now()),

@@ -5,7 +5,7 @@ use super::channel::{Message, READY, Receiver, Timestamped};
 use super::heal::Healer;
 use super::liveness::GuardLock;
 use super::redrain::Redrain;
-use super::wanted::{Moment, Wanted};
+use super::target::{Moment, Target};
 use crate::audit::{self, Action};
 use crate::cordon::{Cordon, Phase, Window};
 use crate::firewall::{Event, Events, Twin};
@@ -55,7 +55,7 @@ pub enum GuardError {
 pub fn run(port: u16, channel: UnixStream) -> Result<(), GuardError> {
     let events = Events::of(port).map_err(GuardError::Events)?;
     let mut channel = Receiver::new(channel).map_err(GuardError::Channel)?;
-    let Some((wanted, access)) = first_message(&mut channel)? else {
+    let Some((target, access)) = first_message(&mut channel)? else {
         return Ok(()); // Whoever has started it has not raised anything.
     };
     let lock = match GuardLock::take(port) {
@@ -75,8 +75,8 @@ pub fn run(port: u16, channel: UnixStream) -> Result<(), GuardError> {
         events,
         channel,
         is_heard: false,
-        twin: raise_twin(&wanted.at(Moment::now())),
-        healer: Healer::new(port, wanted),
+        twin: raise_twin(&target.at(Moment::now())),
+        healer: Healer::new(port, target),
         access,
         redrain: Redrain::default(),
         last: None,
@@ -94,15 +94,15 @@ pub fn run(port: u16, channel: UnixStream) -> Result<(), GuardError> {
 }
 
 /// Waits for the first message; `None` if there will be none.
-fn first_message(channel: &mut Receiver) -> Result<Option<(Wanted, Access)>, GuardError> {
+fn first_message(channel: &mut Receiver) -> Result<Option<(Target, Access)>, GuardError> {
     let mut order = None;
     loop {
         for Timestamped { sent_at, message } in channel.receive() {
             match (message, &mut order) {
                 (Message::Take { cordon, access }, _) => {
-                    order = Some((Wanted::new(*cordon, sent_at), *access));
+                    order = Some((Target::new(*cordon, sent_at), *access));
                 }
-                (Message::Change(change), Some((wanted, _))) => wanted.change(sent_at, &change),
+                (Message::Change(change), Some((target, _))) => target.change(sent_at, &change),
                 (Message::Change(_) | Message::Heard, _) => {}
             }
         }
@@ -154,7 +154,7 @@ impl Run {
     /// Waits for what happens, until all is over.
     fn watch(&mut self) -> Result<(), GuardError> {
         loop {
-            let left = self.healer.wanted.left(Moment::now());
+            let left = self.healer.target.left(Moment::now());
             if left.is_zero() {
                 self.finish();
                 return Ok(());
@@ -216,17 +216,17 @@ impl Run {
         let mut messages = self.channel.receive();
         messages.extend(self.redrain.receive());
         for Timestamped { sent_at, message } in messages {
-            let before = self.healer.wanted.at(sent_at);
+            let before = self.healer.target.at(sent_at);
             match message {
                 Message::Take { cordon, access } => {
-                    self.healer.wanted = Wanted::new(*cordon, sent_at);
+                    self.healer.target = Target::new(*cordon, sent_at);
                     self.access = *access;
                 }
-                Message::Change(change) => self.healer.wanted.change(sent_at, &change),
+                Message::Change(change) => self.healer.target.change(sent_at, &change),
                 Message::Heard => self.is_heard = true,
             }
             self.last = None;
-            let after = self.healer.wanted.at(sent_at);
+            let after = self.healer.target.at(sent_at);
             self.change_twin(&before, &after);
         }
     }
@@ -240,7 +240,7 @@ impl Run {
         let Some(twin) = &mut self.twin else { return };
         let mut changed = Ok(());
         if after.length != before.length {
-            changed = twin.end_in(self.healer.wanted.at(Moment::now()).length);
+            changed = twin.end_in(self.healer.target.at(Moment::now()).length);
         }
         if after.pass != before.pass {
             changed = changed.and_then(|()| twin.pass(&after.pass));
@@ -248,7 +248,7 @@ impl Run {
         if let Err(error) = changed {
             tracing::warn!(%error, "the guard's twin table could not be changed");
             self.twin = None;
-            self.twin = raise_twin(&self.healer.wanted.at(Moment::now()));
+            self.twin = raise_twin(&self.healer.target.at(Moment::now()));
         }
     }
 
@@ -267,7 +267,7 @@ impl Run {
     }
 
     fn drain(&mut self) {
-        let cordon = self.healer.wanted.at(Moment::now());
+        let cordon = self.healer.target.at(Moment::now());
         self.redrain.start(cordon, &self.access);
     }
 

@@ -3,7 +3,7 @@
 
 use super::Guarded;
 use super::handle::Handle;
-use super::wanted::{Moment, Wanted};
+use super::target::{Moment, Target};
 use crate::cordon::{Cordon, Window, WindowId};
 use crate::firewall::{Change, Detail, Firewall, FirewallError, Nftables};
 use crate::sys::lock;
@@ -88,7 +88,7 @@ impl Guarded {
         Ok(Some(TakenOver {
             guard,
             is_named: false,
-            wanted: Wanted::new(window.cordon.clone(), read_at),
+            target: Target::new(window.cordon.clone(), read_at),
             window,
         }))
     }
@@ -101,7 +101,7 @@ pub struct TakenOver {
     /// As it stands.
     window: Window,
     /// The same for a guard.
-    wanted: Wanted,
+    target: Target,
     /// Whether a change names it.
     is_named: bool,
 }
@@ -126,21 +126,21 @@ impl TakenOver {
         nftables: &mut Nftables,
         made: &[(u16, Change)],
         at: Moment,
-    ) -> Option<(Handle, Wanted)> {
+    ) -> Option<(Handle, Target)> {
         let its = made
             .iter()
             .filter(|(port, _)| *port == self.window.cordon.port);
-        its.for_each(|(_, change)| self.wanted.change(at, change));
+        its.for_each(|(_, change)| self.target.change(at, change));
         if !self.is_named || made.is_empty() {
             // By itself: a long pass list takes longer, and the end must not move with it.
             // A ramp is left as it is: the lock names its guard, too.
             let port = self.window.cordon.port;
-            if let Some(naming) = self.wanted.renewal(Moment::now()) {
+            if let Some(naming) = self.target.renewal(Moment::now()) {
                 let named = nftables.change(&[(port, naming)]);
                 tracing::debug!(port, ?named, "the window names its new guard");
             }
         }
-        Some((self.guard?, self.wanted))
+        Some((self.guard?, self.target))
     }
 
     /// Gives the guard, and what it is to guard, where it is not known whether the changes
@@ -149,11 +149,11 @@ impl TakenOver {
         self,
         standing: &[(u16, Cordon)],
         at: Moment,
-    ) -> Option<(Handle, Wanted)> {
+    ) -> Option<(Handle, Target)> {
         let found = standing
             .iter()
             .find(|(port, _)| *port == self.window.cordon.port);
-        let wanted = found.map_or(self.wanted, |(_, cordon)| Wanted::new(cordon.clone(), at));
-        Some((self.guard?, wanted))
+        let target = found.map_or(self.target, |(_, cordon)| Target::new(cordon.clone(), at));
+        Some((self.guard?, target))
     }
 }

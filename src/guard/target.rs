@@ -1,5 +1,5 @@
-//! What is to stand on a port: the cordon as it was last told, at any later time, and where
-//! what stands differs from it. Pure data.
+//! What should stand on a port: the cordon as the guard was last told, at any later time, and
+//! where the table differs from it. Pure data.
 
 use crate::cordon::{Cordon, Difference, Phase, Tolerance};
 use crate::firewall::{Change, Standing};
@@ -7,14 +7,12 @@ use rustix::time::{ClockId, clock_gettime};
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
-/// A time of the clock that nobody sets (`CLOCK_MONOTONIC`), which every process of a host
-/// shares; since that clock began.
+/// A time by the clock that nobody sets (`CLOCK_MONOTONIC`) and that all processes of a host
+/// share.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Moment(Duration);
 
 impl Moment {
-    /// Now.
-    #[must_use]
     pub fn now() -> Self {
         let now = clock_gettime(ClockId::Monotonic);
         Self(Duration::new(
@@ -23,46 +21,37 @@ impl Moment {
         ))
     }
 
-    /// So much earlier.
     fn before(self, time: Duration) -> Self {
         Self(self.0.saturating_sub(time))
     }
 
-    /// So much later.
     fn after(self, time: Duration) -> Self {
         Self(self.0.saturating_add(time))
     }
 
-    /// For how long it has been since `earlier`.
-    #[must_use]
     pub fn since(self, earlier: Self) -> Duration {
         self.0.saturating_sub(earlier.0)
     }
 }
 
-/// The cordon as it was to stand at one moment.
+/// The cordon as it should stand, with the times that are left at one moment.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Wanted {
+pub struct Target {
     cordon: Cordon,
     as_of: Moment,
 }
 
-impl Wanted {
-    /// A cordon that stands since `as_of`.
-    #[must_use]
+impl Target {
     pub fn new(cordon: Cordon, as_of: Moment) -> Self {
         Self { cordon, as_of }
     }
 
-    /// The cordon with the times that are left at a later moment; a length of zero is
-    /// over.
-    #[must_use]
+    /// The cordon as it should stand at a later moment; a length of zero is over.
     pub fn at(&self, now: Moment) -> Cordon {
         self.cordon.clone().after(now.since(self.as_of))
     }
 
-    /// How long it is from `now` until all of it is over, the window and its ramp.
-    #[must_use]
+    /// How long it takes from `now` until the window and its ramp are over.
     pub fn left(&self, now: Moment) -> Duration {
         let whole = self.cordon.whole_length();
         whole.saturating_sub(now.since(self.as_of))
@@ -70,27 +59,25 @@ impl Wanted {
 
     /// The change that writes what is left of the block, and whose it is; `None` when that is
     /// over: written in a ramp, it would close the port again.
-    #[must_use]
     pub fn renewal(&self, now: Moment) -> Option<Change> {
         let cordon = self.at(now);
         (cordon.is_closed() && !cordon.length.is_zero()).then(|| Change::renew(cordon))
     }
 
-    /// Notes that the cordon was put back.
+    /// Counts that the cordon was put back.
     pub fn healed(&mut self) {
         let healed = &mut self.cordon.identity.healed;
         *healed = healed.saturating_add(1);
     }
 
-    /// Takes a change over that is made at `at`.
+    /// Follows a change that is made at `at`.
     pub fn change(&mut self, at: Moment, change: &Change) {
         *self = Self::new(change.clone().applied_to(self.at(at)), at);
     }
 
-    /// Where what stands is not what is to stand, in words; empty if it is. Knocks are
-    /// nobody's business, and a pass list is compared only if it was read. `began` is when it
-    /// was begun to read what stands: with long lists that takes a while.
-    #[must_use]
+    /// In what the table that was read differs from what should stand, in words; what was
+    /// blocked does not matter. `began` is the time before the reading, which takes a while with
+    /// a long pass list.
     pub fn faults(&self, standing: Option<&Standing>, began: Moment) -> Vec<String> {
         let Some(standing) = standing else {
             return vec!["the table is gone".to_owned()];
@@ -99,23 +86,21 @@ impl Wanted {
             return vec!["the port's element is gone".to_owned()];
         };
         let now = Moment::now();
-        let wanted = self.at(began);
-        let tolerance = match wanted.phase {
+        let target = self.at(began);
+        let tolerance = match target.phase {
             Phase::Closed => Tolerance::GUARD,
             Phase::Ramp => Tolerance::GUARDED_RAMP,
         };
-        let mut differences = wanted.differences(window, now.since(began), tolerance);
+        let mut differences = target.differences(window, now.since(began), tolerance);
         // When the window ends, the kernel's clock and ours are some milliseconds apart.
-        let near = [
+        let times = [
             began.before(Tolerance::CLOCKS),
             now.after(Tolerance::CLOCKS),
         ];
-        if near
-            .iter()
-            .any(|time| self.at(*time).phase == window.cordon.phase)
-        {
-            differences.retain(|difference| !matches!(difference, Difference::Phase { .. }));
-        }
+        differences.retain(|difference| match difference {
+            Difference::Phase { is } => times.iter().all(|time| self.at(*time).phase != *is),
+            _ => true,
+        });
         let faults = standing.faults.iter().cloned();
         let differences = differences.iter().map(Difference::to_string);
         faults.chain(differences).collect()
@@ -152,15 +137,15 @@ mod tests {
     }
 
     #[test]
-    fn what_is_wanted_runs_out_with_time() {
+    fn the_times_run_out() {
         let start = Moment(MINUTE);
-        let wanted = Wanted::new(cordon(), start);
-        let later = wanted.at(start.after(MINUTE));
+        let target = Target::new(cordon(), start);
+        let later = target.at(start.after(MINUTE));
         assert_eq!(later.length, 9 * MINUTE);
         assert_eq!(later.farewell, Duration::ZERO);
-        assert_eq!(wanted.left(start.after(11 * MINUTE)), Duration::ZERO);
+        assert_eq!(target.left(start.after(11 * MINUTE)), Duration::ZERO);
         // A clock that other processes have read a little later.
-        assert_eq!(wanted.at(Moment(Duration::ZERO)).length, 10 * MINUTE);
+        assert_eq!(target.at(Moment(Duration::ZERO)).length, 10 * MINUTE);
     }
 
     #[test]
@@ -170,7 +155,7 @@ mod tests {
             per_second: 10,
         };
         let start = Moment::now();
-        let wanted = Wanted::new(
+        let target = Target::new(
             Cordon {
                 ramp: Some(ramp),
                 spared: vec![flow(1)],
@@ -178,12 +163,12 @@ mod tests {
             },
             start,
         );
-        let closed = wanted.at(start.after(9 * MINUTE));
+        let closed = target.at(start.after(9 * MINUTE));
         assert_eq!((closed.phase, closed.length), (Phase::Closed, MINUTE));
-        let ramping = wanted.at(start.after(10 * MINUTE + MINUTE / 2));
+        let ramping = target.at(start.after(10 * MINUTE + MINUTE / 2));
         assert_eq!((ramping.phase, ramping.length), (Phase::Ramp, MINUTE / 2));
         assert!(ramping.spared.is_empty());
-        assert_eq!(wanted.left(start), 11 * MINUTE);
+        assert_eq!(target.left(start), 11 * MINUTE);
     }
 
     #[test]
@@ -193,38 +178,38 @@ mod tests {
             length: MINUTE,
             per_second: 10,
         });
-        let wanted = Wanted::new(Cordon { ramp, ..cordon() }, start);
-        assert!(wanted.renewal(start.after(9 * MINUTE)).is_some());
-        assert_eq!(wanted.renewal(start.after(10 * MINUTE)), None);
-        assert_eq!(wanted.renewal(start.after(20 * MINUTE)), None);
+        let target = Target::new(Cordon { ramp, ..cordon() }, start);
+        assert!(target.renewal(start.after(9 * MINUTE)).is_some());
+        assert_eq!(target.renewal(start.after(10 * MINUTE)), None);
+        assert_eq!(target.renewal(start.after(20 * MINUTE)), None);
     }
 
     #[test]
     fn changes_are_taken_over_from_their_own_moment_on() {
         let start = Moment::now();
-        let mut wanted = Wanted::new(cordon(), start);
+        let mut target = Target::new(cordon(), start);
         let change = Change::FarewellOver {
             closing: vec![flow(1)],
             linger: 2 * MINUTE,
         };
-        wanted.change(start.after(MINUTE), &change);
+        target.change(start.after(MINUTE), &change);
         let flows = Change::Flows {
             spared: vec![flow(2), flow(2)],
             closing: Vec::new(),
             remaining: MINUTE,
         };
-        wanted.change(start.after(MINUTE), &flows);
-        let later = wanted.at(start.after(2 * MINUTE));
+        target.change(start.after(MINUTE), &flows);
+        let later = target.at(start.after(2 * MINUTE));
         assert_eq!(later.length, 8 * MINUTE);
         assert_eq!(later.closing[0].remaining, MINUTE);
         assert_eq!(later.spared, [flow(2)]);
-        assert!(wanted.at(start.after(4 * MINUTE)).closing.is_empty());
+        assert!(target.at(start.after(4 * MINUTE)).closing.is_empty());
     }
 
     #[test]
     fn a_missing_table_is_a_fault() {
-        let wanted = Wanted::new(cordon(), Moment::now());
-        let faults = wanted.faults(None, Moment::now());
+        let target = Target::new(cordon(), Moment::now());
+        let faults = target.faults(None, Moment::now());
         assert_eq!(faults, ["the table is gone"]);
     }
 }
