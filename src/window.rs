@@ -15,7 +15,7 @@ pub use lift::{RampWish, lift, lift_own, lift_own_to_ramp, lift_to_ramp, sweep};
 pub use whole::LONG;
 
 use crate::cordon::{Cordon, Difference, Tolerance, Window, WindowEnd};
-use crate::firewall::{Change, Detail, Firewall, FirewallError, Standing};
+use crate::firewall::{Change, Detail, Firewall, FirewallError, TableState};
 use crate::sys::lock::LockError;
 use ipnet::IpNet;
 use std::time::{Duration, Instant, SystemTime};
@@ -90,12 +90,12 @@ pub fn raise(
     let (mut leftovers, mut missing, mut found) = (Vec::new(), Vec::new(), Vec::new());
     for cordon in cordons {
         match firewall.read(cordon.port, Detail::Whole)? {
-            Some(standing) if standing.closed().is_some() => {
+            Some(state) if state.closed().is_some() => {
                 if ownership == Ownership::Exclusive {
                     let port = cordon.port;
                     return Err(WindowError::Occupied { port });
                 }
-                let outcome = whole::mend(firewall, standing)?;
+                let outcome = whole::mend(firewall, state)?;
                 check_same(&outcome.window, cordon)?;
                 found.push(outcome);
             }
@@ -165,12 +165,12 @@ fn take_back(firewall: &mut impl Guards, cordons: &[Cordon], error: WindowError)
     let mut left = Vec::new();
     for cordon in cordons {
         let port = cordon.port;
-        let ours = |standing: &Standing| {
-            let window = standing.window.as_ref();
+        let ours = |state: &TableState| {
+            let window = state.window.as_ref();
             window.is_some_and(|window| window.id() == cordon.id())
         };
         match firewall.read(port, Detail::Block) {
-            Ok(standing) if !standing.as_ref().is_some_and(ours) => continue,
+            Ok(state) if !state.as_ref().is_some_and(ours) => continue,
             // What cannot be read is ours all the same: the port is locked, and had no window.
             _ => {}
         }
@@ -358,8 +358,8 @@ fn all_in_force(firewall: &mut impl Guards, ports: &[u16]) -> Result<Vec<Outcome
 /// but not a ramp.
 fn in_force(firewall: &mut impl Guards, port: u16) -> Result<Outcome, WindowError> {
     match firewall.read(port, Detail::Whole)? {
-        Some(standing) if standing.closed().is_some() => whole::mend(firewall, standing),
-        Some(standing) if standing.window.is_some() => Err(WindowError::Ramp { port }),
+        Some(state) if state.closed().is_some() => whole::mend(firewall, state),
+        Some(state) if state.window.is_some() => Err(WindowError::Ramp { port }),
         Some(_) if firewall.guard(port).is_none() => {
             firewall.remove(&[port])?;
             Err(WindowError::None { port })

@@ -6,7 +6,7 @@ use crate::clients::{Locality, Sockets};
 use crate::cordon::{Cordon, DrainReport, Ramp, Staying, Window, show_duration, show_rate};
 use crate::drain::{Judge, Listeners, Order, Pace};
 use crate::failure::Exit;
-use crate::firewall::{Detail, Firewall, Standing};
+use crate::firewall::{Detail, Firewall, TableState};
 use crate::policy::{Given, Partial, Settings};
 use crate::report::{Outcome, Report};
 use crate::sys::privilege;
@@ -248,7 +248,7 @@ pub fn read_again(
     if drain.is_some_and(|drain| drain.backends.found + drain.sockets.found > 0) {
         for window in &mut report.windows {
             match context.firewall.read(window.cordon.port, Detail::Whole) {
-                Ok(Some(Standing {
+                Ok(Some(TableState {
                     window: Some(now), ..
                 })) => {
                     if !now.is_closed() {

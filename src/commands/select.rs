@@ -3,7 +3,7 @@
 use super::CommandError;
 use crate::cli::Which;
 use crate::cordon::Window;
-use crate::firewall::{Detail, FirewallError, Standing};
+use crate::firewall::{Detail, FirewallError, TableState};
 use crate::window::{Guards, WindowError};
 use std::time::{Duration, Instant};
 
@@ -35,7 +35,7 @@ pub fn with_ramps(firewall: &mut impl Guards, which: &Which) -> Result<Vec<u16>,
 /// The firewall cannot be read.
 pub fn leftovers(firewall: &mut impl Guards) -> Result<Vec<u16>, CommandError> {
     let seen = look(firewall)?;
-    let over = |seen: &&Seen| seen.standing.is_some() && seen.window().is_none();
+    let over = |seen: &&Seen| seen.state.is_some() && seen.window().is_none();
     let over = seen.iter().filter(over).filter(|seen| !seen.is_guarded);
     Ok(over.map(|seen| seen.port).collect())
 }
@@ -67,14 +67,14 @@ fn choose(
 /// One port at one look.
 struct Seen {
     port: u16,
-    standing: Option<Standing>,
+    state: Option<TableState>,
     /// What is away just now comes back.
     is_guarded: bool,
 }
 
 impl Seen {
     fn window(&self) -> Option<&Window> {
-        self.standing.as_ref()?.window.as_ref()
+        self.state.as_ref()?.window.as_ref()
     }
 }
 
@@ -84,7 +84,7 @@ fn look(firewall: &mut impl Guards) -> Result<Vec<Seen>, CommandError> {
     for port in firewall.ports()? {
         seen.push(Seen {
             port,
-            standing: firewall.read(port, Detail::Block)?,
+            state: firewall.read(port, Detail::Block)?,
             is_guarded: firewall.guard(port).is_some(),
         });
     }
@@ -104,15 +104,15 @@ pub fn settled(
     firewall: &mut impl Guards,
     port: u16,
     detail: Detail,
-) -> Result<Option<Standing>, FirewallError> {
+) -> Result<Option<TableState>, FirewallError> {
     let deadline = Instant::now() + HEAL_TIMEOUT;
     loop {
-        let standing = firewall.read(port, detail)?;
-        let is_whole = standing
+        let state = firewall.read(port, detail)?;
+        let is_whole = state
             .as_ref()
             .is_some_and(|s| s.window.is_some() && s.faults.is_empty());
         if is_whole || firewall.guard(port).is_none() || Instant::now() >= deadline {
-            return Ok(standing);
+            return Ok(state);
         }
         std::thread::sleep(HEAL_POLL);
     }

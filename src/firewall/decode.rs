@@ -1,6 +1,6 @@
 //! Decodes a table that was read: which window is in force on its port.
 
-use super::Standing;
+use super::TableState;
 use super::element::{Element, SPARED, read_ranges};
 use super::names::Family::{V4, V6};
 use super::names::{SetName, is_pass_set};
@@ -24,7 +24,7 @@ impl Table {
         elements.find(|element| element.key == port.to_be_bytes())
     }
 
-    pub fn standing(&self, port: u16) -> Standing {
+    pub fn state(&self, port: u16) -> TableState {
         let window = self.window(port);
         let faults = match &window {
             Some(window) => {
@@ -37,7 +37,7 @@ impl Table {
             }
             None => Vec::new(),
         };
-        Standing {
+        TableState {
             port,
             window,
             faults,

@@ -33,7 +33,7 @@ pub trait Firewall {
     fn ports(&mut self) -> Result<Vec<u16>, FirewallError>;
 
     /// Reads one port's table; `None` if there is none.
-    fn read(&mut self, port: u16, detail: Detail) -> Result<Option<Standing>, FirewallError>;
+    fn read(&mut self, port: u16, detail: Detail) -> Result<Option<TableState>, FirewallError>;
 
     /// Raises cordons and removes the tables of `leftovers`, all in one transaction. Returns the
     /// time of the kernel's acknowledgement.
@@ -64,7 +64,7 @@ pub enum Detail {
 
 /// What stands on a port.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Standing {
+pub struct TableState {
     /// The port.
     pub port: u16,
     /// The window in force, or its ramp; `None` for a table whose time is over.
@@ -73,7 +73,7 @@ pub struct Standing {
     pub faults: Vec<String>,
 }
 
-impl Standing {
+impl TableState {
     /// The window that blocks the port; a ramp blocks nobody any more.
     pub fn closed(&self) -> Option<&Window> {
         self.window.as_ref().filter(|window| window.is_closed())

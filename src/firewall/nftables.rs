@@ -5,7 +5,7 @@ use super::names::SetName::{self, Armed, Farewell, Flows, Ramp, Window};
 use super::names::{Family, table_name};
 use super::ruleset::Ruleset;
 use super::transaction::Transaction;
-use super::{Change, Detail, Firewall, FirewallError, Standing, readback};
+use super::{Change, Detail, Firewall, FirewallError, TableState, readback};
 use crate::cordon::{ClosingFlow, Cordon, Identity};
 use crate::sys::netlink::Link;
 use nix::libc;
@@ -46,9 +46,9 @@ impl Firewall for Nftables {
         Self::reading(readback::ports)
     }
 
-    fn read(&mut self, port: u16, detail: Detail) -> Result<Option<Standing>, FirewallError> {
+    fn read(&mut self, port: u16, detail: Detail) -> Result<Option<TableState>, FirewallError> {
         let table = Self::reading(|link| readback::read(link, port, detail))?;
-        Ok(table.map(|table| table.standing(port)))
+        Ok(table.map(|table| table.state(port)))
     }
 
     fn raise(&mut self, cordons: &[Cordon], leftovers: &[u16]) -> Result<Instant, FirewallError> {

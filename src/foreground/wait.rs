@@ -195,8 +195,8 @@ pub fn one_is_over(own: &[WindowId]) -> bool {
 
 /// How long a window still blocks, and how long it lasts with its ramp.
 fn left(firewall: &mut Nftables, own: WindowId) -> Result<(Duration, Duration), FirewallError> {
-    let standing = firewall.read(own.port, Detail::Block)?;
-    let window = standing.and_then(|standing| standing.window);
+    let state = firewall.read(own.port, Detail::Block)?;
+    let window = state.and_then(|state| state.window);
     let own = window.filter(|window| window.id() == own);
     Ok(own.map_or((Duration::ZERO, Duration::ZERO), |window| {
         let block = match window.is_closed() {

@@ -6,7 +6,7 @@ use super::handle::{Guard, Handle};
 use super::liveness;
 use super::target::{Moment, Target};
 use crate::cordon::{Cordon, Window};
-use crate::firewall::{Change, Detail, Firewall, FirewallError, Nftables, Standing};
+use crate::firewall::{Change, Detail, Firewall, FirewallError, Nftables, TableState};
 use crate::postgres::Access;
 use crate::sys::lock::{self, LockError, PortLock};
 use crate::window::{Guards as _, LONG};
@@ -176,8 +176,8 @@ impl Guarded {
         port: u16,
         detail: Detail,
     ) -> Result<Option<Window>, FirewallError> {
-        let standing = self.nftables.read(port, detail)?;
-        Ok(standing.and_then(|standing| standing.window))
+        let state = self.nftables.read(port, detail)?;
+        Ok(state.and_then(|state| state.window))
     }
 
     /// Ends the guard of a port, whoever has started it.
@@ -210,8 +210,8 @@ impl Guarded {
     }
 
     /// Tells the guards what stands, although they were told otherwise.
-    fn tell_again(&mut self, standing: &[(u16, Cordon)], at: Moment) {
-        for (port, cordon) in standing {
+    fn tell_again(&mut self, cordons: &[(u16, Cordon)], at: Moment) {
+        for (port, cordon) in cordons {
             if let Some(own) = self.own(*port) {
                 let told = lock(&own).again(at, cordon.clone());
                 tracing::debug!(port, ?told, "the guard goes on with what was there");
@@ -241,13 +241,13 @@ impl Firewall for Guarded {
     }
 
     /// A guard that is not alive is not named.
-    fn read(&mut self, port: u16, detail: Detail) -> Result<Option<Standing>, FirewallError> {
-        let mut standing = self.nftables.read(port, detail)?;
-        let window = standing.as_mut().and_then(|s| s.window.as_mut());
+    fn read(&mut self, port: u16, detail: Detail) -> Result<Option<TableState>, FirewallError> {
+        let mut state = self.nftables.read(port, detail)?;
+        let window = state.as_mut().and_then(|s| s.window.as_mut());
         if let Some(guard) = window.map(|window| &mut window.cordon.identity.guard) {
             *guard = guard.and_then(|named| liveness::guardian(port, Some(named)).ok().flatten());
         }
-        Ok(standing)
+        Ok(state)
     }
 
     fn raise(&mut self, cordons: &[Cordon], leftovers: &[u16]) -> Result<Instant, FirewallError> {

@@ -106,8 +106,8 @@ impl Healer {
     /// The window that is guarded, as it stands.
     pub fn window(&mut self) -> Option<Window> {
         let id = self.target.at(Moment::now()).id();
-        let standing = self.nftables.read(self.port, Detail::Block).ok().flatten();
-        let window = standing.and_then(|standing| standing.window);
+        let state = self.nftables.read(self.port, Detail::Block).ok().flatten();
+        let window = state.and_then(|state| state.window);
         window.filter(|window| window.id() == id)
     }
 
@@ -117,12 +117,12 @@ impl Healer {
         if self.target.left(began).is_zero() {
             return Ok(Seen::default());
         }
-        let standing = self.nftables.read(self.port, detail).inspect_err(|error| {
+        let state = self.nftables.read(self.port, detail).inspect_err(|error| {
             tracing::warn!(%error, "the guard cannot read nftables");
         })?;
         Ok(Seen {
-            faults: self.target.faults(standing.as_ref(), began),
-            leftovers: standing.map(|standing| standing.port),
+            faults: self.target.faults(state.as_ref(), began),
+            leftovers: state.map(|state| state.port),
         })
     }
 

@@ -147,10 +147,10 @@ impl TakenOver {
     /// were made: what stands.
     pub fn guarding_what_stands(
         self,
-        standing: &[(u16, Cordon)],
+        cordons: &[(u16, Cordon)],
         at: Moment,
     ) -> Option<(Handle, Target)> {
-        let found = standing
+        let found = cordons
             .iter()
             .find(|(port, _)| *port == self.window.cordon.port);
         let target = found.map_or(self.target, |(_, cordon)| Target::new(cordon.clone(), at));

@@ -2,7 +2,7 @@
 //! where the table differs from it. Pure data.
 
 use crate::cordon::{Cordon, Difference, Phase, Tolerance};
-use crate::firewall::{Change, Standing};
+use crate::firewall::{Change, TableState};
 use rustix::time::{ClockId, clock_gettime};
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
@@ -78,11 +78,11 @@ impl Target {
     /// In what the table that was read differs from what should stand, in words; what was
     /// blocked does not matter. `began` is the time before the reading, which takes a while with
     /// a long pass list.
-    pub fn faults(&self, standing: Option<&Standing>, began: Moment) -> Vec<String> {
-        let Some(standing) = standing else {
+    pub fn faults(&self, state: Option<&TableState>, began: Moment) -> Vec<String> {
+        let Some(state) = state else {
             return vec!["the table is gone".to_owned()];
         };
-        let Some(window) = &standing.window else {
+        let Some(window) = &state.window else {
             return vec!["the port's element is gone".to_owned()];
         };
         let now = Moment::now();
@@ -101,7 +101,7 @@ impl Target {
             Difference::Phase { is } => times.iter().all(|time| self.at(*time).phase != *is),
             _ => true,
         });
-        let faults = standing.faults.iter().cloned();
+        let faults = state.faults.iter().cloned();
         let differences = differences.iter().map(Difference::to_string);
         faults.chain(differences).collect()
     }

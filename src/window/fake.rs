@@ -3,7 +3,7 @@
 
 use super::Guards;
 use crate::cordon::{Cordon, Counter, PassList, Window};
-use crate::firewall::{Change, Detail, Firewall, FirewallError, Standing};
+use crate::firewall::{Change, Detail, Firewall, FirewallError, TableState};
 use crate::sys::lock::LockError;
 use std::collections::{BTreeMap, VecDeque};
 use std::time::{Duration, Instant, SystemTime};
@@ -159,9 +159,9 @@ impl Firewall for Fake {
         })
     }
 
-    fn read(&mut self, port: u16, detail: Detail) -> Result<Option<Standing>, FirewallError> {
+    fn read(&mut self, port: u16, detail: Detail) -> Result<Option<TableState>, FirewallError> {
         self.call(Call::Read, |state| {
-            Ok(state.tables.get(&port).map(|table| Standing {
+            Ok(state.tables.get(&port).map(|table| TableState {
                 port,
                 window: state.window(port, detail),
                 faults: table.faults.clone(),

@@ -87,15 +87,15 @@ pub fn lift_to_ramp(
     let _locks = lock_if_possible(firewall, ports)?;
     let (mut cordons, mut outcomes, mut before) = (Vec::new(), Vec::new(), Vec::new());
     for port in ports {
-        let Some(standing) = firewall.read(*port, Detail::Whole)? else {
+        let Some(state) = firewall.read(*port, Detail::Whole)? else {
             continue;
         };
-        let Some(window) = standing.window.clone() else {
+        let Some(window) = state.window.clone() else {
             remove(firewall, &[*port])?;
             continue;
         };
         match wish.ramp(&window)? {
-            None => outcomes.push(whole::mend(firewall, standing)?),
+            None => outcomes.push(whole::mend(firewall, state)?),
             Some((ramp, length)) => {
                 before.push(window.clone());
                 cordons.push(window.cordon.into_ramp(ramp, length));
@@ -132,8 +132,8 @@ pub fn lift_own_to_ramp(
     let _locks = lock_if_possible(firewall, &ports)?;
     let (mut cordons, mut over, mut lifted) = (Vec::new(), Vec::new(), Vec::new());
     for id in own {
-        let standing = firewall.read(id.port, Detail::Whole)?;
-        match standing.map(|standing| standing.window) {
+        let state = firewall.read(id.port, Detail::Whole)?;
+        match state.map(|state| state.window) {
             Some(Some(window)) if window.is_closed() && window.id() == *id => {
                 lifted.push(window.clone());
                 match window.cordon.ramp {
@@ -184,16 +184,16 @@ fn remove_if(
     let _locks = lock_if_possible(firewall, ports)?;
     let (mut lifted, mut tables) = (Vec::new(), Vec::new());
     for port in ports {
-        let mut standing = firewall.read(*port, Detail::Block)?;
-        let window = standing.as_ref().and_then(|s| s.window.as_ref());
+        let mut state = firewall.read(*port, Detail::Block)?;
+        let window = state.as_ref().and_then(|s| s.window.as_ref());
         if is_meant(window) && firewall.guard(*port).is_some() {
             // Whatever it has just done, from here on nobody puts the cordon back.
             firewall.dismiss(*port)?;
-            standing = firewall.read(*port, Detail::Block)?;
+            state = firewall.read(*port, Detail::Block)?;
         }
-        if let Some(standing) = standing.filter(|s| is_meant(s.window.as_ref())) {
+        if let Some(state) = state.filter(|s| is_meant(s.window.as_ref())) {
             tables.push(*port);
-            lifted.extend(standing.window);
+            lifted.extend(state.window);
         }
     }
     remove(firewall, &tables)?;

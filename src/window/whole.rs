@@ -2,7 +2,7 @@
 
 use super::{Guards, Outcome, WindowError};
 use crate::cordon::{Cordon, Difference, Tolerance, Window};
-use crate::firewall::{Detail, FirewallError, Standing};
+use crate::firewall::{Detail, FirewallError, TableState};
 use std::time::{Duration, Instant};
 
 /// The longest pass list that is compared with what was written: to list a long one takes
@@ -23,11 +23,11 @@ pub fn verify(
     let differs = |faults| Err(FirewallError::Differs { port, faults }.into());
     let long = cordon.pass.len() > LONG;
     let detail = if long { Detail::Block } else { Detail::Whole };
-    let Some(standing) = firewall.read(port, detail)? else {
+    let Some(state) = firewall.read(port, detail)? else {
         return differs(vec!["the table is gone".to_owned()]);
     };
-    let mut faults = standing.faults;
-    let Some(mut window) = standing.window else {
+    let mut faults = state.faults;
+    let Some(mut window) = state.window else {
         return differs(vec!["the window is not there".to_owned()]);
     };
     let differences = cordon.differences(&window, written.elapsed(), Tolerance::READ_BACK);
@@ -50,10 +50,10 @@ pub fn verify(
 ///
 /// # Errors
 /// No window, or the firewall's word.
-pub fn mend(firewall: &mut impl Guards, standing: Standing) -> Result<Outcome, WindowError> {
-    let port = standing.port;
-    let window = standing.window.ok_or(WindowError::None { port })?;
-    if standing.faults.is_empty() {
+pub fn mend(firewall: &mut impl Guards, state: TableState) -> Result<Outcome, WindowError> {
+    let port = state.port;
+    let window = state.window.ok_or(WindowError::None { port })?;
+    if state.faults.is_empty() {
         return Ok(Outcome {
             window,
             changed: false,
@@ -67,7 +67,7 @@ pub fn mend(firewall: &mut impl Guards, standing: Standing) -> Result<Outcome, W
     Ok(Outcome {
         window: verify(firewall, &cordon, written)?,
         changed: true,
-        mended: standing.faults,
+        mended: state.faults,
     })
 }
 
