@@ -7,12 +7,12 @@ mod flows;
 mod lift;
 #[cfg(test)]
 mod tests;
-mod whole;
+mod verify;
 
 pub use error::{START_ONE, WindowError};
 pub use flows::{allow_standbys, end_farewell, linger, renew_farewell, spare};
 pub use lift::{RampWish, lift, lift_own, lift_own_to_ramp, lift_to_ramp, sweep};
-pub use whole::LONG;
+pub use verify::LONG;
 
 use crate::cordon::{Cordon, Difference, Tolerance, Window, WindowEnd};
 use crate::firewall::{Change, Detail, Firewall, FirewallError, TableState};
@@ -95,7 +95,7 @@ pub fn raise(
                     let port = cordon.port;
                     return Err(WindowError::Occupied { port });
                 }
-                let outcome = whole::mend(firewall, state)?;
+                let outcome = verify::mend(firewall, state)?;
                 check_same(&outcome.window, cordon)?;
                 found.push(outcome);
             }
@@ -133,7 +133,7 @@ fn raise_fresh(
         }
         Err(error) => return Err(error.into()),
     };
-    let verify = |cordon| whole::verify(firewall, cordon, written);
+    let verify = |cordon| verify::verify(firewall, cordon, written);
     match cordons.iter().map(verify).collect() {
         Ok(windows) => Ok((windows, acknowledged)),
         Err(error) => Err(take_back(firewall, cordons, error)),
@@ -341,11 +341,11 @@ fn update(outcomes: &mut [Outcome], window: Window) {
     }
 }
 
-/// The windows in force on ports, each whole again if it was damaged.
+/// The windows in force on ports; one that was damaged is put back.
 ///
 /// # Errors
 /// A port without a window, or the firewall's word.
-pub fn whole(firewall: &mut impl Guards, ports: &[u16]) -> Result<Vec<Outcome>, WindowError> {
+pub fn mended(firewall: &mut impl Guards, ports: &[u16]) -> Result<Vec<Outcome>, WindowError> {
     let _locks = locked(firewall, ports)?;
     all_in_force(firewall, ports)
 }
@@ -358,7 +358,7 @@ fn all_in_force(firewall: &mut impl Guards, ports: &[u16]) -> Result<Vec<Outcome
 /// but not a ramp.
 fn in_force(firewall: &mut impl Guards, port: u16) -> Result<Outcome, WindowError> {
     match firewall.read(port, Detail::Whole)? {
-        Some(state) if state.closed().is_some() => whole::mend(firewall, state),
+        Some(state) if state.closed().is_some() => verify::mend(firewall, state),
         Some(state) if state.window.is_some() => Err(WindowError::Ramp { port }),
         Some(_) if firewall.guard(port).is_none() => {
             firewall.remove(&[port])?;

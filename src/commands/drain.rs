@@ -19,7 +19,7 @@ pub fn run(context: &mut Context, args: &Drain) -> Result<(Report, Exit), Comman
     let mut orders = Vec::new();
     let ports = select::ports(firewall, &args.which)?;
     select::settle(firewall, &ports)?;
-    for outcome in window::whole(firewall, &ports)? {
+    for outcome in window::mended(firewall, &ports)? {
         orders.push(raise::order_under(&outcome.window, &settings)?);
         raise::add(&mut report, outcome);
     }

@@ -1,6 +1,6 @@
 //! Ending windows, at once or with a ramp, and removing what old ones have left.
 
-use super::{Guards, Outcome, WindowError, whole};
+use super::{Guards, Outcome, WindowError, verify};
 use crate::cordon::{Cordon, DEFAULT_RAMP_RATE, Ramp, Window, WindowId};
 use crate::firewall::{Detail, FirewallError};
 use crate::sys::lock::LockError;
@@ -95,7 +95,7 @@ pub fn lift_to_ramp(
             continue;
         };
         match wish.ramp(&window)? {
-            None => outcomes.push(whole::mend(firewall, state)?),
+            None => outcomes.push(verify::mend(firewall, state)?),
             Some((ramp, length)) => {
                 before.push(window.clone());
                 cordons.push(window.cordon.into_ramp(ramp, length));
@@ -163,7 +163,7 @@ fn begin(firewall: &mut impl Guards, ramps: &[Cordon]) -> Result<Vec<Window>, Wi
         other => drop(other?),
     }
     let read_back = |ramp| {
-        let read = whole::verify(firewall, ramp, written);
+        let read = verify::verify(firewall, ramp, written);
         read.map_err(|error| match error {
             WindowError::Firewall(source) if !source.is_difference() => {
                 WindowError::LiftUnverified { source }
