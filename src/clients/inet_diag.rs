@@ -13,11 +13,11 @@ pub const DESTROY: u16 = 21;
 /// `INET_DIAG_INFO`: the attribute that holds a `struct tcp_info`.
 pub const INFO: u16 = 2;
 
-/// `INET_DIAG_NOCOOKIE`: a request that bears it matches any socket of the addresses, even a
-/// listening one.
+/// `INET_DIAG_NOCOOKIE`: a request with it matches any socket of the addresses, even a listening
+/// one.
 pub const NO_COOKIE: u64 = u64::MAX;
 
-/// `AF_INET` and `AF_INET6`: the families that are asked for one by one.
+/// `AF_INET` and `AF_INET6`, for one request each.
 pub const FAMILIES: [u8; 2] = [nix::libc::AF_INET as u8, nix::libc::AF_INET6 as u8];
 
 /// `struct inet_diag_sockid`: both ends of a connection, its interface and its cookie.
@@ -25,7 +25,7 @@ pub const FAMILIES: [u8; 2] = [nix::libc::AF_INET as u8, nix::libc::AF_INET6 as 
 pub struct SocketId([u8; 48]);
 
 impl SocketId {
-    /// An id that says nothing but this host's port.
+    /// An id with nothing but this host's port.
     fn of_port(port: u16) -> Self {
         let mut id = [0; 48];
         id[..2].copy_from_slice(&port.to_be_bytes());
@@ -43,12 +43,12 @@ impl SocketId {
         SocketAddr::new(self.address(family, 20), self.big_endian(2))
     }
 
-    /// The interface that the socket is bound to; 0 for none.
+    /// The interface that the socket is bound to, or 0.
     pub fn interface(&self) -> u32 {
         number(&self.0, 36)
     }
 
-    /// The number that only this socket bears, or [`NO_COOKIE`].
+    /// A number that no other socket has, or [`NO_COOKIE`].
     pub fn cookie(&self) -> u64 {
         let (high, low) = (number(&self.0, 40), number(&self.0, 44));
         u64::from(high) << 32 | u64::from(low)
@@ -68,8 +68,8 @@ impl SocketId {
     }
 }
 
-/// A request for the sockets of a port (`struct inet_diag_req_v2`). `states` has a bit for
-/// each state's number; the answers tell [`INFO`].
+/// A request for the sockets of a port (`struct inet_diag_req_v2`). `states` has the bit of each
+/// wanted state's number. The answers contain [`INFO`].
 pub fn request(family: u8, port: u16, states: u32) -> Vec<u8> {
     let extensions = 1 << (INFO - 1);
     request_v2(family, extensions, states, &SocketId::of_port(port))
@@ -88,7 +88,7 @@ pub fn request_both_families(port: u16, states: u32) -> Vec<u8> {
     .concat()
 }
 
-/// A request that names one socket, whatever its state.
+/// A request for one socket in any state.
 pub fn exactly(family: u8, id: &SocketId) -> Vec<u8> {
     request_v2(family, 0, u32::MAX, id)
 }
@@ -116,7 +116,7 @@ pub struct Response<'a> {
 }
 
 impl<'a> Response<'a> {
-    /// Reads what stands behind the netlink header; `None` if it is too short.
+    /// Parses the bytes after the netlink header; `None` if they are too few.
     pub fn parse(payload: &'a [u8]) -> Option<Self> {
         let (fixed, attributes) = payload.split_at_checked(72)?;
         Some(Self {
@@ -132,7 +132,7 @@ impl<'a> Response<'a> {
     }
 }
 
-/// A number of the kernel; all the places here lie within their structures.
+/// A number in native order. All offsets here lie within their structures.
 fn number(bytes: &[u8], at: usize) -> u32 {
     u32::from_ne_bytes([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]])
 }

@@ -10,16 +10,15 @@ use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-/// Where `tcpi_bytes_acked` stands in `struct tcp_info` (`linux/tcp.h`, since Linux 4.1).
+/// The place of `tcpi_bytes_acked` in `struct tcp_info` (`linux/tcp.h`, since Linux 4.1).
 const BYTES_ACKED: std::ops::Range<usize> = 120..128;
-/// Where `tcpi_rtt` stands in it.
+/// The place of `tcpi_rtt` in it.
 const ROUND_TRIP: std::ops::Range<usize> = 68..72;
 
 /// `1 << TCP_LISTEN`.
 const LISTENING: u32 = 1 << 10;
-/// The bits of ESTABLISHED (1) to CLOSING (11) but LISTEN. SYN_RECV stands for request sockets
-/// too; the bits beyond (among them BOUND_INACTIVE, for sockets that were never connected)
-/// stay clear.
+/// The bits of ESTABLISHED (1) to CLOSING (11) without LISTEN. SYN_RECV includes request sockets.
+/// The bits beyond (BOUND_INACTIVE among them, for sockets that were never connected) stay clear.
 const CONNECTED: u32 = 0xffe & !LISTENING;
 
 /// The state of a TCP socket (`net/tcp_states.h`).

@@ -96,7 +96,7 @@ impl Table {
         })
     }
 
-    /// The ramp's rate and length stand at its rule. If somebody has flushed the rules, the
+    /// The ramp's rule has its rate and length. If somebody has flushed the rules, the
     /// elements still tell the length.
     fn ramp(&self, port: u16, phase: Phase, remaining: Duration) -> Option<Ramp> {
         let rule = self.ramp_rule();

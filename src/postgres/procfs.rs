@@ -1,5 +1,4 @@
-//! What /proc tells of a postmaster: the Unix sockets it listens on, its version and its
-//! children.
+//! Reads from /proc on which Unix sockets a postmaster listens, its version and its children.
 
 use std::collections::HashSet;
 use std::ffi::OsStr;
@@ -12,18 +11,18 @@ use std::path::PathBuf;
 /// `__SO_ACCEPTCON`, the flag of a listening socket in /proc/net/unix (proc_net(5)).
 const LISTENING: u32 = 1 << 16;
 
-/// Where a listening Unix socket stands, as the process that bound it named it.
+/// The address of a listening Unix socket, as the process that bound it named it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Address {
-    /// A name in the file system, relative names from the process's working directory.
+    /// A path; a relative one starts at the process's working directory.
     Path(PathBuf),
     /// A name in the abstract namespace, without the leading zero byte.
     Abstract(Vec<u8>),
 }
 
-/// The Unix sockets on which the process listens under PostgreSQL's name for this port.
-/// Candidates: whoever chose such a name can put a line feed into it and so forge a line of
-/// this list; who the peer is has to be asked of the kernel after connecting.
+/// The Unix sockets on which the process listens under PostgreSQL's name for this port. These are
+/// only candidates: a name may contain a line feed and so forge a line of the kernel's list.
+/// After connecting, the kernel must be asked who the peer is.
 pub(super) fn listening_sockets(pid: i32, port: u16) -> io::Result<Vec<Address>> {
     let held = socket_inodes(pid)?;
     let table = fs::read(format!("/proc/{pid}/net/unix"))?;
@@ -34,7 +33,7 @@ pub(super) fn listening_sockets(pid: i32, port: u16) -> io::Result<Vec<Address>>
 fn socket_inodes(pid: i32) -> io::Result<HashSet<u64>> {
     let mut inodes = HashSet::new();
     for entry in fs::read_dir(format!("/proc/{pid}/fd"))? {
-        // A descriptor that was closed meanwhile is none of the listening ones.
+        // A descriptor that was closed meanwhile is not a listening one.
         let Ok(target) = fs::read_link(entry?.path()) else {
             continue;
         };
@@ -43,7 +42,7 @@ fn socket_inodes(pid: i32) -> io::Result<HashSet<u64>> {
     Ok(inodes)
 }
 
-/// `socket:[123]` is the inode 123.
+/// The inode of `socket:[123]`.
 fn socket_inode(link: &str) -> Option<u64> {
     link.strip_prefix("socket:[")?
         .strip_suffix(']')?
@@ -88,9 +87,9 @@ fn parse_unix_socket(line: &[u8], name: &str, held: &HashSet<u64>) -> Option<Add
     })
 }
 
-/// The major version in the data directory's `PG_VERSION`, the postmaster's working
-/// directory; `None` if it cannot be read. A hint only: the file is the server's, so it is
-/// opened without waiting (it may be a pipe), followed nowhere and read for a few bytes.
+/// The major version in `PG_VERSION` of the data directory, which is the postmaster's working
+/// directory. This is only a hint: the file is the server's, so it is opened without blocking (it
+/// may be a pipe), no link is followed, and only a few bytes are read.
 pub(super) fn version_hint(pid: i32) -> Option<u32> {
     let file = OpenOptions::new()
         .read(true)
@@ -113,7 +112,7 @@ pub(super) fn effective_ids(pid: i32) -> io::Result<(u32, u32)> {
     Ok((id("Uid:")?, id("Gid:")?))
 }
 
-/// The numbers behind a key of /proc/PID/status.
+/// The numbers after a key of /proc/PID/status.
 fn status_numbers<'a>(status: &'a str, key: &'a str) -> impl Iterator<Item = u32> + 'a {
     status
         .lines()
@@ -122,28 +121,27 @@ fn status_numbers<'a>(status: &'a str, key: &'a str) -> impl Iterator<Item = u32
         .filter_map(|number| number.parse().ok())
 }
 
-/// A backend's process id, as the server counts, on this host.
+/// The pid on this host of a backend that the server calls by its own pid.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Backend {
-    /// It is a child of the postmaster and has this process id here.
+    /// It is a child of the postmaster, with this pid here.
     Child(i32),
     /// The postmaster has no such child.
     Stranger,
-    /// The server has a pid namespace of its own and the kernel does not list its children
+    /// The server has its own pid namespace, and the kernel does not list its children
     /// (`CONFIG_PROC_CHILDREN`).
     Unknown,
 }
 
-/// Whether a process is in our own pid namespace, so that pids mean the same.
+/// Whether a process is in our pid namespace, so that pids mean the same.
 pub(super) fn counts_like_us(pid: i32) -> bool {
     let namespace = |pid: &str| fs::read_link(format!("/proc/{pid}/ns/pid")).ok();
     let ours = namespace("self");
     ours.is_some() && ours == namespace(&pid.to_string())
 }
 
-/// Looks for the postmaster's child that the server itself calls `pid`. In a pid namespace
-/// of its own the server counts differently; there, its children are asked what they call
-/// themselves.
+/// Finds the postmaster's child that the server itself calls `pid`. If the server has its own pid
+/// namespace, this looks at what its children call themselves.
 pub(super) fn find_backend(postmaster: i32, pid: i32) -> Backend {
     if counts_like_us(postmaster) {
         let stat = fs::read(format!("/proc/{pid}/stat")).unwrap_or_default();
@@ -167,8 +165,8 @@ pub(super) fn find_backend(postmaster: i32, pid: i32) -> Backend {
         .map_or(Backend::Stranger, Backend::Child)
 }
 
-/// The parent's pid in /proc/PID/stat; the name before it may hold anything, parentheses
-/// too.
+/// The parent's pid in /proc/PID/stat. The name before it may contain anything, even
+/// parentheses.
 fn parent(stat: &[u8]) -> Option<i32> {
     let behind_name = stat.iter().rposition(|byte| *byte == b')')? + 1;
     let text = OsStr::from_bytes(stat.get(behind_name..)?).to_str()?;
