@@ -38,10 +38,11 @@ impl Table {
     }
 
     /// Drops what no rule has let pass. Its comment is the user's reason. Only rules that block
-    /// have a counter.
+    /// have a counter, and it is the last of them: somebody may have inserted one of their own.
     pub(super) fn drop_rule(&self) -> Option<&RuleFacts> {
         self.rules_of(ChainName::Cordon)
-            .find(|rule| rule.counter.is_some() && !rule.is_reject)
+            .filter(|rule| rule.counter.is_some() && !rule.is_reject)
+            .last()
     }
 
     /// Limits new connections in the ramp; its comment is the ramp's length.

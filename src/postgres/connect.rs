@@ -94,8 +94,16 @@ async fn log_in_by(
     let role = match &target.access.user {
         Some(user) => user.clone(),
         None => {
-            let name = privilege::user_name(owner).await;
-            name.ok_or(SessionError::NoSuchUser { uid: owner })?
+            // Only the deadline tells a user database that is slow from one that is dead.
+            let (uid, after) = (owner, deadline.whole);
+            tokio::time::timeout_at(deadline.until, privilege::user_name(uid))
+                .await
+                .map_err(|_elapsed| SessionError::NoUserDatabase { uid, after })?
+                .map_err(|source| SessionError::Postmaster {
+                    pid: target.postmaster,
+                    source,
+                })?
+                .ok_or(SessionError::NoSuchUser { uid })?
         }
     };
     let mut databases = match &target.access.database {

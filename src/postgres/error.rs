@@ -51,6 +51,11 @@ pub enum SessionError {
     )]
     NoSuchUser { uid: u32 },
     #[error(
+        "the user database did not name the owner of the Unix socket, uid {uid}, within {}: name a role with --pg-user, which needs no look-up",
+        seconds(.after)
+    )]
+    NoUserDatabase { uid: u32, after: Duration },
+    #[error(
         "the password file {path} is not used: {why} (root must own it and every directory on the way, mode 0600, one host:port:database:role:password a line)"
     )]
     Passfile { path: PathBuf, why: String },

@@ -10,15 +10,14 @@ use rustix::{
 use std::sync::{OnceLock, mpsc};
 use std::thread;
 use std::time::Duration;
-use tokio::time::timeout;
 
 /// `/proc/self/loginuid` of a process without a login (`AUDIT_UID_UNSET`,
 /// proc_pid_loginuid(5)).
 const NO_LOGIN: u32 = u32::MAX;
 
-/// How long to wait for a user's name. The user database may be a directory service (LDAP): it
-/// answers within milliseconds, or if it is dead, after minutes.
-const NAME_TIMEOUT: Duration = Duration::from_secs(1);
+/// How long to wait for the caller's name, which only the record needs. The user database may be a
+/// directory service (LDAP): it answers within milliseconds, or if it is dead, after minutes.
+const AUTHOR_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Those of `needed` that are not in the calling thread's effective set. A set that cannot be
 /// read counts as empty.
@@ -167,14 +166,13 @@ fn find_author() -> (String, u32) {
     let asked = thread::Builder::new().spawn(move || tell.send(ask_user_database(uid)));
     let name = asked
         .ok()
-        .and_then(|_| name.recv_timeout(NAME_TIMEOUT).ok());
+        .and_then(|_| name.recv_timeout(AUTHOR_TIMEOUT).ok());
     (name.flatten().unwrap_or_else(|| uid.to_string()), uid)
 }
 
-/// `None` if the user has no name, or the user database does not answer in time.
-pub async fn user_name(uid: u32) -> Option<String> {
-    let name = in_thread(move || ask_user_database(uid));
-    timeout(NAME_TIMEOUT, name).await.ok()?.ok()?
+/// `None` if the user has no name. The caller bounds the wait for the user database.
+pub async fn user_name(uid: u32) -> std::io::Result<Option<String>> {
+    in_thread(move || ask_user_database(uid)).await
 }
 
 /// This may take minutes.
