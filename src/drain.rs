@@ -10,47 +10,46 @@
 mod by_socket;
 mod by_sql;
 mod choices;
+mod classify;
 mod farewell;
-mod judge;
 mod listeners;
 mod order;
 mod proof;
 mod report;
+mod scan;
 mod server;
+mod sql;
+mod stop;
 mod survey;
 mod watch;
 
-pub use judge::Judge;
+pub use classify::Classifier;
 pub use listeners::{Listeners, ListenersError};
 pub use order::{Order, Pace};
 pub use survey::{Survey, SurveyError, connected, survey};
 
 use self::watch::Watch;
-use crate::clients::{self, Socket, Sockets};
-use crate::cordon::{Backends, DrainReport, Peer, SqlOutcome};
+use crate::clients;
+use crate::cordon::{Backends, DrainReport, Fate, Peer, SqlOutcome};
 use crate::sys::runtime::{in_thread, runtime};
 use crate::window::{self, Guards};
+use farewell::Farewell;
 use futures_util::future::join_all;
-use server::{Questions, Server};
-use std::collections::{HashMap, HashSet};
+use scan::SocketScan;
+use sql::SqlRung;
 use std::io;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
+use stop::Stop;
 
 /// For how long the sockets wait for SQL before backends are told directly: SQL also ends
 /// the programs that a backend has started, a signal to the backend alone does not.
 const SQL_GOES_FIRST: Duration = Duration::from_millis(250);
 
-/// A send queue that has not moved for this long belongs to a client that does not read.
-const STUCK: Duration = Duration::from_millis(200);
-
 /// Between two looks at the sockets: TCP closes without telling anybody.
 const TICK: Duration = Duration::from_millis(3);
 /// The same while backends are still ending, which tells by itself.
 const SLOW_TICK: Duration = Duration::from_millis(30);
-
-/// A farewell that was written so recently need not be written again.
-const FRESH: Duration = Duration::from_millis(100);
 
 /// Why a drain could not go on.
 #[derive(Debug, thiserror::Error)]
@@ -79,10 +78,10 @@ pub async fn drain_all<F>(firewall: &F, orders: &[Order]) -> Option<DrainReport>
 where
     F: Guards + Clone + Send + 'static,
 {
-    let (_wanted, until) = Stop::new();
+    let (_wanted, stop) = Stop::new();
     let drains = orders.iter().map(async |order| {
-        let (mut firewall, order, until) = (firewall.clone(), order.clone(), until.clone());
-        let drained = in_thread(move || drain_until(&mut firewall, &order, until)).await;
+        let (mut firewall, order, stop) = (firewall.clone(), order.clone(), stop.clone());
+        let drained = in_thread(move || drain_unless_stopped(&mut firewall, &order, stop)).await;
         drained.unwrap_or_else(|error| failed(&error, Instant::now()))
     });
     join_all(drains).await.into_iter().reduce(DrainReport::and)
@@ -92,13 +91,13 @@ where
 ///
 /// It never fails: what could not be done is in the report.
 pub fn drain(firewall: &mut impl Guards, order: &Order) -> DrainReport {
-    let (_wanted, until) = Stop::new();
-    drain_until(firewall, order, until)
+    let (_wanted, stop) = Stop::new();
+    drain_unless_stopped(firewall, order, stop)
 }
 
-fn drain_until(firewall: &mut impl Guards, order: &Order, until: Stop) -> DrainReport {
+fn drain_unless_stopped(firewall: &mut impl Guards, order: &Order, stop: Stop) -> DrainReport {
     let began = Instant::now();
-    let climbed = runtime().map(|runtime| runtime.block_on(climb(firewall, order, began, until)));
+    let climbed = runtime().map(|runtime| runtime.block_on(climb(firewall, order, began, stop)));
     match climbed.map_err(DrainError::Runtime) {
         Ok(Ok(report)) => report,
         Ok(Err(error)) | Err(error) => failed(&error, began),
@@ -109,12 +108,12 @@ async fn climb(
     firewall: &mut impl Guards,
     order: &Order,
     began: Instant,
-    mut until: Stop,
+    mut stop: Stop,
 ) -> Result<DrainReport, DrainError> {
-    let mut ladder = Ladder::new(firewall, order, began, until.clone())?;
+    let mut ladder = Ladder::new(firewall, order, began, stop.clone())?;
     let climbed = tokio::select! {
         biased;
-        () = until.stopped() => Err(DrainError::Stopped),
+        () = stop.stopped() => Err(DrainError::Stopped),
         climbed = ladder.climb() => climbed,
     };
     if !matches!(
@@ -142,100 +141,22 @@ fn failed(error: &dyn std::error::Error, began: Instant) -> DrainReport {
     }
 }
 
-/// Tells a drain that nobody wants it any more: whoever wanted it has dropped the other end.
-/// From then on it ends no connection: the port may be open again.
-#[derive(Clone)]
-struct Stop(tokio::sync::watch::Receiver<()>);
-
-impl Stop {
-    fn new() -> (tokio::sync::watch::Sender<()>, Self) {
-        let (wanted, until) = tokio::sync::watch::channel(());
-        (wanted, Self(until))
-    }
-
-    fn is_stopped(&self) -> bool {
-        self.0.has_changed().is_err()
-    }
-
-    /// Fails if nobody wants the drain any more.
-    fn check(&self) -> Result<(), DrainError> {
-        match self.is_stopped() {
-            true => Err(DrainError::Stopped),
-            false => Ok(()),
-        }
-    }
-
-    async fn stopped(&mut self) {
-        while self.0.changed().await.is_ok() {}
-    }
-}
-
+/// The rungs, and what they have in common.
 struct Ladder<'a, F> {
     firewall: &'a mut F,
     order: &'a Order,
-    until: Stop,
+    stop: Stop,
     began: Instant,
     deadline: Instant,
-    farewell: Farewell,
-    judge: Judge,
-    sockets: Sockets,
-    servers: Vec<Server>,
-    questions: Questions,
+    classifier: Classifier,
+    sql: SqlRung,
+    scan: SocketScan,
     watch: Watch,
-    /// Every remote socket that was seen, by cookie.
-    found: HashSet<u64>,
-    destroyed: HashSet<u64>,
-    /// The clients of destroyed sockets.
-    reset: Vec<SocketAddr>,
-    /// Sockets whose backend is known, by inode.
-    owned: HashSet<u32>,
-    /// Sockets with a send queue, by cookie.
-    queues: HashMap<u64, Queue>,
-    /// Whether a backend was told to end.
-    has_told: bool,
-    /// Backends that wait until it is clear whether their client reads.
-    held: Vec<Held>,
-    /// Backends that are told after all others, by server and the server's own pid.
-    last: Vec<(usize, i32)>,
+    farewell: Farewell,
     /// Connections that were let through.
     spared: Vec<Peer>,
     signalled: usize,
-    /// All sockets of the last look, local ones too.
-    scan: Vec<Socket>,
-    /// The remote sockets of the last look.
-    left: Left,
     warnings: Vec<String>,
-}
-
-/// How the farewell stands.
-enum Farewell {
-    /// Not begun: no SIGTERM was sent, and no packet of an existing connection passes.
-    Waiting,
-    /// Until then.
-    Until(Instant),
-    /// Over.
-    Over,
-}
-
-/// A send queue that is not empty.
-struct Queue {
-    acknowledged: Option<u64>,
-    since: Instant,
-    moved: bool,
-}
-
-/// A backend whose client may not be reading.
-struct Held {
-    server: usize,
-    pid: i32,
-    cookie: u64,
-}
-
-/// The remote sockets of one look.
-#[derive(Default)]
-struct Left {
-    open: Vec<Socket>,
-    closing: Vec<SocketAddr>,
 }
 
 impl<'a, F: Guards> Ladder<'a, F> {
@@ -243,49 +164,31 @@ impl<'a, F: Guards> Ladder<'a, F> {
         firewall: &'a mut F,
         order: &'a Order,
         began: Instant,
-        until: Stop,
+        stop: Stop,
     ) -> Result<Self, DrainError> {
-        let farewell = match (order.farewell.is_zero(), order.farewell_is_running) {
-            (true, _) => Farewell::Over,
-            (false, true) => {
-                // Where statements are cancelled first, it begins anew with the first SIGTERM.
-                Farewell::Until(began + order.farewell + order.cancel_first.unwrap_or_default())
-            }
-            (false, false) => Farewell::Waiting,
-        };
-        let mut judge = Judge::new(order.pass.clone()).map_err(DrainError::Routing)?;
-        judge.spare(order.spared.iter().copied());
-        judge.restrict(order.only.clone());
+        let deadline = began + order.timeout + order.cancel_first.unwrap_or_default();
+        let mut classifier = Classifier::new(order.pass.clone()).map_err(DrainError::Routing)?;
+        classifier.spare(order.spared.iter().copied());
+        classifier.restrict(order.only.clone());
         Ok(Self {
             firewall,
             order,
-            until,
+            stop,
             began,
-            deadline: began + order.timeout + order.cancel_first.unwrap_or_default(),
-            farewell,
-            judge,
-            sockets: Sockets::open().map_err(DrainError::Scan)?,
-            servers: order.servers.iter().cloned().map(Server::new).collect(),
-            questions: Questions::new(),
+            deadline,
+            classifier,
+            sql: SqlRung::new(order),
+            scan: SocketScan::new(order.port)?,
             watch: Watch::new().map_err(DrainError::Watch)?,
-            found: HashSet::new(),
-            destroyed: HashSet::new(),
-            reset: Vec::new(),
-            owned: HashSet::new(),
-            queues: HashMap::new(),
-            has_told: false,
-            held: Vec::new(),
-            last: Vec::new(),
+            farewell: Farewell::new(order, began, deadline),
             spared: Vec::new(),
             signalled: 0,
-            scan: Vec::new(),
-            left: Left::default(),
             warnings: Vec::new(),
         })
     }
 
-    /// The whole drain: the farewell with all rungs at work, its end, and the proof.
-    /// Says whether it is proven.
+    /// Three rungs at once until the farewell is over, then its end, and the proof. Says whether
+    /// it is proven.
     async fn climb(&mut self) -> Result<bool, DrainError> {
         self.check_spare()?;
         self.look()?;
@@ -294,7 +197,7 @@ impl<'a, F: Guards> Ladder<'a, F> {
             if Instant::now() >= self.deadline {
                 break;
             }
-            self.ask_servers();
+            self.sql.ask(self.order);
             let until = match self.farewell_is_over() {
                 true => self.deadline,
                 false => self.farewell_end(),
@@ -303,14 +206,14 @@ impl<'a, F: Guards> Ladder<'a, F> {
             self.look()?;
         }
         self.check_spare()?;
-        tracing::debug!(after = ?self.began.elapsed(), left = self.left.open.len(), "the farewell is over");
+        tracing::debug!(after = ?self.began.elapsed(), left = self.scan.left.open.len(), "the farewell is over");
         self.end_farewell()?;
         tracing::debug!(after = ?self.began.elapsed(), "the farewell's end is in force");
         while !self.is_proven().await? {
             if Instant::now() >= self.deadline {
                 return Ok(false);
             }
-            self.ask_servers();
+            self.sql.ask(self.order);
             self.event(self.deadline).await?;
         }
         Ok(true)
@@ -318,13 +221,11 @@ impl<'a, F: Guards> Ladder<'a, F> {
 
     /// Nobody remote is seen any more, and nothing that was asked is still open.
     fn is_quiet(&self) -> bool {
-        let asking = |server: &Server| matches!(server.state, server::State::Asking);
-        let sql_is_over = !self.servers.iter().any(asking) || self.began.elapsed() > SQL_GOES_FIRST;
-        self.left.open.is_empty()
-            && self.left.closing.is_empty()
+        self.scan.left.open.is_empty()
+            && self.scan.left.closing.is_empty()
             && self.watch.alive() == 0
-            && self.held.is_empty()
-            && sql_is_over
+            && self.sql.held.is_empty()
+            && (!self.sql.is_asking() || self.began.elapsed() > SQL_GOES_FIRST)
     }
 
     /// Waits for the next thing that matters: a server's answer, the last exit, or a tick.
@@ -335,10 +236,7 @@ impl<'a, F: Guards> Ladder<'a, F> {
         loop {
             let alive = self.watch.alive() > 0;
             tokio::select! {
-                Some(Ok((number, answer))) = self.questions.join_next() => {
-                    self.hear(number, answer)?;
-                    return Ok(());
-                }
+                Some((id, answer)) = self.sql.answer() => return self.hear(id, answer),
                 exit = self.watch.exit(), if alive => {
                     exit.map_err(DrainError::Watch)?;
                     // A thousand exits are not a thousand reasons to list the sockets.
@@ -349,6 +247,18 @@ impl<'a, F: Guards> Ladder<'a, F> {
                 }
                 () = tokio::time::sleep_until(tick) => return Ok(()),
             }
+        }
+    }
+
+    /// Whether the connection of a client is to be cut; see [`Classifier::fate`].
+    fn cuts(&mut self, client: SocketAddr, interface: u32) -> Result<bool, DrainError> {
+        let fate = self.classifier.fate(client, interface);
+        Ok(fate.map_err(DrainError::Routing)? == Fate::Cut)
+    }
+
+    fn warn(&mut self, text: String) {
+        if !self.warnings.contains(&text) {
+            self.warnings.push(text);
         }
     }
 }

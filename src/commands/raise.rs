@@ -4,7 +4,7 @@ use super::{CommandError, Context, record, request, select, settings};
 use crate::cli::Start;
 use crate::clients::{Locality, Sockets};
 use crate::cordon::{Cordon, DrainReport, Ramp, Staying, Window, show_duration, show_rate};
-use crate::drain::{Judge, Listeners, Order, Pace};
+use crate::drain::{Classifier, Listeners, Order, Pace};
 use crate::failure::Exit;
 use crate::firewall::{Detail, Firewall, TableState};
 use crate::policy::{Given, Partial, Settings};
@@ -227,10 +227,10 @@ pub fn add(report: &mut Report, outcome: window::Outcome) {
 fn has_remote(cordon: &Cordon) -> Result<bool, CommandError> {
     let look = || -> std::io::Result<bool> {
         let sockets = Sockets::open()?.connected(cordon.port)?;
-        let mut judge = Judge::new(cordon.pass.clone())?;
+        let mut classifier = Classifier::new(cordon.pass.clone())?;
         for socket in &sockets {
             let counts = socket.state.is_open() || socket.state.is_closing();
-            if counts && judge.cuts(socket)? {
+            if counts && classifier.cuts(socket)? {
                 return Ok(true);
             }
         }

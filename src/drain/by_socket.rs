@@ -1,13 +1,13 @@
 //! The rung of sockets: who is connected whatever SQL says, and the two ways to end it.
 
-use super::server::{self, Server};
-use super::{DrainError, Ladder, Left, Queue, SQL_GOES_FIRST, STUCK, choices, nobody};
-use crate::clients::{
-    self, Backend, Client, DestroyError, Destroyed, PortInodes, Signalled, Socket, Stage, State,
-};
+use super::scan::Left;
+use super::server;
+use super::sql::ServerId;
+use super::{DrainError, Ladder, choices, nobody};
+use crate::clients::{self, Backend, Client, PortInodes, Signalled, Socket, Stage, State};
 use crate::cordon::Peer;
 use crate::window::Guards;
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::net::SocketAddr;
 use std::time::Instant;
 
@@ -16,140 +16,92 @@ impl<F: Guards> Ladder<'_, F> {
     /// tells backends that SQL does not know.
     pub(super) fn look(&mut self) -> Result<(), DrainError> {
         self.watch.take_in().map_err(DrainError::Watch)?;
-        let sockets = self.remote_sockets()?;
+        let sockets = self.scan.remote(&mut self.classifier)?;
         let over = self.farewell_is_over();
         let chosen = self.chosen();
         let undecided = self.undecided(&sockets)?;
         let mut left = Left::default();
         for socket in sockets {
-            self.found.insert(socket.cookie());
+            self.scan.found.insert(socket.cookie());
             if socket.state.is_closing() {
                 left.closing.push(socket.remote);
             }
             if !socket.state.is_open() {
                 continue;
             }
-            self.follow_queue(&socket);
-            let unreachable = socket.is_unaccepted()
-                || socket.state == State::SynReceived
-                || !self.judge.is_own(&socket).map_err(DrainError::Routing)?;
+            self.scan.follow_queue(&socket);
             let may_be_cut = chosen && !undecided.contains(&socket.inode);
-            if unreachable || (may_be_cut && (over || self.is_stuck(&socket))) {
+            let is_to_end = may_be_cut && (over || self.is_stuck(&socket));
+            if self.is_unreachable(&socket)? || is_to_end {
                 self.destroy(&socket);
             }
             left.open.push(socket);
         }
-        // A socket that has gone meanwhile leaves no question whether its client reads.
-        let open: HashSet<u64> = left.open.iter().map(Socket::cookie).collect();
-        self.queues.retain(|cookie, _| open.contains(cookie));
-        self.left = left;
+        self.scan.take_over(left);
         self.release_held()?;
         self.tell_last()?;
         self.look_for_owners()
     }
 
-    /// Every remote socket but those in TIME_WAIT, which no process and no byte can use.
-    pub(super) fn remote_sockets(&mut self) -> Result<Vec<Socket>, DrainError> {
-        let all = self.sockets.connected(self.order.port);
-        self.scan = all.map_err(DrainError::Scan)?;
-        self.judge.look_again();
-        let mut remote = Vec::new();
-        for socket in &self.scan {
-            let counts = socket.state.is_open() || socket.state.is_closing();
-            if counts && self.judge.cuts(socket).map_err(DrainError::Routing)? {
-                remote.push(socket.clone());
-            }
-        }
-        Ok(remote)
-    }
-
-    /// Destroys a socket; that it has gone meanwhile is as good.
+    /// Destroys a socket, unless nobody wants that any more.
     pub(super) fn destroy(&mut self, socket: &Socket) {
-        if self.until.is_stopped() {
+        if self.stop.is_stopped() {
             return;
         }
-        match self.sockets.destroy(socket) {
-            Ok(Destroyed::Done) => {
-                self.destroyed.insert(socket.cookie());
-                self.reset.push(socket.remote);
-            }
-            Ok(Destroyed::Gone | Destroyed::Closing) | Err(DestroyError::NotOpen(..)) => {}
-            Err(error) => self.warn(error.to_string()),
+        if let Err(error) = self.scan.destroy(socket) {
+            self.warn(error.to_string());
         }
     }
 
-    /// Keeps track of a send queue.
-    pub(super) fn follow_queue(&mut self, socket: &Socket) {
-        if socket.send_queue == 0 {
-            self.queues.remove(&socket.cookie());
-            return;
+    /// Whether no farewell can reach its client: nobody serves it yet, or its own address has
+    /// left this host.
+    fn is_unreachable(&mut self, socket: &Socket) -> Result<bool, DrainError> {
+        if socket.is_unaccepted() || socket.state == State::SynReceived {
+            return Ok(true);
         }
-        let queue = self.queues.entry(socket.cookie()).or_insert(Queue {
-            acknowledged: socket.acknowledged,
-            since: Instant::now(),
-            moved: false,
-        });
-        queue.moved |= queue.acknowledged != socket.acknowledged;
+        let is_own = self.classifier.is_own(socket);
+        Ok(!is_own.map_err(DrainError::Routing)?)
     }
 
-    /// Whether it is not yet clear that a socket's client reads.
-    pub(super) fn may_not_be_read(&self, cookie: u64) -> bool {
-        let queue = self.queues.get(&cookie);
-        queue.is_some_and(|queue| !queue.moved) && !self.destroyed.contains(&cookie)
-    }
-
-    /// Whether a socket's client has not read for so long that it will not read a farewell.
-    /// Once its backend was told the queue holds the last message itself, which may take its
-    /// time on a slow link.
-    pub(super) fn is_stuck(&self, socket: &Socket) -> bool {
-        let waits = !self.owned.contains(&socket.inode)
-            || self.held.iter().any(|held| held.cookie == socket.cookie());
-        let queue = self.queues.get(&socket.cookie());
-        // On a slow link an acknowledgement, or one that was lost and its repetition, takes
-        // longer; and the one reset that such a client is sent may be lost as well.
-        let patience = STUCK + 4 * socket.round_trip;
-        waits && queue.is_some_and(|queue| !queue.moved && queue.since.elapsed() >= patience)
+    fn is_stuck(&self, socket: &Socket) -> bool {
+        let mut held = self.sql.held.iter();
+        let is_held = held.any(|held| held.cookie == socket.cookie());
+        self.scan.is_stuck(socket, is_held)
     }
 
     /// Tells those backends of whose clients it is clear by now whether they read.
-    pub(super) fn release_held(&mut self) -> Result<(), DrainError> {
-        let held = std::mem::take(&mut self.held);
-        let mut ready: HashMap<usize, Vec<i32>> = HashMap::new();
-        for held in held {
-            let idle = matches!(self.servers[held.server].state, server::State::Ready(_));
-            if self.may_not_be_read(held.cookie) || !idle {
-                self.held.push(held);
-            } else {
-                ready.entry(held.server).or_default().push(held.pid);
-            }
-        }
-        for (number, pids) in ready {
-            self.tell(number, pids)?;
+    fn release_held(&mut self) -> Result<(), DrainError> {
+        let scan = &self.scan;
+        let ready = self.sql.release(|cookie| scan.may_not_be_read(cookie));
+        for (id, pids) in ready {
+            self.tell(id, pids)?;
         }
         Ok(())
     }
 
     /// Looks for the processes behind sockets that SQL has not named: those in startup lose
     /// their socket, all others are told to end.
-    pub(super) fn look_for_owners(&mut self) -> Result<(), DrainError> {
-        let unknown = |socket: &&Socket| socket.inode != 0 && !self.owned.contains(&socket.inode);
-        if !self.left.open.iter().any(|socket| unknown(&socket)) || !self.sql_had_its_turn() {
+    fn look_for_owners(&mut self) -> Result<(), DrainError> {
+        let unknown =
+            |socket: &&Socket| socket.inode != 0 && !self.scan.owned.contains(&socket.inode);
+        if !self.scan.left.open.iter().any(|socket| unknown(&socket))
+            || !self.sql.had_its_turn(self.began)
+        {
             return Ok(());
         }
         let chosen = self.chosen();
-        let listening = self.sockets.listening(self.order.port);
-        let listening = listening.map_err(DrainError::Scan)?;
-        let inodes = PortInodes::new(&listening, &self.left.open);
-        for number in 0..self.servers.len() {
-            for backend in clients::backends(&self.servers[number].process, &inodes)? {
-                if backend.is_walsender() && (self.is_waited_for(number) || !chosen) {
+        let listening = self.scan.listening()?;
+        let inodes = PortInodes::new(&listening, &self.scan.left.open);
+        for id in self.sql.ids() {
+            for backend in clients::backends(&self.sql[id].process, &inodes)? {
+                if backend.is_walsender() && (self.is_waited_for(id) || !chosen) {
                     continue;
                 }
                 if self.stays_by_title(&backend)? {
                     continue;
                 }
                 if chosen || backend.stage == Stage::Startup {
-                    self.warn_of_standby(number, &backend);
+                    self.warn_of_standby(id, &backend);
                     self.end_backend(backend)?;
                 }
             }
@@ -170,8 +122,8 @@ impl<F: Guards> Ladder<'_, F> {
     }
 
     /// Local commits may wait for a standby that is cut, and without SQL nobody can say so.
-    fn warn_of_standby(&mut self, number: usize, backend: &Backend) {
-        if !backend.is_walsender() || self.servers[number].answered {
+    fn warn_of_standby(&mut self, id: ServerId, backend: &Backend) {
+        if !backend.is_walsender() || self.sql[id].answered {
             return;
         }
         if let Client::Address { address, .. } = backend.client {
@@ -182,14 +134,13 @@ impl<F: Guards> Ladder<'_, F> {
     /// The inodes of standbys' sockets, as long as SQL may still say that they stay.
     fn undecided(&mut self, sockets: &[Socket]) -> Result<HashSet<u32>, DrainError> {
         let mut undecided = HashSet::new();
-        if !self.chosen() || !(0..self.servers.len()).any(|number| self.is_waited_for(number)) {
+        if !self.chosen() || !self.sql.ids().any(|id| self.is_waited_for(id)) {
             return Ok(undecided);
         }
-        let listening = self.sockets.listening(self.order.port);
-        let inodes = PortInodes::new(&listening.map_err(DrainError::Scan)?, sockets);
-        for number in 0..self.servers.len() {
-            if self.is_waited_for(number) {
-                let backends = clients::backends(&self.servers[number].process, &inodes)?;
+        let inodes = PortInodes::new(&self.scan.listening()?, sockets);
+        for id in self.sql.ids() {
+            if self.is_waited_for(id) {
+                let backends = clients::backends(&self.sql[id].process, &inodes)?;
                 let standbys = backends.iter().filter(|backend| backend.is_walsender());
                 undecided.extend(standbys.flat_map(|backend| &backend.inodes));
             }
@@ -199,8 +150,8 @@ impl<F: Guards> Ladder<'_, F> {
 
     /// Whether a server may still say which standbys stay. It is waited for longer than for
     /// the sake of other clients: a synchronous standby that is cut stops local commits.
-    fn is_waited_for(&self, number: usize) -> bool {
-        let server = &self.servers[number];
+    fn is_waited_for(&self, id: ServerId) -> bool {
+        let server = &self.sql[id];
         let failed = match &server.state {
             server::State::Unavailable { passing, .. } => !passing,
             _ => false,
@@ -209,20 +160,12 @@ impl<F: Guards> Ladder<'_, F> {
         !server.answered && !failed && self.began.elapsed() < patience
     }
 
-    /// Whether SQL has answered, has failed, or has had time enough.
-    pub(super) fn sql_had_its_turn(&self) -> bool {
-        let had = |server: &Server| {
-            server.answered || matches!(server.state, server::State::Unavailable { .. })
-        };
-        self.servers.iter().all(had) || self.began.elapsed() >= SQL_GOES_FIRST
-    }
-
     /// Whether it is known who stays: nobody past the startup is cut before that.
     pub(super) fn chosen(&self) -> bool {
         if self.order.staying.spare.is_empty() {
-            return self.sql_had_its_turn();
+            return self.sql.had_its_turn(self.began);
         }
-        !self.servers.is_empty() && self.servers.iter().all(|server| server.answered)
+        self.sql.has_answered()
     }
 
     /// `--spare` without SQL: nobody may be cut, since nobody knows who is meant.
@@ -230,12 +173,12 @@ impl<F: Guards> Ladder<'_, F> {
         if self.chosen() || self.order.staying.spare.is_empty() {
             return Ok(());
         }
-        if self.servers.is_empty() {
+        if self.sql.servers().is_empty() {
             let nobody = || "no process listens on the port".to_owned();
             let why = self.order.foreign_listener.clone();
             return Err(DrainError::Spare(why.unwrap_or_else(nobody)));
         }
-        for server in &self.servers {
+        for server in self.sql.servers() {
             let late = self.began.elapsed() > server::SQL_TIMEOUT;
             match &server.state {
                 server::State::Unavailable { why, passing, .. } if late || !passing => {
@@ -252,8 +195,9 @@ impl<F: Guards> Ladder<'_, F> {
     }
 
     /// Ends one backend without SQL.
-    pub(super) fn end_backend(&mut self, backend: Backend) -> Result<(), DrainError> {
+    fn end_backend(&mut self, backend: Backend) -> Result<(), DrainError> {
         let held: Vec<Socket> = self
+            .scan
             .left
             .open
             .iter()
@@ -270,11 +214,11 @@ impl<F: Guards> Ladder<'_, F> {
         }
         if held
             .iter()
-            .any(|socket| self.may_not_be_read(socket.cookie()))
+            .any(|socket| self.scan.may_not_be_read(socket.cookie()))
         {
             return Ok(()); // It is looked at again soon.
         }
-        self.owned.extend(&backend.inodes);
+        self.scan.owned.extend(&backend.inodes);
         self.signal(backend, client)
     }
 
@@ -314,12 +258,6 @@ impl<F: Guards> Ladder<'_, F> {
         };
         let added = self.watch.add(backend.pid, backend.pidfd, peer);
         added.map_err(DrainError::Watch)
-    }
-
-    pub(super) fn warn(&mut self, text: String) {
-        if !self.warnings.contains(&text) {
-            self.warnings.push(text);
-        }
     }
 }
 

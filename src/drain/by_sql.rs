@@ -1,9 +1,9 @@
 //! The rung of SQL: what the servers say, and whom they tell to end.
 
 use super::server::{self, Answer, Facts};
-use super::{DrainError, Held, Ladder, choices};
+use super::sql::{Held, ServerId};
+use super::{DrainError, Ladder, choices};
 use crate::clients::{self, Socket};
-use crate::cordon::Fate;
 use crate::postgres::Row;
 use crate::window::{self, Guards};
 use std::collections::HashMap;
@@ -11,18 +11,9 @@ use std::net::IpAddr;
 use std::time::Instant;
 
 impl<F: Guards> Ladder<'_, F> {
-    /// Asks each server that was not asked yet, or that may have a free slot now.
-    pub(super) fn ask_servers(&mut self) {
-        for (number, server) in self.servers.iter_mut().enumerate() {
-            if server.may_be_asked() {
-                server.ask(number, self.order, &mut self.questions);
-            }
-        }
-    }
-
     /// Takes in what a server has said.
-    pub(super) fn hear(&mut self, number: usize, answer: Answer) -> Result<(), DrainError> {
-        let server = &mut self.servers[number];
+    pub(super) fn hear(&mut self, id: ServerId, answer: Answer) -> Result<(), DrainError> {
+        let server = &mut self.sql[id];
         match answer {
             Answer::Failed { why, passing } => {
                 tracing::debug!(%why, "SQL is not to be had");
@@ -36,15 +27,15 @@ impl<F: Guards> Ladder<'_, F> {
                 server.state = server::State::Ready(session);
                 if !server.answered {
                     server.answered = true;
-                    self.let_through(number, &facts)?;
+                    self.let_through(id, &facts)?;
                 }
-                let pids = self.meet(number, &facts.rows)?;
+                let pids = self.meet(id, &facts.rows)?;
                 tracing::debug!(after = ?self.began.elapsed(), remote = pids.len(), "rows are read");
-                self.cancel_or_tell(number, pids)?;
+                self.cancel_or_tell(id, pids)?;
             }
             Answer::Cancelled(session, pids) => {
                 server.state = server::State::Ready(session);
-                self.tell(number, pids)?;
+                self.tell(id, pids)?;
             }
             Answer::Told(session, told) => {
                 server.state = server::State::Ready(session);
@@ -53,8 +44,8 @@ impl<F: Guards> Ladder<'_, F> {
                     if let Err(error) = outcome {
                         // The sockets' rung tells it directly.
                         tracing::debug!(pid, %error, "pg_terminate_backend was refused");
-                        self.mark_told(number, pid, false);
-                        self.owned.clear();
+                        self.mark_told(id, pid, false);
+                        self.scan.owned.clear();
                     }
                 }
             }
@@ -63,10 +54,10 @@ impl<F: Guards> Ladder<'_, F> {
     }
 
     /// Lets those through who stay although they are remote.
-    pub(super) fn let_through(&mut self, number: usize, facts: &Facts) -> Result<(), DrainError> {
+    fn let_through(&mut self, id: ServerId, facts: &Facts) -> Result<(), DrainError> {
         let port = self.order.port;
-        let facts = &self.credible(number, facts)?;
-        let choices = choices::choose(&mut self.judge, self.order, facts);
+        let facts = &self.credible(id, facts)?;
+        let choices = choices::choose(&mut self.classifier, self.order, facts);
         let choices = choices.map_err(DrainError::Routing)?;
         self.let_address_through(&choices.pass)?;
         if !choices.spared.is_empty() {
@@ -77,22 +68,23 @@ impl<F: Guards> Ladder<'_, F> {
             let spared = facts.rows.iter().filter(is_spared);
             self.spared
                 .extend(spared.map(|row| server::peer(port, Some(row.pid), row)));
-            self.judge.spare(choices.spared);
+            self.classifier.spare(choices.spared);
         }
-        self.last
-            .extend(choices.last.iter().map(|pid| (number, *pid)));
+        self.sql
+            .last
+            .extend(choices.last.iter().map(|pid| (id, *pid)));
         choices
             .warnings
             .into_iter()
             .for_each(|text| self.warn(text));
-        self.remote_again()
+        self.scan.classify_again(&mut self.classifier)
     }
 
     /// A server's rows without those that would let somebody through and name a connection
     /// that no child of this postmaster holds: anybody may run a server on the port at
     /// another address, and let it tell what he likes.
-    fn credible(&self, number: usize, facts: &Facts) -> Result<Facts, DrainError> {
-        let server = &self.servers[number];
+    fn credible(&self, id: ServerId, facts: &Facts) -> Result<Facts, DrainError> {
+        let server = &self.sql[id];
         let server::State::Ready(session) = &server.state else {
             return Ok(Facts::default());
         };
@@ -100,7 +92,7 @@ impl<F: Guards> Ladder<'_, F> {
         credible.rows.clear();
         for row in &facts.rows {
             let socket = server::client(row).and_then(|client| {
-                let mut open = self.left.open.iter();
+                let mut open = self.scan.left.open.iter();
                 open.find(|socket| {
                     socket.remote.ip() == client.ip() && socket.remote.port() == client.port()
                 })
@@ -123,28 +115,15 @@ impl<F: Guards> Ladder<'_, F> {
     pub(super) fn let_address_through(&mut self, addresses: &[IpAddr]) -> Result<(), DrainError> {
         if !addresses.is_empty() {
             window::allow_standbys(self.firewall, self.order.port, addresses)?;
-            self.judge.allow(addresses);
-        }
-        Ok(())
-    }
-
-    /// Judges the sockets of the last look again: some may stay by now.
-    pub(super) fn remote_again(&mut self) -> Result<(), DrainError> {
-        let mut open = std::mem::take(&mut self.left.open);
-        for socket in open.drain(..) {
-            if self.judge.cuts(&socket).map_err(DrainError::Routing)? {
-                self.left.open.push(socket);
-            } else {
-                self.found.remove(&socket.cookie());
-            }
+            self.classifier.allow(addresses);
         }
         Ok(())
     }
 
     /// Watches the backends of remote rows, and returns those that are to be told now.
-    pub(super) fn meet(&mut self, number: usize, rows: &[Row]) -> Result<Vec<i32>, DrainError> {
+    fn meet(&mut self, id: ServerId, rows: &[Row]) -> Result<Vec<i32>, DrainError> {
         let mut by_client = HashMap::new();
-        for socket in &self.left.open {
+        for socket in &self.scan.left.open {
             by_client.insert((socket.remote.ip(), socket.remote.port()), socket.clone());
         }
         let mut pids = Vec::new();
@@ -154,25 +133,24 @@ impl<F: Guards> Ladder<'_, F> {
             };
             let socket = by_client.get(&(client.ip(), client.port()));
             let interface = socket.map_or(0, |socket| socket.interface);
-            let fate = self.judge.fate(client, interface);
-            if fate.map_err(DrainError::Routing)? != Fate::Cut {
+            if !self.cuts(client, interface)? {
                 continue;
             }
-            let pid = self.watch_row(number, row)?;
+            let pid = self.watch_row(id, row)?;
             if let Some(met) = pid.and_then(|pid| self.watch.alive_mut(pid)) {
                 met.peer = server::peer(self.order.port, pid, row);
                 if met.told {
                     continue;
                 }
             }
-            self.owned.extend(socket.map(|socket| socket.inode));
+            self.scan.owned.extend(socket.map(|socket| socket.inode));
             let cookie = socket.map(Socket::cookie);
-            if self.last.contains(&(number, row.pid)) {
+            if self.sql.last.contains(&(id, row.pid)) {
                 continue; // Told after all others.
             }
-            match cookie.filter(|cookie| self.may_not_be_read(*cookie)) {
-                Some(cookie) => self.held.push(Held {
-                    server: number,
+            match cookie.filter(|cookie| self.scan.may_not_be_read(*cookie)) {
+                Some(cookie) => self.sql.held.push(Held {
+                    server: id,
                     pid: row.pid,
                     cookie,
                 }),
@@ -183,12 +161,8 @@ impl<F: Guards> Ladder<'_, F> {
     }
 
     /// Watches the process of a row; returns its pid on this host.
-    pub(super) fn watch_row(
-        &mut self,
-        number: usize,
-        row: &Row,
-    ) -> Result<Option<i32>, DrainError> {
-        let server = &mut self.servers[number];
+    fn watch_row(&mut self, id: ServerId, row: &Row) -> Result<Option<i32>, DrainError> {
+        let server = &mut self.sql[id];
         let server::State::Ready(session) = &server.state else {
             return Ok(None);
         };
@@ -209,70 +183,66 @@ impl<F: Guards> Ladder<'_, F> {
     }
 
     /// Cancels statements first, if that is asked; else tells backends to end.
-    pub(super) fn cancel_or_tell(
-        &mut self,
-        number: usize,
-        pids: Vec<i32>,
-    ) -> Result<(), DrainError> {
+    fn cancel_or_tell(&mut self, id: ServerId, pids: Vec<i32>) -> Result<(), DrainError> {
         match self.order.cancel_first {
-            Some(patience) if !pids.is_empty() && !self.servers[number].has_cancelled => {
-                self.until.check()?;
-                self.servers[number].has_cancelled = true;
-                self.servers[number].cancel(number, pids, patience, &mut self.questions);
+            Some(patience) if !pids.is_empty() && !self.sql[id].has_cancelled => {
+                self.stop.check()?;
+                self.sql[id].has_cancelled = true;
+                self.sql.cancel(id, pids, patience);
                 Ok(())
             }
-            _ => self.tell(number, pids),
+            _ => self.tell(id, pids),
         }
     }
 
     /// Tells those that are to be cut last, when all others have ended or the farewell is
     /// over.
     pub(super) fn tell_last(&mut self) -> Result<(), DrainError> {
-        let others = self.watch.alive() > self.last.len();
-        if self.last.is_empty() || (others && !self.farewell_is_over()) {
+        let others = self.watch.alive() > self.sql.last.len();
+        if self.sql.last.is_empty() || (others && !self.farewell_is_over()) {
             return Ok(());
         }
-        for number in 0..self.servers.len() {
-            if !matches!(self.servers[number].state, server::State::Ready(_)) {
+        for id in self.sql.ids() {
+            if !matches!(self.sql[id].state, server::State::Ready(_)) {
                 continue;
             }
             let (now, later): (Vec<_>, Vec<_>) =
-                self.last.iter().partition(|(server, _)| *server == number);
-            self.last = later;
-            self.tell(number, now.into_iter().map(|(_, pid)| pid).collect())?;
+                self.sql.last.iter().partition(|(server, _)| *server == id);
+            self.sql.last = later;
+            self.tell(id, now.into_iter().map(|(_, pid)| pid).collect())?;
         }
         Ok(())
     }
 
     /// Tells backends of a server to end, by SQL.
-    pub(super) fn tell(&mut self, number: usize, pids: Vec<i32>) -> Result<(), DrainError> {
+    pub(super) fn tell(&mut self, id: ServerId, pids: Vec<i32>) -> Result<(), DrainError> {
         if pids.is_empty() {
             return Ok(());
         }
-        let pids = self.still_there(number, pids)?;
+        let pids = self.still_there(id, pids)?;
         if pids.is_empty() {
             return Ok(());
         }
         self.begin_farewell()?;
         for pid in &pids {
-            self.mark_told(number, *pid, true);
+            self.mark_told(id, *pid, true);
         }
-        self.servers[number].tell(number, pids, &mut self.questions);
+        self.sql.tell(id, pids);
         Ok(())
     }
 
     /// Those backends that have not ended since they were met: a pid may be another's by now.
-    fn still_there(&mut self, number: usize, pids: Vec<i32>) -> Result<Vec<i32>, DrainError> {
+    fn still_there(&mut self, id: ServerId, pids: Vec<i32>) -> Result<Vec<i32>, DrainError> {
         self.watch.take_in().map_err(DrainError::Watch)?;
-        let hosts = &self.servers[number].host_pids;
+        let hosts = &self.sql[id].host_pids;
         let watch = &self.watch;
         let alive = |pid: &i32| hosts.get(pid).is_none_or(|host| watch.is_alive(*host));
         Ok(pids.into_iter().filter(alive).collect())
     }
 
     /// Notes whether a backend, by the server's own pid, was told to end.
-    pub(super) fn mark_told(&mut self, number: usize, pid: i32, told: bool) {
-        let pid = self.servers[number].host_pids.get(&pid);
+    fn mark_told(&mut self, id: ServerId, pid: i32, told: bool) {
+        let pid = self.sql[id].host_pids.get(&pid);
         if let Some(met) = pid.and_then(|pid| self.watch.alive_mut(*pid)) {
             met.told = told;
         }

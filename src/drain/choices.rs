@@ -2,7 +2,7 @@
 //! drain and for `plan`.
 
 use super::server::{self, Facts};
-use super::{Judge, Order};
+use super::{Classifier, Order};
 use crate::cordon::{Fate, synchronous_standbys_needed};
 use crate::postgres::{Row, Standby};
 use std::collections::HashSet;
@@ -36,13 +36,13 @@ fn is_spared(order: &Order, row: &Row) -> bool {
 ///
 /// # Errors
 /// When the kernel's routing cannot be asked.
-pub fn choose(judge: &mut Judge, order: &Order, facts: &Facts) -> io::Result<Choices> {
+pub fn choose(classifier: &mut Classifier, order: &Order, facts: &Facts) -> io::Result<Choices> {
     let mut remote = Vec::new();
     for row in &facts.rows {
         let Some(client) = server::client(row) else {
             continue;
         };
-        if judge.fate(client, 0)? == Fate::Cut {
+        if classifier.fate(client, 0)? == Fate::Cut {
             remote.push((row, client));
         }
     }

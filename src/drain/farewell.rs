@@ -1,56 +1,103 @@
 //! The farewell: counted from the first SIGTERM, and ended before anything is proven.
 
-use super::{DrainError, FRESH, Farewell, Ladder};
+use super::{DrainError, Ladder, Order};
 use crate::window::{self, Guards};
-use std::time::Instant;
+use std::time::{Duration, Instant};
+
+/// A farewell that was written so recently need not be written again.
+const FRESH: Duration = Duration::from_millis(100);
+
+/// The time in which last messages and closes pass.
+pub struct Farewell {
+    state: State,
+    /// Whether a backend was told to end.
+    has_told: bool,
+    began: Instant,
+    length: Duration,
+    deadline: Instant,
+}
+
+enum State {
+    /// Not begun: no SIGTERM was sent, and no packet of an existing connection passes.
+    Waiting,
+    Until(Instant),
+    Over,
+}
+
+impl Farewell {
+    pub fn new(order: &Order, began: Instant, deadline: Instant) -> Self {
+        let length = order.farewell;
+        let state = match (length.is_zero(), order.farewell_is_running) {
+            (true, _) => State::Over,
+            (false, true) => {
+                // Where statements are cancelled first, it begins anew with the first SIGTERM.
+                State::Until(began + length + order.cancel_first.unwrap_or_default())
+            }
+            (false, false) => State::Waiting,
+        };
+        Self {
+            state,
+            has_told: false,
+            began,
+            length,
+            deadline,
+        }
+    }
+
+    /// Called before each SIGTERM. Says whether the farewell has to be written anew.
+    fn has_to_begin(&mut self) -> bool {
+        let is_first = !std::mem::replace(&mut self.has_told, true);
+        match self.state {
+            State::Over => false,
+            State::Waiting => true,
+            State::Until(_) => is_first && self.began.elapsed() >= FRESH,
+        }
+    }
+
+    /// When it is over, at the latest with the drain's own time.
+    fn end(&self, is_anybody_left: bool) -> Instant {
+        match self.state {
+            State::Until(end) => end.min(self.deadline),
+            // Nobody is left to be told: a close that is under way gets as long.
+            State::Waiting if !is_anybody_left => self.deadline.min(self.began + self.length),
+            State::Waiting | State::Over => self.deadline,
+        }
+    }
+}
 
 impl<F: Guards> Ladder<'_, F> {
     /// Called before each SIGTERM: the farewell is counted from the first one. Fails if nobody
     /// is to be told any more.
     pub(super) fn begin_farewell(&mut self) -> Result<(), DrainError> {
-        let is_first = !std::mem::replace(&mut self.has_told, true);
-        let fresh = match self.farewell {
-            Farewell::Over => true,
-            Farewell::Waiting => false,
-            Farewell::Until(_) => !is_first || self.began.elapsed() < FRESH,
-        };
-        if !fresh {
+        if self.farewell.has_to_begin() {
             window::renew_farewell(self.firewall, self.order.port, self.order.farewell)?;
-            self.farewell = Farewell::Until(Instant::now() + self.order.farewell);
+            self.farewell.state = State::Until(Instant::now() + self.order.farewell);
         }
         // The port's lock may have been waited for.
-        self.until.check()
+        self.stop.check()
     }
 
     pub(super) fn farewell_is_over(&self) -> bool {
-        matches!(self.farewell, Farewell::Over) || Instant::now() >= self.farewell_end()
+        matches!(self.farewell.state, State::Over) || Instant::now() >= self.farewell_end()
     }
 
-    /// When it is over, at the latest with the drain's own time.
     pub(super) fn farewell_end(&self) -> Instant {
-        match self.farewell {
-            Farewell::Until(end) => end.min(self.deadline),
-            // Nobody is left to be told: a close that is under way gets as long.
-            Farewell::Waiting if self.left.open.is_empty() => {
-                self.deadline.min(self.began + self.order.farewell)
-            }
-            Farewell::Waiting | Farewell::Over => self.deadline,
-        }
+        self.farewell.end(!self.scan.left.open.is_empty())
     }
 
     /// Where the drain cannot go on: what is open is destroyed, and the farewell ends, so that
     /// nobody is left hanging behind a closed port.
     pub(super) fn give_up(&mut self) {
-        let remote = self.remote_sockets().unwrap_or_default();
+        let remote = self.scan.remote(&mut self.classifier).unwrap_or_default();
         for socket in remote.iter().filter(|socket| socket.state.is_open()) {
             self.destroy(socket);
         }
-        let reset = self.reset.clone();
+        let reset = self.scan.reset.clone();
         if let Err(error) = window::end_farewell(self.firewall, self.order.port, reset) {
             self.warn(error.to_string());
         }
-        let left = self.remote_sockets().unwrap_or(remote);
-        self.left.open = left
+        let left = self.scan.remote(&mut self.classifier).unwrap_or(remote);
+        self.scan.left.open = left
             .into_iter()
             .filter(|socket| socket.state.is_open())
             .collect();
@@ -59,15 +106,15 @@ impl<F: Guards> Ladder<'_, F> {
     /// Ends the farewell: what is still open is destroyed, what is closing may finish, and
     /// what came in through a handshake that was under way is destroyed too.
     pub(super) fn end_farewell(&mut self) -> Result<(), DrainError> {
-        let began = !matches!(self.farewell, Farewell::Waiting | Farewell::Over);
+        let began = matches!(self.farewell.state, State::Until(_));
         let was_open = began || self.order.farewell_may_stand;
-        self.farewell = Farewell::Over;
-        if was_open || !self.left.open.is_empty() {
+        self.farewell.state = State::Over;
+        if was_open || !self.scan.left.open.is_empty() {
             self.look()?;
         }
         // A client whose reset was lost on the way gets another one if it sends anything.
-        let mut closing = self.left.closing.clone();
-        closing.extend(&self.reset);
+        let mut closing = self.scan.left.closing.clone();
+        closing.extend(&self.scan.reset);
         if was_open {
             window::end_farewell(self.firewall, self.order.port, closing)?;
             self.look()?;

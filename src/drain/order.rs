@@ -3,7 +3,7 @@
 use super::listeners::{Listeners, ListenersError};
 use crate::clients::Process;
 use crate::cordon::{Cordon, DEFAULT_DRAIN_TIMEOUT, DEFAULT_FAREWELL, PassList, Staying, Window};
-use crate::postgres::Access;
+use crate::postgres::{Access, Target};
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -98,6 +98,15 @@ impl Order {
             spared: cordon.spared.clone(),
             ..Self::new(cordon, &listeners, pace, access)
         })
+    }
+
+    /// How the server of a postmaster is reached.
+    pub(super) fn target(&self, postmaster: i32) -> Target {
+        Target {
+            postmaster,
+            port: self.port,
+            access: self.access.clone(),
+        }
     }
 
     /// No step takes longer than the cordon lasts.

@@ -1,9 +1,9 @@
 //! The proof that nobody remote is left.
 
 use super::server::{self, Answer};
+use super::sql::ServerId;
 use super::{DrainError, Ladder};
 use crate::clients::{Client, PortInodes, Process, orphans, sessions_without_socket};
-use crate::cordon::Fate;
 use crate::postgres::Row;
 use crate::window::Guards;
 use std::time::Instant;
@@ -13,50 +13,49 @@ impl<F: Guards> Ladder<'_, F> {
     /// process, and every process that was watched has ended.
     pub(super) async fn is_proven(&mut self) -> Result<bool, DrainError> {
         // The look before this one came after the end of the farewell, too.
-        let before = self.left.open.is_empty();
+        let before = self.scan.left.open.is_empty();
         self.look()?;
-        if !before || !self.left.open.is_empty() {
+        if !before || !self.scan.left.open.is_empty() {
             return Ok(false);
         }
         let mut clean = true;
-        for number in 0..self.servers.len() {
-            clean &= match &self.servers[number].state {
+        for id in self.sql.ids() {
+            clean &= match &self.sql[id].state {
                 server::State::Ready(_) => {
-                    self.no_newcomer(number)?
-                        && self.no_row(number).await?
-                        && (self.destroyed.is_empty() || self.no_newcomer(number)?)
+                    self.no_newcomer(id)?
+                        && self.no_row(id).await?
+                        && (self.scan.destroyed.is_empty() || self.no_newcomer(id)?)
                 }
-                _ => self.no_session(number)?,
+                _ => self.no_session(id)?,
             };
         }
         self.watch.take_in().map_err(DrainError::Watch)?;
-        Ok(clean && self.watch.alive() == 0 && self.held.is_empty())
+        Ok(clean && self.watch.alive() == 0 && self.sql.held.is_empty())
     }
 
     /// Whether a server has no remote row. One that came in meanwhile is told to end.
-    pub(super) async fn no_row(&mut self, number: usize) -> Result<bool, DrainError> {
-        self.servers[number].ask_again(number, &mut self.questions);
-        while matches!(self.servers[number].state, server::State::Asking) {
-            let Some(Ok((answering, answer))) = self.questions.join_next().await else {
+    async fn no_row(&mut self, id: ServerId) -> Result<bool, DrainError> {
+        self.sql.ask_again(id);
+        while matches!(self.sql[id].state, server::State::Asking) {
+            let Some((answering, answer)) = self.sql.answer().await else {
                 return Ok(false);
             };
             let rows = match &answer {
-                Answer::Rows(_, facts) if answering == number => self.count_remote(&facts.rows)?,
+                Answer::Rows(_, facts) if answering == id => self.count_remote(&facts.rows)?,
                 _ => 1,
             };
             self.hear(answering, answer)?;
-            if answering == number {
+            if answering == id {
                 return Ok(rows == 0);
             }
         }
         Ok(false)
     }
 
-    pub(super) fn count_remote(&mut self, rows: &[Row]) -> Result<usize, DrainError> {
+    fn count_remote(&mut self, rows: &[Row]) -> Result<usize, DrainError> {
         let mut remote = 0;
         for client in rows.iter().filter_map(server::client) {
-            let fate = self.judge.fate(client, 0).map_err(DrainError::Routing)?;
-            remote += usize::from(fate == Fate::Cut);
+            remote += usize::from(self.cuts(client, 0)?);
         }
         Ok(remote)
     }
@@ -64,20 +63,20 @@ impl<F: Guards> Ladder<'_, F> {
     /// Whether nobody is on the way to a row: a backend in startup reads on what has arrived
     /// before its client was gone. A socket that was destroyed before it was accepted still
     /// is accepted.
-    fn no_newcomer(&mut self, number: usize) -> Result<bool, DrainError> {
-        let listening = self.sockets.listening(self.order.port);
-        let mut listening = listening.map_err(DrainError::Scan)?.into_iter();
-        let accepted = self.destroyed.is_empty() || listening.all(|one| one.receive_queue == 0);
-        Ok(accepted && self.no_session(number)?)
+    fn no_newcomer(&mut self, id: ServerId) -> Result<bool, DrainError> {
+        let mut listening = self.scan.listening()?.into_iter();
+        let accepted =
+            self.scan.destroyed.is_empty() || listening.all(|one| one.receive_queue == 0);
+        Ok(accepted && self.no_session(id)?)
     }
 
     /// Whether no child of a postmaster is a remote session, told without SQL. One whose
     /// client has reset its connection has no socket any more, and runs on: it is ended.
-    pub(super) fn no_session(&mut self, number: usize) -> Result<bool, DrainError> {
+    fn no_session(&mut self, id: ServerId) -> Result<bool, DrainError> {
         let port = self.order.port;
-        let listening = self.sockets.listening(port).map_err(DrainError::Scan)?;
-        let inodes = PortInodes::new(&listening, &self.scan);
-        let process = self.servers[number].process.clone();
+        let listening = self.scan.listening()?;
+        let inodes = PortInodes::new(&listening, &self.scan.all);
+        let process = self.sql[id].process.clone();
         let mut clean = true;
         for backend in sessions_without_socket(&process, port, &inodes)? {
             let own_is_loopback = backend.unlisted.is_some_and(|own| own.ip().is_loopback());
@@ -97,8 +96,7 @@ impl<F: Guards> Ladder<'_, F> {
                 }
                 continue;
             };
-            let fate = self.judge.fate(client, 0).map_err(DrainError::Routing)?;
-            if fate == Fate::Cut {
+            if self.cuts(client, 0)? {
                 clean = false;
                 self.signal(backend, Some(client))?;
             }
@@ -116,8 +114,7 @@ impl<F: Guards> Ladder<'_, F> {
                 Client::Unix => continue,
                 Client::Unknown => None,
             };
-            let fate = client.map_or(Ok(Fate::Cut), |client| self.judge.fate(client, 0));
-            if fate.map_err(DrainError::Routing)? != Fate::Cut {
+            if !client.map_or(Ok(true), |client| self.cuts(client, 0))? {
                 continue;
             }
             clean = false;

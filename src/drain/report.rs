@@ -1,6 +1,6 @@
 //! What the drain has done, read back after the fact.
 
-use super::{DrainError, Ladder, nobody, server};
+use super::{DrainError, Ladder, nobody};
 use crate::cordon::{Backends, DrainReport, Peer, Sockets, SqlOutcome};
 use crate::window::Guards;
 use std::collections::HashSet;
@@ -13,7 +13,7 @@ impl<F: Guards> Ladder<'_, F> {
     pub(super) fn report(mut self, climbed: Result<bool, DrainError>) -> DrainReport {
         let mut stragglers = self.watch.left();
         let known: HashSet<_> = stragglers.iter().filter_map(|peer| peer.client).collect();
-        for socket in &self.left.open {
+        for socket in &self.scan.left.open {
             if !known.contains(&socket.remote) {
                 let state = format!("{:?}", socket.state);
                 stragglers.push(Peer {
@@ -31,17 +31,20 @@ impl<F: Guards> Ladder<'_, F> {
             Ok(_) => (self.order.foreign_listener.clone(), None),
         };
         DrainReport {
-            sql: self.sql_outcome(),
+            sql: match &self.order.foreign_listener {
+                Some(why) => SqlOutcome::NotUsed(why.clone()),
+                None => self.sql.outcome(),
+            },
             backends: Backends {
                 found,
                 ended: found - left,
                 left,
             },
             sockets: Sockets {
-                found: self.found.len(),
-                destroyed: self.destroyed.len(),
-                closing: self.left.closing.len(),
-                left: self.left.open.len(),
+                found: self.scan.found.len(),
+                destroyed: self.scan.destroyed.len(),
+                closing: self.scan.left.closing.len(),
+                left: self.scan.left.open.len(),
             },
             signalled: self.signalled,
             spared: std::mem::take(&mut self.spared),
@@ -51,32 +54,5 @@ impl<F: Guards> Ladder<'_, F> {
             took: self.began.elapsed(),
             warnings: std::mem::take(&mut self.warnings),
         }
-    }
-
-    pub(super) fn sql_outcome(&self) -> SqlOutcome {
-        if let Some(why) = &self.order.foreign_listener {
-            return SqlOutcome::NotUsed(why.clone());
-        }
-        let mut reasons = Vec::new();
-        for server in &self.servers {
-            match &server.state {
-                server::State::Unavailable { why, .. } => reasons.push(why.clone()),
-                server::State::Idle => {
-                    reasons.push("it was not needed: nobody remote was connected".to_owned());
-                }
-                server::State::Asking if !server.answered => {
-                    reasons.push("PostgreSQL did not answer".to_owned());
-                }
-                server::State::Asking | server::State::Ready(_) => {}
-            }
-        }
-        if self.servers.is_empty() {
-            reasons.push("no process listens on the port".to_owned());
-        }
-        if reasons.is_empty() {
-            return SqlOutcome::Used;
-        }
-        reasons.dedup();
-        SqlOutcome::NotUsed(reasons.join("; "))
     }
 }

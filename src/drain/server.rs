@@ -1,13 +1,11 @@
 //! The rung of SQL: one session with each server that listens on the port.
 
-use super::Order;
 use crate::clients::Process;
 use crate::cordon::Peer;
 use crate::postgres::{Row, Session, Standby, StatementError, Target};
 use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
-use tokio::task::JoinSet;
 
 /// How long login and each statement may take.
 pub const SQL_TIMEOUT: Duration = Duration::from_secs(3);
@@ -76,9 +74,6 @@ pub struct Facts {
     pub standby_names: String,
 }
 
-/// Questions under way, with the number of the server.
-pub type Questions = JoinSet<(usize, Answer)>;
-
 impl Server {
     /// A server that was not asked yet.
     pub fn new(process: Process) -> Self {
@@ -99,56 +94,10 @@ impl Server {
             State::Asking | State::Ready(_) => false,
         }
     }
-
-    /// Opens a session and reads the rows.
-    pub fn ask(&mut self, number: usize, order: &Order, questions: &mut Questions) {
-        let target = Target {
-            postmaster: self.process.pid,
-            port: order.port,
-            access: order.access.clone(),
-        };
-        self.state = State::Asking;
-        questions.spawn(async move { (number, open(target).await) });
-    }
-
-    /// Reads the rows again, if there is a session.
-    pub fn ask_again(&mut self, number: usize, questions: &mut Questions) {
-        if let State::Ready(session) = std::mem::replace(&mut self.state, State::Asking) {
-            questions.spawn(async move { (number, rows(session).await) });
-        }
-    }
-
-    /// Cancels the statements of backends, if there is a session, and waits until they have
-    /// ended, for `patience` at most.
-    pub fn cancel(
-        &mut self,
-        number: usize,
-        pids: Vec<i32>,
-        patience: Duration,
-        questions: &mut Questions,
-    ) {
-        if let State::Ready(session) = std::mem::replace(&mut self.state, State::Asking) {
-            questions.spawn(async move {
-                let cancelling = cancel(&session, &pids);
-                // What does not obey is told to end all the same.
-                let _obeyed = tokio::time::timeout(patience, cancelling).await;
-                (number, Answer::Cancelled(session, pids))
-            });
-        }
-    }
-
-    /// Tells backends to end, if there is a session.
-    pub fn tell(&mut self, number: usize, pids: Vec<i32>, questions: &mut Questions) {
-        if let State::Ready(session) = std::mem::replace(&mut self.state, State::Asking) {
-            questions.spawn(async move {
-                let told = session.terminate(&pids).await;
-                (number, Answer::Told(session, told))
-            });
-        }
-    }
 }
 
-async fn open(target: Target) -> Answer {
+/// Opens a session and reads the rows.
+pub async fn open(target: Target) -> Answer {
     match Session::open(&target, SQL_TIMEOUT).await {
         Ok(session) => rows(session).await,
         Err(error) => Answer::Failed {
@@ -160,7 +109,7 @@ async fn open(target: Target) -> Answer {
 
 /// Sends the cancel requests, and looks until none of the backends runs a statement. What a
 /// walsender does is no statement, and never ends.
-async fn cancel(session: &Session, pids: &[i32]) -> Result<(), StatementError> {
+pub async fn cancel(session: &Session, pids: &[i32]) -> Result<(), StatementError> {
     let runs = |row: &Row| {
         let is_statement = row.state == "active" && row.backend_type != "walsender";
         is_statement && pids.contains(&row.pid)
@@ -193,7 +142,8 @@ pub async fn facts(session: &Session) -> Result<Facts, StatementError> {
     })
 }
 
-async fn rows(session: Session) -> Answer {
+/// Reads the rows once more.
+pub async fn rows(session: Session) -> Answer {
     match facts(&session).await {
         Ok(facts) if facts.rows.iter().any(|row| row.hidden) => Answer::Failed {
             why: format!(

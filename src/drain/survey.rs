@@ -1,7 +1,7 @@
 //! Who is connected, and what a drain would do with each: the same judgement, no change.
 
 use super::server::{self, Facts, SQL_TIMEOUT};
-use super::{Judge, Order, choices, nobody};
+use super::{Classifier, Order, choices, nobody};
 use crate::clients::{self, Backend, Client, PortInodes, RowKey, Socket, Sockets};
 use crate::cordon::{Connection, Fate, Peer, SqlOutcome, Window};
 use crate::failure::{Explain, Explanation};
@@ -41,8 +41,8 @@ pub enum SurveyError {
 /// When sockets or processes cannot be listed; that SQL cannot be had is in the survey.
 pub async fn survey(order: &Order) -> Result<Survey, SurveyError> {
     let mut sockets = Sockets::open()?;
-    let mut judge = Judge::new(order.pass.clone())?;
-    judge.spare(order.spared.iter().copied());
+    let mut classifier = Classifier::new(order.pass.clone())?;
+    classifier.spare(order.spared.iter().copied());
     let mut connected = sockets.connected(order.port)?;
     connected.retain(|socket| socket.state.is_open());
     let inodes = PortInodes::new(&sockets.listening(order.port)?, &connected);
@@ -57,16 +57,12 @@ pub async fn survey(order: &Order) -> Result<Survey, SurveyError> {
     let mut backends = Vec::new();
     for process in &order.servers {
         let of_server = clients::backends(process, &inodes)?;
-        let target = Target {
-            postmaster: process.pid,
-            port: order.port,
-            access: order.access.clone(),
-        };
+        let target = order.target(process.pid);
         match ask(&target).await {
             Ok((facts, prepared)) => {
-                let choices = choices::choose(&mut judge, order, &facts)?;
-                judge.allow(&choices.pass);
-                judge.spare(choices.spared);
+                let choices = choices::choose(&mut classifier, order, &facts)?;
+                classifier.allow(&choices.pass);
+                classifier.spare(choices.spared);
                 survey.warnings.extend(choices.warnings);
                 rows.extend(facts.rows);
                 if prepared > 0 {
@@ -78,7 +74,7 @@ pub async fn survey(order: &Order) -> Result<Survey, SurveyError> {
             Err(error) => {
                 survey.sql = SqlOutcome::NotUsed(error.to_string());
                 let standbys = of_server.iter().filter(|backend| backend.is_walsender());
-                survey.let_standbys_stay(&mut judge, order, standbys);
+                survey.let_standbys_stay(&mut classifier, order, standbys);
             }
         }
         backends.extend(of_server);
@@ -97,7 +93,7 @@ pub async fn survey(order: &Order) -> Result<Survey, SurveyError> {
     let mut shown = HashSet::new();
     for joined in clients::join(&connected, &backends, &rows, key) {
         let socket = joined.socket;
-        let fate = judge.fate(socket.remote, socket.interface)?;
+        let fate = classifier.fate(socket.remote, socket.interface)?;
         survey.sockets += usize::from(fate == Fate::Cut);
         let pid = joined.backend.map(|backend| backend.pid);
         let peer = match joined.row {
@@ -116,7 +112,7 @@ pub async fn survey(order: &Order) -> Result<Survey, SurveyError> {
     }
     for row in rows.iter().filter(|row| !shown.contains(&row.pid)) {
         let fate = match server::client(row) {
-            Some(client) => judge.fate(client, 0)?,
+            Some(client) => classifier.fate(client, 0)?,
             // Unix-socket clients; the server's own processes are nobody's connection.
             None if row.backend_type == "client backend" => Fate::Local,
             None => continue,
@@ -135,7 +131,7 @@ impl Survey {
     /// Without SQL a standby is known by its title alone.
     fn let_standbys_stay<'a>(
         &mut self,
-        judge: &mut Judge,
+        classifier: &mut Classifier,
         order: &Order,
         standbys: impl Iterator<Item = &'a Backend>,
     ) {
@@ -144,7 +140,7 @@ impl Survey {
                 continue;
             };
             if order.staying.replication {
-                judge.allow(&[address.ip()]);
+                classifier.allow(&[address.ip()]);
             } else {
                 self.warnings.push(choices::unknown_standby(address.ip()));
             }
@@ -172,12 +168,12 @@ fn key(row: &Row) -> Option<RowKey> {
 /// # Errors
 /// When sockets or routing cannot be asked.
 pub fn connected(window: &Window) -> io::Result<Vec<Connection>> {
-    let mut judge = Judge::new(window.cordon.pass.clone())?;
-    judge.spare(window.cordon.spared.iter().copied());
+    let mut classifier = Classifier::new(window.cordon.pass.clone())?;
+    classifier.spare(window.cordon.spared.iter().copied());
     let mut connections = Vec::new();
     for socket in Sockets::open()?.connected(window.cordon.port)? {
         if socket.state.is_open() {
-            let fate = judge.fate(socket.remote, socket.interface)?;
+            let fate = classifier.fate(socket.remote, socket.interface)?;
             let peer = Peer {
                 state: stage(&socket, None),
                 ..nobody(window.cordon.port, Some(socket.remote))

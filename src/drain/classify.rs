@@ -1,4 +1,4 @@
-//! Who is remote: decided here, for rows and sockets alike.
+//! Who is remote, and what follows from it: decided here, for rows and sockets alike.
 
 use crate::clients::{Locality, Socket};
 use crate::cordon::{Fate, PassList};
@@ -8,7 +8,7 @@ use std::io;
 use std::net::{IpAddr, SocketAddr};
 
 /// Decides what happens to a connection by the client's address.
-pub struct Judge {
+pub struct Classifier {
     locality: Locality,
     pass: PassList,
     only: Option<PassList>,
@@ -17,8 +17,8 @@ pub struct Judge {
     interfaces: HashMap<SocketAddr, u32>,
 }
 
-impl Judge {
-    /// A judge for one window.
+impl Classifier {
+    /// For one window.
     ///
     /// # Errors
     /// What the kernel says of a routing socket.
@@ -80,7 +80,7 @@ impl Judge {
     /// Whether a socket's connection is to be cut.
     ///
     /// # Errors
-    /// As [`Judge::fate`].
+    /// As [`Classifier::fate`].
     pub fn cuts(&mut self, socket: &Socket) -> io::Result<bool> {
         if socket.interface != 0 {
             self.interfaces.insert(socket.remote, socket.interface);
@@ -92,7 +92,7 @@ impl Judge {
     /// be sent.
     ///
     /// # Errors
-    /// As [`Judge::fate`].
+    /// As [`Classifier::fate`].
     pub fn is_own(&mut self, socket: &Socket) -> io::Result<bool> {
         self.locality
             .is_local(socket.local.ip().to_canonical(), socket.interface)
