@@ -33,6 +33,12 @@ impl Tolerance {
         earlier: Duration::from_secs(1),
     };
 
+    /// The end of a window that a command waits for: beyond this it was moved.
+    pub(crate) const SAME_END: Self = Self::of_ms(500, 500);
+
+    /// A window that is over before its time by more than this was lifted by somebody.
+    pub(crate) const EXPIRY: Self = Self::of_ms(0, 100);
+
     /// A farewell that lasts to the end of its window: both were rounded.
     pub(super) const FAREWELL: Self = Self::of_ms(20, 20);
 
@@ -54,6 +60,11 @@ impl Tolerance {
     /// Whether `time` ends much earlier than `should`.
     pub(crate) fn is_earlier(self, time: Duration, should: Duration) -> bool {
         time.saturating_add(self.earlier) < should
+    }
+
+    /// Whether it ends much earlier or much later.
+    pub(crate) fn differs(self, time: Duration, should: Duration) -> bool {
+        self.is_later(time, should) || self.is_earlier(time, should)
     }
 }
 

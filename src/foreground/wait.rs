@@ -1,6 +1,6 @@
 //! Waits until windows are over.
 
-use crate::cordon::{Window, WindowId};
+use crate::cordon::{Tolerance, Window, WindowId};
 use crate::firewall::{Detail, Firewall, FirewallError, Nftables};
 use crate::guard::{self, Guarded};
 use crate::sys::fd;
@@ -14,11 +14,6 @@ use tokio::time::{Instant, sleep, timeout};
 
 /// Time between two looks at a window that nobody guards.
 const UNGUARDED_POLL: Duration = Duration::from_secs(1);
-/// An end that moves by more than this is reported. The kernel's own rounding is less.
-const END_MOVED: Duration = Duration::from_millis(500);
-/// A window that ends earlier than this before its time was lifted by somebody.
-const EARLY_END: Duration = Duration::from_millis(100);
-
 /// How long a guard may take to remove an empty table.
 const SWEPT_WITHIN: Duration = Duration::from_secs(2);
 
@@ -37,6 +32,42 @@ pub enum Over {
     Lifted,
 }
 
+/// How long a window still lasts.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+struct Remaining {
+    block: Duration,
+    /// The block and its ramp.
+    total: Duration,
+}
+
+impl Remaining {
+    fn until(end: Ends, now: Instant) -> Self {
+        Self {
+            block: end.block.saturating_duration_since(now),
+            total: end.ramp.saturating_duration_since(now),
+        }
+    }
+
+    /// What is left until one port is open, or until all is over.
+    fn and(self, other: Self, until: Until) -> Self {
+        let of = match until {
+            Until::OneIsOpen => Duration::min,
+            Until::AllIsOver => Duration::max,
+        };
+        Self {
+            block: of(self.block, other.block),
+            total: of(self.total, other.total),
+        }
+    }
+
+    fn last(self, until: Until) -> Duration {
+        match until {
+            Until::OneIsOpen => self.block,
+            Until::AllIsOver => self.total,
+        }
+    }
+}
+
 /// When windows end, as far as this process knows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Ends {
@@ -48,37 +79,25 @@ pub struct Ends {
 impl Ends {
     /// The ends of windows that were just read.
     pub fn of(windows: &[Window], until: Until) -> Self {
-        let left = |window: &Window| {
-            let left = window.ends_at.duration_since(SystemTime::now());
-            let ramp = window
-                .cordon
-                .whole_length()
-                .saturating_sub(window.cordon.length);
-            let left = left.unwrap_or_default();
-            (left, left + ramp)
+        let remaining = |window: &Window| {
+            let block = window.ends_at.duration_since(SystemTime::now());
+            let block = block.unwrap_or_default();
+            let cordon = &window.cordon;
+            Remaining {
+                block,
+                total: block + cordon.whole_length().saturating_sub(cordon.length),
+            }
         };
-        Self::within(windows.iter().map(left), until)
+        Self::within(windows.iter().map(remaining), until)
     }
 
-    /// From what is left of each window's block, and of the block and its ramp.
-    fn within(left: impl Iterator<Item = (Duration, Duration)>, until: Until) -> Self {
+    fn within(windows: impl Iterator<Item = Remaining>, until: Until) -> Self {
         let now = Instant::now();
-        let (block, whole) = left
-            .reduce(|(block, whole), other| match until {
-                Until::OneIsOpen => (block.min(other.0), whole.min(other.1)),
-                Until::AllIsOver => (block.max(other.0), whole.max(other.1)),
-            })
-            .unwrap_or_default();
+        let left = windows.reduce(|one, other| one.and(other, until));
+        let left = left.unwrap_or_default();
         Self {
-            block: now + block,
-            ramp: now + whole,
-        }
-    }
-
-    fn last(self, until: Until) -> Instant {
-        match until {
-            Until::OneIsOpen => self.block,
-            Until::AllIsOver => self.ramp,
+            block: now + left.block,
+            ramp: now + left.total,
         }
     }
 }
@@ -103,21 +122,19 @@ pub async fn until_over(
         let (guards, left) = looked.unwrap_or_else(|_| look(own, known));
         let seen = Ends::within(left.into_iter(), until);
         let now = Instant::now();
-        if seen.last(until) <= now {
-            return match known.last(until) <= now + EARLY_END {
-                true => Over::Expired,
-                false => Over::Lifted,
+        let (left, expected) = (Remaining::until(seen, now), Remaining::until(known, now));
+        if left.last(until).is_zero() {
+            return match Tolerance::EXPIRY.is_earlier(Duration::ZERO, expected.last(until)) {
+                true => Over::Lifted,
+                false => Over::Expired,
             };
         }
-        let is_moved =
-            |seen: Instant, known: Instant| seen > known + END_MOVED || known > seen + END_MOVED;
-        // Once a block is over, its end does not move with the time.
-        let block_is_moved = is_moved(seen.block, known.block.max(now));
-        if block_is_moved || is_moved(seen.ramp, known.ramp) {
+        let is_moved = |is, was| Tolerance::SAME_END.differs(is, was);
+        if is_moved(left.block, expected.block) || is_moved(left.total, expected.total) {
             ends.send_replace(seen);
         }
-        let left = [seen.block, seen.ramp].map(|end| end.saturating_duration_since(now));
-        let next = left.into_iter().filter(|left| !left.is_zero()).min();
+        let next = [left.block, left.total].into_iter();
+        let next = next.filter(|left| !left.is_zero()).min();
         let next = next.unwrap_or(UNGUARDED_POLL);
         let guards = Guards::of(guards);
         if guards.are_all_there() {
@@ -134,7 +151,7 @@ pub async fn until_over(
 }
 
 /// The guard of each window, and what is left of the window.
-type Look = (Vec<Option<OwnedFd>>, Vec<(Duration, Duration)>);
+type Look = (Vec<Option<OwnedFd>>, Vec<Remaining>);
 
 fn look(own: &[WindowId], known: Ends) -> Look {
     // The guards first: whoever changes the windows after this ends these guards.
@@ -145,8 +162,7 @@ fn look(own: &[WindowId], known: Ends) -> Look {
         // The next look may succeed; otherwise the window ends when it was last said to.
         Err(error) => {
             tracing::warn!(%error, "the window could not be looked at");
-            let from_now = |end: Instant| end.saturating_duration_since(Instant::now());
-            (from_now(known.block), from_now(known.ramp))
+            Remaining::until(known, Instant::now())
         }
     });
     (guards, seen.collect())
@@ -190,19 +206,19 @@ impl Guards {
 pub fn one_is_over(own: &[WindowId]) -> bool {
     let mut firewall = Nftables::new();
     let mut own = own.iter();
-    own.any(|window| left(&mut firewall, *window).is_ok_and(|(block, _)| block.is_zero()))
+    own.any(|window| left(&mut firewall, *window).is_ok_and(|left| left.block.is_zero()))
 }
 
-/// How long a window still blocks, and how long it lasts with its ramp.
-fn left(firewall: &mut Nftables, own: WindowId) -> Result<(Duration, Duration), FirewallError> {
+/// What is left of a window; nothing, if another one is there.
+fn left(firewall: &mut Nftables, own: WindowId) -> Result<Remaining, FirewallError> {
     let state = firewall.read(own.port, Detail::Block)?;
     let window = state.and_then(|state| state.window);
     let own = window.filter(|window| window.id() == own);
-    Ok(own.map_or((Duration::ZERO, Duration::ZERO), |window| {
-        let block = match window.is_closed() {
+    Ok(own.map_or(Remaining::default(), |window| Remaining {
+        block: match window.is_closed() {
             true => window.cordon.length,
             false => Duration::ZERO,
-        };
-        (block, window.cordon.whole_length())
+        },
+        total: window.cordon.whole_length(),
     }))
 }
