@@ -1,5 +1,6 @@
-//! Raising, extending, lifting and reading back windows: the firewall under the lock.
+//! Windows from their raising to their end: what happens to the firewall under the lock.
 
+mod change;
 mod error;
 #[cfg(test)]
 mod fake;
@@ -9,77 +10,66 @@ mod lift;
 mod tests;
 mod verify;
 
+pub use change::{allow, extend};
 pub use error::{START_ONE, WindowError};
 pub use flows::{allow_standbys, end_farewell, linger, renew_farewell, spare};
 pub use lift::{RampWish, lift, lift_own, lift_own_to_ramp, lift_to_ramp, sweep};
 pub use verify::LONG;
 
-use crate::cordon::{Cordon, Difference, Tolerance, Window, WindowEnd};
-use crate::firewall::{Change, Detail, Firewall, FirewallError, TableState};
+use crate::cordon::{Cordon, Difference, Tolerance, Window};
+use crate::firewall::{Detail, Firewall, FirewallError, TableState};
 use crate::sys::lock::LockError;
 use ipnet::IpNet;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
-/// A firewall whose cordons may be guarded: a guard puts back what is taken away without its
-/// being told, and so whoever ends a cordon ends its guard first.
+/// A firewall whose cordons may have guards. A guard puts a cordon back, so it ends before its
+/// cordon does.
 pub trait Guards: Firewall {
-    /// Keeps other calls, and guards, from changing a port's cordon until it is dropped.
+    /// While it lives, no other call and no guard changes the cordon.
     type Lock;
 
     /// Locks ports.
-    ///
-    /// # Errors
-    /// Somebody holds a lock for too long, or none can be had here.
     fn lock(&mut self, ports: &[u16]) -> Result<Vec<Self::Lock>, LockError>;
 
-    /// The process that guards this port's cordon, while it is alive.
+    /// The process that guards the port, if one is alive.
     fn guard(&mut self, port: u16) -> Option<u32>;
 
     /// Ends the guard of a port, whatever stands there.
-    ///
-    /// # Errors
-    /// Then it may put the cordon back.
     fn dismiss(&mut self, port: u16) -> Result<(), FirewallError>;
 }
 
-/// What became of one port of a call.
+/// What a call has done to one window.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Outcome {
-    /// The window as it was read back.
+    /// As it was read back.
     pub window: Window,
-    /// Whether this call changed it.
     pub changed: bool,
-    /// In which points it was damaged before this call put it back.
+    /// How it was damaged before this call put it back.
     pub mended: Vec<String>,
 }
 
-/// Whether a call may go along with a window that is in force already.
+/// Whether a call accepts a window that somebody else has raised.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Ownership {
-    /// It leaves such a window as it is.
     Shared,
-    /// Whoever lifts the windows at the end must have raised them.
+    /// It does not: it lifts its windows at the end.
     Exclusive,
 }
 
-/// What a call of [`raise`] has raised and what it has found; both in the order of the
-/// cordons.
+/// What [`raise`] has raised and what it has found, both in the order of the cordons.
 #[derive(Debug, Clone)]
 pub struct Raised {
-    /// The windows that begin with this call.
     pub fresh: Vec<Window>,
-    /// Those that were in force before, with what was damaged of them and is put back.
     pub found: Vec<Outcome>,
-    /// When the kernel acknowledged the cordons, or the windows were found in force.
+    /// When the kernel acknowledged the fresh cordons, or the last window was found.
     pub acknowledged: Instant,
 }
 
-/// Raises cordons, all in one transaction. A window in force that is as asked stays, and if it
-/// was damaged it is put back; a call that needs windows of its own is refused.
+/// Raises cordons, all in one transaction. A window in force on the same terms stays as it is; if
+/// it was damaged, it is put back.
 ///
-/// # Errors
-/// Then nothing of this call is in force, unless it is [`WindowError::Left`]: the kernel's
-/// timer ends it.
+/// After an error nothing of this call is in force, but for [`WindowError::Left`]: then the
+/// kernel's timer ends it.
 pub fn raise(
     firewall: &mut impl Guards,
     cordons: &[Cordon],
@@ -118,8 +108,8 @@ pub fn raise(
     })
 }
 
-/// Raises cordons in the place of what is over and reads them back. Gives the windows, and
-/// when the kernel acknowledged them.
+/// Raises cordons, removes what is over in their place, and reads them back. Returns the windows
+/// and the time of the kernel's acknowledgement.
 fn raise_fresh(
     firewall: &mut impl Guards,
     cordons: &[Cordon],
@@ -140,11 +130,8 @@ fn raise_fresh(
     }
 }
 
-/// The locks of ports. A guard that was stopped while it held one does not answer, and is
-/// ended: whoever asks for a change brings a new one.
-///
-/// # Errors
-/// Another call holds a lock for too long, or none can be had here.
+/// Locks ports. A guard that was stopped while it held a lock does not let go, and is ended:
+/// whoever changes the cordon brings a new one.
 fn locked<G: Guards>(firewall: &mut G, ports: &[u16]) -> Result<Vec<G::Lock>, WindowError> {
     match firewall.lock(ports) {
         Err(LockError::Taken {
@@ -159,8 +146,8 @@ fn locked<G: Guards>(firewall: &mut G, ports: &[u16]) -> Result<Vec<G::Lock>, Wi
     }
 }
 
-/// Removes what a call has raised, or may have raised, that has failed with this error. If
-/// that fails too, the kernel's timer is left, and the error says so.
+/// Removes what a call has raised, or may have raised, before it failed with this error. If that
+/// fails too, the error says so.
 fn take_back(firewall: &mut impl Guards, cordons: &[Cordon], error: WindowError) -> WindowError {
     let mut left = Vec::new();
     for cordon in cordons {
@@ -171,7 +158,7 @@ fn take_back(firewall: &mut impl Guards, cordons: &[Cordon], error: WindowError)
         };
         match firewall.read(port, Detail::Block) {
             Ok(state) if !state.as_ref().is_some_and(ours) => continue,
-            // What cannot be read is ours all the same: the port is locked, and had no window.
+            // What cannot be read is ours: the port is locked, and had no window.
             _ => {}
         }
         let removed = match firewall.remove(&[port]) {
@@ -193,33 +180,8 @@ fn take_back(firewall: &mut impl Guards, cordons: &[Cordon], error: WindowError)
     }
 }
 
-/// Changes windows that are in force. Whether a change whose answer was lost has come about,
-/// the reading afterwards tells.
-fn change(firewall: &mut impl Guards, changes: &[(u16, Change)]) -> Result<(), FirewallError> {
-    match firewall.change(changes) {
-        Err(error) if error.is_uncertain() => {
-            tracing::debug!(%error, "the answer to a change is not known");
-            Ok(())
-        }
-        other => other,
-    }
-}
-
-/// Reads a window again that was just changed.
-fn changed(firewall: &mut impl Guards, port: u16) -> Result<Window, WindowError> {
-    match in_force(firewall, port) {
-        Ok(outcome) => Ok(outcome.window),
-        Err(WindowError::Firewall(source)) if !source.is_difference() => {
-            Err(WindowError::Unverified { source })
-        }
-        Err(error) => Err(error),
-    }
-}
-
-/// A window in force must be the one that is asked for, but for its end and reason.
-///
-/// # Errors
-/// [`WindowError::Differs`], with the differences.
+/// Refuses a window in force on other terms than those asked for. Its end, ramp and reason may
+/// differ.
 pub fn check_same(window: &Window, cordon: &Cordon) -> Result<(), WindowError> {
     // The pass list may have the addresses of standbys beside those that were asked for.
     let with_standbys = cordon.pass.with(window.cordon.standbys().map(IpNet::from));
@@ -238,124 +200,23 @@ pub fn check_same(window: &Window, cordon: &Cordon) -> Result<(), WindowError> {
     }
 }
 
-/// Moves the end of windows, all or none; without `shorten` never to an earlier time.
-///
-/// # Errors
-/// A port without a window, a total beyond `most`, or the firewall's word.
-pub fn extend(
-    firewall: &mut impl Guards,
-    ports: &[u16],
-    end: WindowEnd,
-    shorten: bool,
-    most: Duration,
-) -> Result<Vec<Outcome>, WindowError> {
-    let _locks = locked(firewall, ports)?;
-    let mut outcomes = all_in_force(firewall, ports)?;
-    let mut renewed = Vec::new();
-    for outcome in &mut outcomes {
-        let window = &outcome.window;
-        let length = match end {
-            WindowEnd::By(more) => window.remaining_now().saturating_add(more),
-            WindowEnd::In(length) => length,
-        };
-        if length <= window.cordon.length && !shorten {
-            continue;
-        }
-        check_total(window, length, most)?;
-        renewed.push(window.cordon.clone().ending_in(length));
-        outcome.changed = true;
-    }
-    let renew = |cordon: &Cordon| (cordon.port, Change::renew(cordon.clone()));
-    let changes: Vec<_> = renewed.iter().map(renew).collect();
-    let written = Instant::now();
-    change(firewall, &changes)?;
-    for cordon in renewed {
-        let port = cordon.port;
-        let window = changed(firewall, port)?;
-        let took = written.elapsed();
-        if let Some(fault) = cordon.length_difference(&window, took, Tolerance::READ_BACK) {
-            let faults = vec![fault.to_string()];
-            return Err(FirewallError::Differs { port, faults }.into());
-        }
-        update(&mut outcomes, window);
-    }
-    Ok(outcomes)
-}
-
-fn check_total(window: &Window, length: Duration, most: Duration) -> Result<(), WindowError> {
-    if window.cordon.identity.id == 0 {
-        return Ok(()); // Nobody knows when it began.
-    }
-    let since_start = SystemTime::now().duration_since(window.cordon.identity.started_at);
-    let total = since_start.unwrap_or_default().saturating_add(length);
-    if total > most && length > window.cordon.length {
-        let port = window.cordon.port;
-        return Err(WindowError::TooLong { port, total, most });
-    }
-    Ok(())
-}
-
-/// Adds networks to the pass lists of windows, or takes them out; all or none.
-///
-/// # Errors
-/// A port without a window, a pass list that cannot be, or the firewall's word.
-pub fn allow(
-    firewall: &mut impl Guards,
-    ports: &[u16],
-    networks: &[IpNet],
-    remove: bool,
-) -> Result<Vec<Outcome>, WindowError> {
-    let _locks = locked(firewall, ports)?;
-    let mut outcomes = all_in_force(firewall, ports)?;
-    let mut changes = Vec::new();
-    for outcome in &mut outcomes {
-        let networks = networks.iter().copied();
-        let before = &outcome.window.cordon.pass;
-        let pass = match remove {
-            true => before.without(networks)?,
-            false => before.with(networks)?,
-        };
-        if pass != *before {
-            outcome.changed = true;
-            changes.push((outcome.window.cordon.port, Change::Pass(pass)));
-        }
-    }
-    change(firewall, &changes)?;
-    for (port, change) in changes {
-        let window = changed(firewall, port)?;
-        if Change::Pass(window.cordon.pass.clone()) != change {
-            let faults = vec!["the pass list differs".to_owned()];
-            return Err(FirewallError::Differs { port, faults }.into());
-        }
-        update(&mut outcomes, window);
-    }
-    Ok(outcomes)
-}
-
-/// Puts a window that was read again in the place of the old one.
-fn update(outcomes: &mut [Outcome], window: Window) {
-    for outcome in outcomes {
-        if outcome.window.cordon.port == window.cordon.port {
-            outcome.window = window.clone();
-        }
-    }
-}
-
 /// The windows in force on ports; one that was damaged is put back.
-///
-/// # Errors
-/// A port without a window, or the firewall's word.
 pub fn mended(firewall: &mut impl Guards, ports: &[u16]) -> Result<Vec<Outcome>, WindowError> {
     let _locks = locked(firewall, ports)?;
     all_in_force(firewall, ports)
+}
+
+fn differs(port: u16, fault: &impl ToString) -> WindowError {
+    let faults = vec![fault.to_string()];
+    FirewallError::Differs { port, faults }.into()
 }
 
 fn all_in_force(firewall: &mut impl Guards, ports: &[u16]) -> Result<Vec<Outcome>, WindowError> {
     ports.iter().map(|port| in_force(firewall, *port)).collect()
 }
 
-/// The window in force on a port that is locked. What an old window has left is removed,
-/// but not a ramp.
+/// The window in force on a port that is locked. What is left of a window that is over is
+/// removed.
 fn in_force(firewall: &mut impl Guards, port: u16) -> Result<Outcome, WindowError> {
     match firewall.read(port, Detail::Whole)? {
         Some(state) if state.closed().is_some() => verify::mend(firewall, state),

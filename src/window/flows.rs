@@ -1,21 +1,18 @@
 //! Whose packets pass: the farewell, flows that are spared or closing, and standbys.
 
-use super::{Guards, WindowError, in_force, locked};
+use super::{Guards, WindowError, differs, in_force, locked};
 use crate::cordon::ClosingFlow;
-use crate::firewall::{Change, FirewallError};
+use crate::firewall::Change;
 use ipnet::IpNet;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
-/// For how long the packets of a closing socket pass: longer than the kernel keeps an
-/// orphan in FIN_WAIT1 (105 to 120 s were seen).
+/// How long the packets of a closing socket pass: longer than the kernel keeps an orphan in
+/// FIN_WAIT1 (105 to 120 s were seen).
 const LINGER: Duration = Duration::from_secs(120);
 
-/// Adds the addresses of standbys to a window's pass list, and notes beside them that no
-/// user has named them: as a spared flow of port 0, which no client can have.
-///
-/// # Errors
-/// No window, a pass list that cannot be, or the firewall's word.
+/// Adds the addresses of standbys to a window's pass list. A spared flow of port 0, which no
+/// client can have, marks each address that no user has named.
 pub fn allow_standbys(
     firewall: &mut impl Guards,
     port: u16,
@@ -35,16 +32,12 @@ pub fn allow_standbys(
     };
     firewall.change(&[(port, Change::Pass(pass.clone())), (port, flows)])?;
     if in_force(firewall, port)?.window.cordon.pass != pass {
-        let faults = vec!["the pass list differs".to_owned()];
-        return Err(FirewallError::Differs { port, faults }.into());
+        return Err(differs(port, &"the pass list differs"));
     }
     Ok(())
 }
 
 /// Lets packets of existing connections pass for `length` from now on.
-///
-/// # Errors
-/// No window, or the firewall's word.
 pub fn renew_farewell(
     firewall: &mut impl Guards,
     port: u16,
@@ -56,9 +49,6 @@ pub fn renew_farewell(
 }
 
 /// Ends the farewell, and lets sockets finish a close that is under way.
-///
-/// # Errors
-/// No window, or the firewall's word.
 pub fn end_farewell(
     firewall: &mut impl Guards,
     port: u16,
@@ -73,9 +63,6 @@ pub fn end_farewell(
 }
 
 /// Lets sockets finish a close that is under way, where there is no farewell to end.
-///
-/// # Errors
-/// No window, or the firewall's word.
 pub fn linger(
     firewall: &mut impl Guards,
     port: u16,
@@ -95,9 +82,6 @@ pub fn linger(
 }
 
 /// Lets existing connections through to the end of the window.
-///
-/// # Errors
-/// No window, or the firewall's word.
 pub fn spare(
     firewall: &mut impl Guards,
     port: u16,

@@ -1,24 +1,19 @@
 //! Ending windows, at once or with a ramp, and removing what old ones have left.
 
-use super::{Guards, Outcome, WindowError, verify};
+use super::{Guards, Outcome, WindowError, differs, verify};
 use crate::cordon::{Cordon, DEFAULT_RAMP_RATE, Ramp, Window, WindowId};
 use crate::firewall::{Detail, FirewallError};
 use crate::sys::lock::LockError;
 use std::time::{Duration, Instant};
 
-/// Ends windows now, and removes what is left of old ones. Returns the windows that were
-/// in force, as they were.
-///
-/// # Errors
-/// The firewall's word; what was in force then stays until its time.
+/// Ends windows now, and removes what is left of old ones. Returns the windows that were in
+/// force, as they were. After an error they last until their time.
 pub fn lift(firewall: &mut impl Guards, ports: &[u16]) -> Result<Vec<Window>, WindowError> {
     remove_if(firewall, ports, |_| true)
 }
 
-/// Ends the windows of these ids, and no other that has come in their place.
-///
-/// # Errors
-/// [`WindowError::Left`], with why.
+/// Ends these windows, and no other that has come in their place. The error is always
+/// [`WindowError::Left`].
 pub fn lift_own(firewall: &mut impl Guards, own: &[WindowId]) -> Result<Vec<Window>, WindowError> {
     let ports: Vec<u16> = own.iter().map(|own| own.port).collect();
     let is_own = |window: Option<&Window>| window.is_none_or(|window| own.contains(&window.id()));
@@ -30,9 +25,6 @@ pub fn lift_own(firewall: &mut impl Guards, own: &[WindowId]) -> Result<Vec<Wind
 }
 
 /// Removes tables whose windows are over.
-///
-/// # Errors
-/// As [`lift`].
 pub fn sweep(firewall: &mut impl Guards, ports: &[u16]) -> Result<(), WindowError> {
     // A guard whose window is not over is about to put it back, and removes the table later.
     let unguarded = |port: &u16| firewall.guard(*port).is_none();
@@ -40,18 +32,16 @@ pub fn sweep(firewall: &mut impl Guards, ports: &[u16]) -> Result<(), WindowErro
     remove_if(firewall, &ports, |window| window.is_none()).map(drop)
 }
 
-/// What is asked of a ramp; what is not said is as the window was raised with.
+/// The ramp that a user asks for. What he leaves out is as the window was raised with.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct RampWish {
-    /// How long it is to last from now on.
+    /// From now on.
     pub length: Option<Duration>,
-    /// New connections a second.
     pub per_second: Option<u32>,
 }
 
 impl RampWish {
-    /// The ramp that is to begin now, and how long it lasts; `None` if it is under way and
-    /// nothing else is wanted.
+    /// The ramp that begins now and how long it lasts; `None` to let a ramp under way go on.
     fn ramp(self, window: &Window) -> Result<Option<(Ramp, Duration)>, WindowError> {
         if !window.is_closed() && self == Self::default() {
             return Ok(None);
@@ -73,12 +63,9 @@ impl RampWish {
     }
 }
 
-/// Ends windows now and begins their ramps, all in one transaction. Returns those that were
-/// in force, as they are then; a ramp under way goes on, unless another one is wanted.
-///
-/// # Errors
-/// A window without a ramp of which no length is known, or the firewall's word. Then the
-/// windows are what they were.
+/// Ends windows now and begins their ramps, all in one transaction. Returns them as they are then.
+/// A ramp under way goes on, unless another one is wished for. After an error the windows are
+/// what they were.
 pub fn lift_to_ramp(
     firewall: &mut impl Guards,
     ports: &[u16],
@@ -118,12 +105,9 @@ pub fn lift_to_ramp(
     Ok(outcomes)
 }
 
-/// Ends the windows of these ids as they were raised to end: those with a ramp by its
-/// beginning, the others at once. A ramp under way goes on. Returns the windows that were
-/// blocked until now, as they were.
-///
-/// # Errors
-/// The firewall's word; what was in force then stays until its time.
+/// Ends these windows as they were raised to end: those with a ramp by its beginning, the others
+/// at once. A ramp under way goes on. Returns the windows that were closed until now, as they
+/// were. After an error they last until their time.
 pub fn lift_own_to_ramp(
     firewall: &mut impl Guards,
     own: &[WindowId],
@@ -152,13 +136,13 @@ pub fn lift_own_to_ramp(
     Ok(lifted)
 }
 
-/// Begins ramps in one transaction, in the place of what stands there, and reads them back.
+/// Begins ramps in one transaction, in the place of their windows, and reads them back.
 fn begin(firewall: &mut impl Guards, ramps: &[Cordon]) -> Result<Vec<Window>, WindowError> {
     let tables: Vec<u16> = ramps.iter().map(|cordon| cordon.port).collect();
-    // The whole table is written anew: so a damaged one cannot spoil the ramp.
+    // The whole table is written anew, so that damage to it cannot spoil the ramp.
     let written = Instant::now();
     match firewall.raise(ramps, &tables) {
-        // Whether they have begun, the reading tells.
+        // The reading tells whether they have begun.
         Err(error) if error.is_uncertain() => {}
         other => drop(other?),
     }
@@ -174,8 +158,7 @@ fn begin(firewall: &mut impl Guards, ramps: &[Cordon]) -> Result<Vec<Window>, Wi
     ramps.iter().map(read_back).collect()
 }
 
-/// Removes the tables of ports, as far as they are meant when they are looked at under the
-/// lock.
+/// Removes those tables of ports that are meant, which is decided under the lock.
 fn remove_if(
     firewall: &mut impl Guards,
     ports: &[u16],
@@ -187,7 +170,7 @@ fn remove_if(
         let mut state = firewall.read(*port, Detail::Block)?;
         let window = state.as_ref().and_then(|s| s.window.as_ref());
         if is_meant(window) && firewall.guard(*port).is_some() {
-            // Whatever it has just done, from here on nobody puts the cordon back.
+            // It may have changed the table just now; from here on nobody puts it back.
             firewall.dismiss(*port)?;
             state = firewall.read(*port, Detail::Block)?;
         }
@@ -201,15 +184,14 @@ fn remove_if(
         let left = firewall.read(port, Detail::Block);
         let left = left.map_err(|source| WindowError::LiftUnverified { source })?;
         if left.is_some() {
-            let faults = vec!["the table is still there".to_owned()];
-            return Err(FirewallError::Differs { port, faults }.into());
+            return Err(differs(port, &"the table is still there"));
         }
     }
     Ok(lifted)
 }
 
-/// Removes tables. One that someone else has removed at the same moment is gone, as was
-/// asked. Whether a removal whose answer was lost has come about, is read.
+/// Removes tables. One that somebody else has just removed is gone, as was asked. If the answer
+/// is lost, reading tells whether they are gone.
 fn remove(firewall: &mut impl Guards, tables: &[u16]) -> Result<(), WindowError> {
     match firewall.remove(tables) {
         Err(FirewallError::Missing { .. }) if tables.len() == 1 => Ok(()),
@@ -222,7 +204,7 @@ fn remove(firewall: &mut impl Guards, tables: &[u16]) -> Result<(), WindowError>
     }
 }
 
-/// A lock that someone holds is respected. One that cannot be had at all, on a read-only
+/// A lock that somebody holds is respected. One that cannot be had at all, as on a read-only
 /// /run, must not keep a port closed.
 fn lock_if_possible<G: Guards>(
     firewall: &mut G,

@@ -11,8 +11,9 @@ use super::fake::Call::{Change, Ports, Raise, Read, Remove};
 use super::fake::When::{After, Before};
 use super::fake::{Fake, State};
 use super::*;
-use crate::cordon::{Identity, PassList, Phase, Ramp, Verdict, WindowId};
+use crate::cordon::{Identity, PassList, Phase, Ramp, Verdict, WindowEnd, WindowId};
 use std::net::SocketAddr;
+use std::time::SystemTime;
 
 const SECOND: Duration = Duration::from_secs(1);
 const MINUTE: Duration = Duration::from_secs(60);

@@ -5,15 +5,11 @@ use crate::cordon::{Cordon, Difference, Tolerance, Window};
 use crate::firewall::{Detail, FirewallError, TableState};
 use std::time::{Duration, Instant};
 
-/// The longest pass list that is compared with what was written: to list a long one takes
-/// the kernel as long as to load it. The kernel has acknowledged it all the same.
+/// The longest pass list that is compared with what was written. The kernel takes as long to list
+/// a long one as to load it, and it has acknowledged it.
 pub const LONG: usize = 4096;
 
-/// Reads a cordon back that was written at that time, and compares it with what was asked
-/// for.
-///
-/// # Errors
-/// Where it differs, or the firewall cannot be read.
+/// Reads a cordon back that was written at that time, and compares it.
 pub fn verify(
     firewall: &mut impl Guards,
     cordon: &Cordon,
@@ -45,11 +41,7 @@ pub fn verify(
     Ok(window)
 }
 
-/// Puts a damaged cordon back with the time that is left; a whole one is left alone. There
-/// is no new farewell.
-///
-/// # Errors
-/// No window, or the firewall's word.
+/// Puts a damaged cordon back with the time that is left.
 pub fn mend(firewall: &mut impl Guards, state: TableState) -> Result<Outcome, WindowError> {
     let port = state.port;
     let window = state.window.ok_or(WindowError::None { port })?;
@@ -71,7 +63,7 @@ pub fn mend(firewall: &mut impl Guards, state: TableState) -> Result<Outcome, Wi
     })
 }
 
-/// The cordon that puts a window in force back: without a new farewell.
+/// A cordon that is put back begins no new farewell.
 fn without_farewell(cordon: Cordon) -> Cordon {
     let farewell = match cordon.farewell_lasts() {
         true => cordon.length,
