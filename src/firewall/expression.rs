@@ -5,11 +5,9 @@
 //! looked up. So all are written here, in one way: as plain data.
 
 pub use super::ffi::Expr;
-use super::ffi::Value;
-use super::names::{ChainName, Family, SetName};
+use super::names::{ChainName, Family, SetName, c_name};
 use nftnl::nftnl_sys as sys;
 use nix::libc;
-use std::ffi::CString;
 
 const REGISTER: u32 = libc::NFT_REG_1 as u32;
 /// `NFT_REG32_01`: behind the four bytes of an IPv4 address in `NFT_REG_1`.
@@ -34,15 +32,15 @@ const FIB_DESTINATION: u32 = 2;
 /// Loads `meta KEY` into the register.
 fn meta(key: i32) -> Expr {
     Expr::new(c"meta")
-        .with(sys::NFTNL_EXPR_META_KEY, Value::U32(key as u32))
-        .with(sys::NFTNL_EXPR_META_DREG, Value::U32(REGISTER))
+        .with(sys::NFTNL_EXPR_META_KEY, key as u32)
+        .with(sys::NFTNL_EXPR_META_DREG, REGISTER)
 }
 
 fn compare(operator: i32, data: &[u8]) -> Expr {
     Expr::new(c"cmp")
-        .with(sys::NFTNL_EXPR_CMP_SREG, Value::U32(REGISTER))
-        .with(sys::NFTNL_EXPR_CMP_OP, Value::U32(operator as u32))
-        .with(sys::NFTNL_EXPR_CMP_DATA, Value::Bytes(data.to_vec()))
+        .with(sys::NFTNL_EXPR_CMP_SREG, REGISTER)
+        .with(sys::NFTNL_EXPR_CMP_OP, operator as u32)
+        .with(sys::NFTNL_EXPR_CMP_DATA, data.to_vec())
 }
 
 fn equals(data: &[u8]) -> Expr {
@@ -55,30 +53,27 @@ fn differs(data: &[u8]) -> Expr {
 
 fn payload(base: i32, offset: u32, length: u32, register: u32) -> Expr {
     Expr::new(c"payload")
-        .with(sys::NFTNL_EXPR_PAYLOAD_DREG, Value::U32(register))
-        .with(sys::NFTNL_EXPR_PAYLOAD_BASE, Value::U32(base as u32))
-        .with(sys::NFTNL_EXPR_PAYLOAD_OFFSET, Value::U32(offset))
-        .with(sys::NFTNL_EXPR_PAYLOAD_LEN, Value::U32(length))
+        .with(sys::NFTNL_EXPR_PAYLOAD_DREG, register)
+        .with(sys::NFTNL_EXPR_PAYLOAD_BASE, base as u32)
+        .with(sys::NFTNL_EXPR_PAYLOAD_OFFSET, offset)
+        .with(sys::NFTNL_EXPR_PAYLOAD_LEN, length)
 }
 
 fn masked(mask: &[u8]) -> Expr {
     Expr::new(c"bitwise")
-        .with(sys::NFTNL_EXPR_BITWISE_SREG, Value::U32(REGISTER))
-        .with(sys::NFTNL_EXPR_BITWISE_DREG, Value::U32(REGISTER))
-        .with(sys::NFTNL_EXPR_BITWISE_LEN, Value::U32(mask.len() as u32))
-        .with(sys::NFTNL_EXPR_BITWISE_MASK, Value::Bytes(mask.to_vec()))
-        .with(
-            sys::NFTNL_EXPR_BITWISE_XOR,
-            Value::Bytes(vec![0; mask.len()]),
-        )
+        .with(sys::NFTNL_EXPR_BITWISE_SREG, REGISTER)
+        .with(sys::NFTNL_EXPR_BITWISE_DREG, REGISTER)
+        .with(sys::NFTNL_EXPR_BITWISE_LEN, mask.len() as u32)
+        .with(sys::NFTNL_EXPR_BITWISE_MASK, mask.to_vec())
+        .with(sys::NFTNL_EXPR_BITWISE_XOR, vec![0; mask.len()])
 }
 
 /// Loads `fib saddr type` or `fib daddr type` into the register.
 fn address_type(which: u32) -> Expr {
     Expr::new(c"fib")
-        .with(sys::NFTNL_EXPR_FIB_DREG, Value::U32(REGISTER))
-        .with(sys::NFTNL_EXPR_FIB_RESULT, Value::U32(FIB_ADDRESS_TYPE))
-        .with(sys::NFTNL_EXPR_FIB_FLAGS, Value::U32(which))
+        .with(sys::NFTNL_EXPR_FIB_DREG, REGISTER)
+        .with(sys::NFTNL_EXPR_FIB_RESULT, FIB_ADDRESS_TYPE)
+        .with(sys::NFTNL_EXPR_FIB_FLAGS, which)
 }
 
 fn local() -> [u8; 4] {
@@ -90,29 +85,22 @@ fn limit(rate: u64, flags: u32) -> Vec<Expr> {
     let burst = rate as u32;
     vec![
         Expr::new(c"limit")
-            .with(sys::NFTNL_EXPR_LIMIT_RATE, Value::U64(rate))
-            .with(sys::NFTNL_EXPR_LIMIT_UNIT, Value::U64(1))
-            .with(sys::NFTNL_EXPR_LIMIT_BURST, Value::U32(burst))
-            .with(sys::NFTNL_EXPR_LIMIT_TYPE, Value::U32(0))
-            .with(sys::NFTNL_EXPR_LIMIT_FLAGS, Value::U32(flags)),
+            .with(sys::NFTNL_EXPR_LIMIT_RATE, rate)
+            .with(sys::NFTNL_EXPR_LIMIT_UNIT, 1_u64)
+            .with(sys::NFTNL_EXPR_LIMIT_BURST, burst)
+            .with(sys::NFTNL_EXPR_LIMIT_TYPE, 0_u32)
+            .with(sys::NFTNL_EXPR_LIMIT_FLAGS, flags),
     ]
 }
 
 fn verdict(code: i32, chain: Option<ChainName>) -> Vec<Expr> {
     let verdict = Expr::new(c"immediate")
-        .with(
-            sys::NFTNL_EXPR_IMM_DREG,
-            Value::U32(libc::NFT_REG_VERDICT as u32),
-        )
-        .with(sys::NFTNL_EXPR_IMM_VERDICT, Value::U32(code as u32));
+        .with(sys::NFTNL_EXPR_IMM_DREG, libc::NFT_REG_VERDICT as u32)
+        .with(sys::NFTNL_EXPR_IMM_VERDICT, code as u32);
     vec![match chain {
-        Some(chain) => verdict.with(sys::NFTNL_EXPR_IMM_CHAIN, name(chain.as_str())),
+        Some(chain) => verdict.with(sys::NFTNL_EXPR_IMM_CHAIN, c_name(chain.as_str())),
         None => verdict,
     }]
-}
-
-fn name(name: &str) -> Value {
-    Value::Text(CString::new(name).unwrap_or_default())
 }
 
 /// How nft calls the family.
@@ -183,8 +171,8 @@ pub fn flow(family: Family) -> Vec<Expr> {
 pub fn in_set(set: SetName) -> Vec<Expr> {
     vec![
         Expr::new(c"lookup")
-            .with(sys::NFTNL_EXPR_LOOKUP_SREG, Value::U32(REGISTER))
-            .with(sys::NFTNL_EXPR_LOOKUP_SET, name(set.as_str())),
+            .with(sys::NFTNL_EXPR_LOOKUP_SREG, REGISTER)
+            .with(sys::NFTNL_EXPR_LOOKUP_SET, c_name(set.as_str())),
     ]
 }
 
@@ -192,16 +180,10 @@ pub fn in_set(set: SetName) -> Vec<Expr> {
 pub fn count_in(set: SetName) -> Vec<Expr> {
     vec![
         Expr::new(c"dynset")
-            .with(sys::NFTNL_EXPR_DYNSET_SREG_KEY, Value::U32(REGISTER))
-            .with(
-                sys::NFTNL_EXPR_DYNSET_OP,
-                Value::U32(libc::NFT_DYNSET_OP_UPDATE as u32),
-            )
-            .with(sys::NFTNL_EXPR_DYNSET_SET_NAME, name(set.as_str()))
-            .with(
-                sys::NFTNL_EXPR_DYNSET_EXPR,
-                Value::Nested(Box::new(Expr::new(c"counter"))),
-            ),
+            .with(sys::NFTNL_EXPR_DYNSET_SREG_KEY, REGISTER)
+            .with(sys::NFTNL_EXPR_DYNSET_OP, libc::NFT_DYNSET_OP_UPDATE as u32)
+            .with(sys::NFTNL_EXPR_DYNSET_SET_NAME, c_name(set.as_str()))
+            .with(sys::NFTNL_EXPR_DYNSET_EXPR, Expr::new(c"counter")),
     ]
 }
 
@@ -238,31 +220,22 @@ pub fn port_loaded() -> Vec<Expr> {
 
 /// `tcp dport PORT`
 pub fn to_port(port: u16) -> Vec<Expr> {
-    let mut parts = tcp();
-    parts.extend([destination_port(), equals(&port.to_be_bytes())]);
-    parts
+    [tcp(), vec![destination_port(), equals(&port.to_be_bytes())]].concat()
 }
 
 /// `tcp dport @set`
 pub fn to_port_in(set: SetName) -> Vec<Expr> {
-    let mut parts = tcp();
-    parts.push(destination_port());
-    parts.extend(in_set(set));
-    parts
+    [tcp(), port_loaded(), in_set(set)].concat()
 }
 
 /// `tcp dport != 0`: the packet holds a TCP header as far as the port.
 pub fn port_readable() -> Vec<Expr> {
-    let mut parts = tcp();
-    parts.extend([destination_port(), differs(&[0, 0])]);
-    parts
+    [tcp(), vec![destination_port(), differs(&[0, 0])]].concat()
 }
 
 /// `tcp flags & syn == 0`
 pub fn no_syn() -> Vec<Expr> {
-    let mut parts = tcp();
-    parts.extend([tcp_flags(), masked(&[SYN]), equals(&[0])]);
-    parts
+    [tcp(), vec![tcp_flags(), masked(&[SYN]), equals(&[0])]].concat()
 }
 
 /// `tcp flags & (syn | ack) == syn`, once the protocol has been matched.
@@ -282,13 +255,10 @@ pub fn armed_family() -> Vec<Expr> {
 pub fn first_fragment() -> Vec<Expr> {
     vec![
         Expr::new(c"exthdr")
-            .with(sys::NFTNL_EXPR_EXTHDR_DREG, Value::U32(REGISTER))
-            .with(
-                sys::NFTNL_EXPR_EXTHDR_TYPE,
-                Value::U8(libc::IPPROTO_FRAGMENT as u8),
-            )
-            .with(sys::NFTNL_EXPR_EXTHDR_OFFSET, Value::U32(2))
-            .with(sys::NFTNL_EXPR_EXTHDR_LEN, Value::U32(2)),
+            .with(sys::NFTNL_EXPR_EXTHDR_DREG, REGISTER)
+            .with(sys::NFTNL_EXPR_EXTHDR_TYPE, libc::IPPROTO_FRAGMENT as u8)
+            .with(sys::NFTNL_EXPR_EXTHDR_OFFSET, 2_u32)
+            .with(sys::NFTNL_EXPR_EXTHDR_LEN, 2_u32),
         masked(&[0xff, 0xf8]),
         equals(&[0, 0]),
     ]
@@ -313,11 +283,8 @@ pub fn counter() -> Vec<Expr> {
 pub fn reject_with_reset() -> Vec<Expr> {
     vec![
         Expr::new(c"reject")
-            .with(
-                sys::NFTNL_EXPR_REJECT_TYPE,
-                Value::U32(libc::NFT_REJECT_TCP_RST as u32),
-            )
-            .with(sys::NFTNL_EXPR_REJECT_CODE, Value::U8(0)),
+            .with(sys::NFTNL_EXPR_REJECT_TYPE, libc::NFT_REJECT_TCP_RST as u32)
+            .with(sys::NFTNL_EXPR_REJECT_CODE, 0_u8),
     ]
 }
 

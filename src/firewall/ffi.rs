@@ -24,6 +24,23 @@ pub enum Value {
     Nested(Box<Expr>),
 }
 
+macro_rules! value_from {
+    ($($kind:ty => $variant:ident),*) => {
+        $(impl From<$kind> for Value {
+            fn from(value: $kind) -> Self {
+                Self::$variant(value)
+            }
+        })*
+    };
+}
+value_from!(u8 => U8, u32 => U32, u64 => U64, CString => Text, Vec<u8> => Bytes);
+
+impl From<Expr> for Value {
+    fn from(inner: Expr) -> Self {
+        Self::Nested(Box::new(inner))
+    }
+}
+
 /// One nftables expression: its name in the kernel, and its attributes by libnftnl's numbers
 /// `NFTNL_EXPR_*`.
 #[derive(Debug, Clone)]
@@ -40,8 +57,8 @@ impl Expr {
         }
     }
 
-    pub fn with(mut self, attribute: u32, value: Value) -> Self {
-        self.attributes.push((attribute, value));
+    pub fn with(mut self, attribute: u32, value: impl Into<Value>) -> Self {
+        self.attributes.push((attribute, value.into()));
         self
     }
 

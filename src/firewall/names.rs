@@ -1,6 +1,7 @@
 //! The names of tables, sets and chains. State is read back from the kernel by these names, so
 //! they stand here and nowhere else.
 
+use std::ffi::CString;
 use std::fmt;
 
 /// An IP version.
@@ -113,4 +114,9 @@ pub fn twin_table_name(port: u16) -> String {
 pub fn table_port(name: &str) -> Option<u16> {
     let port: u16 = name.strip_prefix("pgcordon_")?.parse().ok()?;
     (port != 0 && table_name(port) == name).then_some(port)
+}
+
+/// A name as libnftnl takes it. None of ours has a zero byte.
+pub fn c_name(name: &str) -> CString {
+    CString::new(name).unwrap_or_default()
 }

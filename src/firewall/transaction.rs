@@ -5,7 +5,7 @@ use super::FirewallError;
 use super::attributes as attr;
 use super::element::{Element, add_messages, flush_message, milliseconds};
 use super::ffi::{self, Flagged, Plain};
-use super::names::{ChainName, SetName, table_name};
+use super::names::{ChainName, SetName, c_name, table_name};
 use super::ruleset::{ChainSpec, RuleSpec, Ruleset};
 use super::sets::SetSpec;
 use crate::sys::netlink::{self, Link};
@@ -14,7 +14,6 @@ use nftnl::set::{Set, SetKey};
 use nftnl::{Batch, Chain, ChainType, MsgType, NlMsg, Policy, ProtoFamily, Rule, Table};
 use nix::libc;
 use nix::sys::socket::{MsgFlags, sendmsg};
-use std::ffi::CString;
 use std::io::{self, IoSlice};
 use std::os::fd::AsRawFd;
 use std::time::Instant;
@@ -39,10 +38,6 @@ impl SetKey for AnyKey {
     fn data(&self) -> Box<[u8]> {
         Box::default()
     }
-}
-
-fn c_name(name: &str) -> CString {
-    CString::new(name).unwrap_or_default()
 }
 
 pub fn table(name: &str) -> Table {
