@@ -30,9 +30,8 @@ pub use main::main;
 pub use run::GuardError;
 
 use crate::firewall::FirewallError;
-use rustix::event::{PollFd, PollFlags, poll};
-use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
-use rustix::time::Timespec;
+use crate::sys::{fd, proc};
+use rustix::process::{Signal, pidfd_send_signal};
 use std::io;
 use std::os::fd::OwnedFd;
 use std::time::Duration;
@@ -50,13 +49,8 @@ pub fn watch(port: u16, named: Option<u32>) -> io::Result<Option<OwnedFd>> {
     let Some(pid) = liveness::guardian(port, named)? else {
         return Ok(None);
     };
-    let Some(process) = i32::try_from(pid).ok().and_then(Pid::from_raw) else {
+    let Some(pidfd) = i32::try_from(pid).map_or(Ok(None), proc::pidfd)? else {
         return Ok(None);
-    };
-    let pidfd = match pidfd_open(process, PidfdFlags::empty()) {
-        Ok(pidfd) => pidfd,
-        Err(rustix::io::Errno::SRCH) => return Ok(None),
-        Err(error) => return Err(error.into()),
     };
     // The pid may have become another process's before it was opened, not after.
     let still = liveness::guardian(port, named)? == Some(pid);
@@ -77,24 +71,8 @@ fn end(port: u16, named: Option<u32>) -> Result<(), FirewallError> {
         Ok(()) | Err(rustix::io::Errno::SRCH) => {}
         Err(error) => return Err(failed(error.into())),
     }
-    if wait_until_readable(&pidfd, KILLED_WITHIN).map_err(failed)? {
+    if fd::is_readable(&pidfd, KILLED_WITHIN).map_err(failed)? {
         return Ok(());
     }
     Err(failed(io::ErrorKind::TimedOut.into()))
-}
-
-/// Waits until a descriptor is readable, or the time is up.
-fn wait_until_readable(descriptor: &OwnedFd, most: Duration) -> io::Result<bool> {
-    let timeout = Timespec {
-        tv_sec: most.as_secs() as i64,
-        tv_nsec: i64::from(most.subsec_nanos()),
-    };
-    let mut set = [PollFd::new(descriptor, PollFlags::IN)];
-    loop {
-        match poll(&mut set, Some(&timeout)) {
-            Ok(ready) => return Ok(ready > 0),
-            Err(rustix::io::Errno::INTR) => {}
-            Err(error) => return Err(error.into()),
-        }
-    }
 }

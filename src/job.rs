@@ -4,13 +4,13 @@
 //! pgcordon, and gives the terminal back in the end.
 
 mod find;
-mod group;
 mod launch;
 mod terminal;
 
 pub use find::{FindError, find};
 pub use launch::{Launch, helper};
 
+use crate::sys::proc::{self, Stat};
 use rustix::io::Errno;
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, getpgrp, kill_process_group, waitid};
 use std::io;
@@ -126,7 +126,7 @@ impl Job {
 
     /// Whether another process of its group is still there.
     pub fn has_others(&self) -> bool {
-        group::has_living(self.pid())
+        has_living(self.pid())
     }
 
     /// After CMD has stopped, takes the terminal back and stops pgcordon too: for the user's
@@ -176,6 +176,16 @@ impl Job {
             terminal.take_back(self.pid);
         }
     }
+}
+
+/// Whether a process group has a member that has not ended.
+fn has_living(group: i32) -> bool {
+    let is_living_member = |pid| {
+        let stat = Stat::read(pid).ok().flatten();
+        stat.is_some_and(|stat| stat.group == group && !stat.is_dead())
+    };
+    let mut pids = proc::pids().unwrap_or_default().into_iter();
+    pids.any(is_living_member)
 }
 
 #[cfg(test)]

@@ -1,6 +1,8 @@
 //! Finds out which user and command called this process.
 
 use crate::sys::privilege;
+use crate::sys::proc::{self, Stat};
+use std::fmt::Display;
 use std::fs;
 
 /// Characters of a command line that are kept.
@@ -28,20 +30,10 @@ pub fn fields() -> Vec<(&'static str, String)> {
     fields
 }
 
-/// The name in `/proc/PID/stat`, and the numbers after name and state: parent, process group,
-/// session, terminal (proc_pid_stat(5)).
-fn stat(pid: &str) -> Option<(String, Vec<i64>)> {
-    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    let (head, rest) = stat.rsplit_once(") ")?;
-    let name = head.split_once('(')?.1.to_owned();
-    let numbers = rest.split(' ').skip(1).map_while(|n| n.parse().ok());
-    Some((name, numbers.collect()))
-}
-
 /// The name of the controlling terminal below /dev.
 fn tty() -> Option<String> {
-    let (_, numbers) = stat("self")?;
-    let device = u64::try_from(*numbers.get(3)?).ok().filter(|n| *n != 0)?;
+    let device = stat("self")?.terminal;
+    let device = u64::try_from(device).ok().filter(|device| *device != 0)?;
     let (major, minor) = (rustix::fs::major(device), rustix::fs::minor(device));
     if major == UNIX98_PTY {
         return Some(format!("pts/{minor}"));
@@ -58,21 +50,24 @@ fn tty() -> Option<String> {
 const UNIX98_PTY: u32 = 136;
 
 /// The nearest ancestor that does more than to run a command as another user.
-fn caller() -> Option<(i64, String)> {
-    let (_, numbers) = stat("self")?;
-    let mut pid = *numbers.first()?;
+fn caller() -> Option<(i32, String)> {
+    let mut pid = stat("self")?.parent;
     for _ in 0..FARTHEST {
-        let (name, numbers) = stat(&pid.to_string())?;
-        if !HANDS_ON.contains(&name.as_str()) {
-            return Some((pid, command_line(pid).unwrap_or(name)));
+        let process = stat(pid)?;
+        if !HANDS_ON.contains(&process.name.as_str()) {
+            return Some((pid, command_line(pid).unwrap_or(process.name)));
         }
-        pid = *numbers.first()?;
+        pid = process.parent;
     }
     None
 }
 
-fn command_line(pid: i64) -> Option<String> {
-    let bytes = fs::read(format!("/proc/{pid}/cmdline")).ok()?;
+fn stat(pid: impl Display) -> Option<Stat> {
+    Stat::read(pid).ok().flatten()
+}
+
+fn command_line(pid: i32) -> Option<String> {
+    let bytes = proc::command_line(pid).ok().flatten()?;
     let words = String::from_utf8_lossy(&bytes).replace('\0', " ");
     let short: String = words.trim_end().chars().take(LONGEST).collect();
     (!short.is_empty()).then_some(short)

@@ -1,13 +1,14 @@
 //! Finds and signals the backends of a postmaster without SQL.
 
-use super::children::{Child, PortInodes, among_children, ended};
-use super::processes::{self, Process, ProcessError, Stat};
+use super::children::{Child, PortInodes, among_children};
+use super::processes::{self, Process, ProcessError};
 use super::title::Client;
+use crate::sys::proc::{self, Stat};
 use rustix::io::Errno;
 use rustix::process::{Signal, pidfd_send_signal};
 use std::io;
 use std::net::SocketAddr;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::OwnedFd;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Stage {
@@ -53,7 +54,7 @@ impl Backend {
     }
 
     pub fn has_ended(&self) -> io::Result<bool> {
-        ended(self.pidfd.as_fd())
+        proc::has_ended(&self.pidfd)
     }
 
     fn new(
@@ -154,7 +155,7 @@ fn find_orphan(pid: i32, postmaster: &Process) -> io::Result<Option<Backend>> {
 /// Whether the process is alive and runs the postmaster's file.
 fn runs(pid: i32, postmaster: &Process) -> io::Result<bool> {
     let alive = Stat::read(pid)?.is_some_and(|stat| !stat.is_dead());
-    Ok(alive && processes::executable(pid)? == Some(postmaster.executable))
+    Ok(alive && proc::executable(pid)? == Some(postmaster.executable))
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,16 +1,15 @@
 //! The children of a postmaster, found in `/proc` and held by pidfds.
 
-use super::processes::{self, Process, ProcessError, Stat};
+use super::processes::{self, Process, ProcessError};
 use super::sockets::Socket;
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use crate::sys::proc::{self, Stat};
 use rustix::io::Errno;
 use rustix::net::{SocketType, getsockname, sockopt};
-use rustix::process::{ForeignRawFd, Pid, PidfdFlags, PidfdGetfdFlags, pidfd_getfd, pidfd_open};
+use rustix::process::{ForeignRawFd, PidfdGetfdFlags, pidfd_getfd};
 use std::collections::HashSet;
-use std::fs;
 use std::io;
 use std::net::SocketAddr;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::OwnedFd;
 
 /// How often the list of children is read again because some ended meanwhile, before this looks
 /// at all processes instead.
@@ -76,7 +75,7 @@ impl Child {
     ) -> io::Result<Option<Self>> {
         // First the pidfd: everything below is then about the process it refers to, or
         // that process is dead at the end.
-        let Some(pidfd) = open_pidfd(pid)? else {
+        let Some(pidfd) = proc::pidfd(pid)? else {
             return Ok(None);
         };
         let Some(stat) = Stat::read(pid)? else {
@@ -85,13 +84,13 @@ impl Child {
         if !is_parent(stat.parent) || stat.is_dead() {
             return Ok(None);
         }
-        if processes::executable(pid)? != Some(postmaster.executable) {
+        if proc::executable(pid)? != Some(postmaster.executable) {
             return Ok(None);
         }
-        let Some(sockets) = processes::sockets(pid)? else {
+        let Some(sockets) = proc::sockets(pid)? else {
             return Ok(None);
         };
-        let Some(line) = command_line_of(pid)? else {
+        let Some(line) = proc::command_line(pid)? else {
             return Ok(None);
         };
         let title = String::from_utf8_lossy(&line).replace('\0', " ");
@@ -146,7 +145,7 @@ impl Child {
     }
 
     pub fn is_alive(&self) -> io::Result<bool> {
-        Ok(!ended(self.pidfd.as_fd())?)
+        Ok(!proc::has_ended(&self.pidfd)?)
     }
 }
 
@@ -156,7 +155,8 @@ pub(super) fn among_children<T: Send>(
     postmaster: &Process,
     look: impl Fn(Child) -> io::Result<Option<T>> + Sync,
 ) -> Result<Vec<T>, ProcessError> {
-    let command_line = command_line_of(postmaster.pid).map_err(ProcessError::of(postmaster.pid))?;
+    let command_line =
+        proc::command_line(postmaster.pid).map_err(ProcessError::of(postmaster.pid))?;
     let Some(command_line) = command_line else {
         return Ok(Vec::new()); // The postmaster is gone.
     };
@@ -194,12 +194,6 @@ pub(super) fn among_children<T: Send>(
     })
 }
 
-fn command_line_of(pid: i32) -> io::Result<Option<Vec<u8>>> {
-    let line = processes::read_file(&format!("/proc/{pid}/cmdline"))?;
-    // Empty once its memory is gone: the process is ending.
-    Ok(line.filter(|line| !line.is_empty()))
-}
-
 /// All children of a process.
 ///
 /// `/proc/PID/task/TID/children` (`CONFIG_PROC_CHILDREN`) misses children if others end while it
@@ -208,7 +202,7 @@ fn command_line_of(pid: i32) -> io::Result<Option<Vec<u8>>> {
 fn children(pid: i32) -> Result<Vec<i32>, ProcessError> {
     let mut before = None;
     for _ in 0..CHILDREN_ATTEMPTS {
-        let Some(now) = listed_children(pid).map_err(ProcessError::of(pid))? else {
+        let Some(now) = proc::listed_children(pid).map_err(ProcessError::of(pid))? else {
             break;
         };
         if before.as_ref() == Some(&now) {
@@ -226,40 +220,6 @@ fn children(pid: i32) -> Result<Vec<i32>, ProcessError> {
     Ok(children)
 }
 
-/// `None` if the kernel has no such list.
-fn listed_children(pid: i32) -> io::Result<Option<Vec<i32>>> {
-    let Some(threads) = processes::unless_gone(fs::read_dir(format!("/proc/{pid}/task")))? else {
-        return Ok(Some(Vec::new()));
-    };
-    let mut children = Vec::new();
-    for thread in threads {
-        let Some(thread) = processes::unless_gone(thread)? else {
-            continue;
-        };
-        let file = thread.path().join("children");
-        match processes::unless_gone(fs::read_to_string(file))? {
-            Some(list) => children.extend(
-                list.split_whitespace()
-                    .filter_map(|pid| pid.parse::<i32>().ok()),
-            ),
-            None => return Ok(None),
-        }
-    }
-    Ok(Some(children))
-}
-
-/// `None` if there is no such process.
-fn open_pidfd(pid: i32) -> io::Result<Option<OwnedFd>> {
-    let Some(pid) = Pid::from_raw(pid) else {
-        return Ok(None);
-    };
-    match pidfd_open(pid, PidfdFlags::empty()) {
-        Ok(pidfd) => Ok(Some(pidfd)),
-        Err(Errno::SRCH) => Ok(None),
-        Err(error) => Err(error.into()),
-    }
-}
-
 /// A pidfd of the process `pid` of `pg_stat_activity`; `None` if it is not a child of the
 /// postmaster that runs the same file.
 ///
@@ -267,7 +227,7 @@ fn open_pidfd(pid: i32) -> io::Result<Option<OwnedFd>> {
 /// to one that has ended.
 pub fn pidfd_of_child(postmaster: &Process, pid: i32) -> Result<Option<OwnedFd>, ProcessError> {
     let open = || {
-        let Some(pidfd) = open_pidfd(pid)? else {
+        let Some(pidfd) = proc::pidfd(pid)? else {
             return Ok(None);
         };
         Ok(is_child(postmaster, pid)?.then_some(pidfd))
@@ -281,7 +241,7 @@ pub fn child_holds(postmaster: &Process, pid: i32, inode: u32) -> Result<bool, P
         if !is_child(postmaster, pid)? {
             return Ok(false);
         }
-        let held = processes::sockets(pid)?.unwrap_or_default();
+        let held = proc::sockets(pid)?.unwrap_or_default();
         Ok(held.iter().any(|(_, held)| *held == inode))
     };
     look().map_err(ProcessError::of(pid))
@@ -289,12 +249,5 @@ pub fn child_holds(postmaster: &Process, pid: i32, inode: u32) -> Result<bool, P
 
 fn is_child(postmaster: &Process, pid: i32) -> io::Result<bool> {
     let is_child = Stat::read(pid)?.is_some_and(|stat| stat.parent == postmaster.pid);
-    Ok(is_child && processes::executable(pid)? == Some(postmaster.executable))
-}
-
-/// Whether the process that a pidfd refers to has ended.
-pub(super) fn ended(pidfd: BorrowedFd<'_>) -> io::Result<bool> {
-    let mut poller = [PollFd::from_borrowed_fd(pidfd, PollFlags::IN)];
-    let ready = rustix::io::retry_on_intr(|| poll(&mut poller, Some(&Timespec::default())))?;
-    Ok(ready != 0)
+    Ok(is_child && proc::executable(pid)? == Some(postmaster.executable))
 }

@@ -1,11 +1,10 @@
 //! Finds the process that listens on a port.
 
-use super::processes::{self, Process, ProcessError, Stat};
+use super::processes::{self, Process, ProcessError};
 use super::sockets::Socket;
+use crate::sys::proc::{self, Stat};
 use std::collections::{HashMap, HashSet};
-use std::fs;
 use std::io;
-use std::os::unix::fs::MetadataExt;
 
 /// Finds the process of each listening socket, in their order; for PostgreSQL that is the
 /// postmaster. `None` where no process that can be seen holds the socket, as from outside of
@@ -57,8 +56,8 @@ impl Search {
             }
             // The directory's owner is the effective user, or root for a process that has changed
             // its user; such processes come last.
-            match fs::metadata(format!("/proc/{pid}")) {
-                Ok(directory) if users.contains(&directory.uid()) => of_users.push(*pid),
+            match proc::owner(*pid) {
+                Ok(owner) if users.contains(&owner) => of_users.push(*pid),
                 _ => continue,
             }
             if is_head_of_family(*pid) {
@@ -105,7 +104,7 @@ impl Search {
 
     /// The inodes of a process's sockets; none if it is gone or may not be inspected.
     fn held(&mut self, pid: i32) -> Result<Vec<u32>, ProcessError> {
-        match processes::sockets(pid) {
+        match proc::sockets(pid) {
             Ok(sockets) => Ok(sockets
                 .into_iter()
                 .flatten()

@@ -1,6 +1,7 @@
 //! The signals that ask a command to end. They are noted at any time, and acted on between two
 //! changes of the kernel.
 
+use crate::sys::proc::Status;
 use crate::sys::runtime::runtime;
 use std::io;
 use tokio::runtime::Runtime;
@@ -59,7 +60,10 @@ impl Foreground {
     /// it. Signals that the caller has made it ignore (`nohup`, `&` in a script) stay ignored,
     /// also in the job.
     pub fn with_job() -> io::Result<Self> {
-        let ignored = ignored();
+        let status = Status::read("self").ok().flatten();
+        let ignored = status
+            .and_then(|status| status.ignored_signals())
+            .unwrap_or_default();
         let all = [
             Caught::Interrupt,
             Caught::Terminate,
@@ -122,12 +126,4 @@ impl Signals {
 fn watch(caught: Caught) -> io::Result<Signal> {
     let kind = SignalKind::from_raw(caught.number());
     signal(kind)
-}
-
-/// The signals that this process ignores, as a bit mask (`SigIgn` of proc_pid_status(5)).
-fn ignored() -> u64 {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
-    mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok())
-        .unwrap_or_default()
 }

@@ -1,13 +1,14 @@
 //! The guard's liveness: a lock that a guard holds as long as it lives, on a file that names
 //! it. Whoever looks asks the kernel for the lock and leaves it alone.
 
-use crate::sys::lock::{DIRECTORY, LockError, network_namespace, open, path_of};
+use crate::failure::lacks_descriptors;
+use crate::sys::lock::{DIRECTORY, LockError, network_namespace, open, path_of, sign, signer};
+use crate::sys::proc;
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, fcntl};
 use nix::libc;
 use std::fs::File;
-use std::io::{self, Read, Seek, Write};
-use std::os::unix::fs::MetadataExt;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -37,7 +38,7 @@ impl GuardLock {
         match fcntl(&file, FcntlArg::F_OFD_SETLK(&whole_file())) {
             Ok(_) => {}
             Err(Errno::EAGAIN | Errno::EACCES) => {
-                let pid = read_pid(&mut file);
+                let pid = signer(&mut file);
                 let holder = match pid {
                     Some(pid) => format!("the guard {pid}"),
                     None => "another guard".to_owned(),
@@ -47,11 +48,7 @@ impl GuardLock {
             Err(error) => return Err(failed(error.into())),
         }
         // Where /run is full the lock tells that there is a guard, and the window's comment who.
-        let written = file
-            .set_len(0)
-            .and_then(|()| file.rewind())
-            .and_then(|()| write!(file, "{}", std::process::id()));
-        if let Err(error) = written {
+        if let Err(error) = sign(&mut file) {
             tracing::debug!(%error, "the guard's lock does not name it");
         }
         Ok(Self(file))
@@ -79,7 +76,7 @@ pub fn guardian(port: u16, named: Option<u32>) -> io::Result<Option<u32>> {
     let namespace = network_namespace()?;
     let mut file = match File::open(path_of_guard(port)?) {
         Ok(file) => file,
-        Err(error) if is_out_of_descriptors(&error) => return Err(error),
+        Err(error) if lacks_descriptors(&error) => return Err(error),
         Err(_) => return as_guard(named, port, namespace),
     };
     for _ in 0..HOLDER_READS {
@@ -88,7 +85,7 @@ pub fn guardian(port: u16, named: Option<u32>) -> io::Result<Option<u32>> {
         if lock.l_type == libc::F_UNLCK as i16 {
             return Ok(None);
         }
-        let pid = read_pid(&mut file).or(named);
+        let pid = signer(&mut file).or(named);
         if let Some(pid) = as_guard(pid, port, namespace)? {
             return Ok(Some(pid));
         }
@@ -98,10 +95,6 @@ pub fn guardian(port: u16, named: Option<u32>) -> io::Result<Option<u32>> {
     Err(io::Error::other(
         "its lock is held by a process that is not to be seen from here; call pgcordon in the PID namespace where the window was raised",
     ))
-}
-
-fn is_out_of_descriptors(error: &io::Error) -> bool {
-    matches!(error.raw_os_error(), Some(libc::EMFILE | libc::ENFILE))
 }
 
 fn path_of_guard(port: u16) -> io::Result<PathBuf> {
@@ -128,24 +121,18 @@ pub fn guarded_ports() -> Vec<u16> {
 /// another process by now, and anybody can call himself so.
 fn as_guard(pid: Option<u32>, port: u16, namespace: u64) -> io::Result<Option<u32>> {
     let Some(pid) = pid else { return Ok(None) };
-    let words = match std::fs::read(format!("/proc/{pid}/cmdline")) {
-        Err(error) if is_out_of_descriptors(&error) => return Err(error),
-        words => words.unwrap_or_default(),
+    let Ok(process) = i32::try_from(pid) else {
+        return Ok(None);
+    };
+    let words = match proc::command_line(process) {
+        Err(error) if lacks_descriptors(&error) => return Err(error),
+        words => words.ok().flatten().unwrap_or_default(),
     };
     let mut words = words.split(|byte| *byte == 0);
-    let process = std::fs::metadata(format!("/proc/{pid}"));
-    let network = std::fs::metadata(format!("/proc/{pid}/ns/net"));
     let own = rustix::process::geteuid().as_raw();
     let is_it = words.next() == Some(NAME.as_bytes())
         && words.next() == Some(port.to_string().as_bytes())
-        && process.is_ok_and(|process| process.uid() == own)
-        && network.is_ok_and(|network| network.ino() == namespace);
+        && proc::owner(process).is_ok_and(|owner| owner == own)
+        && proc::namespace(process, "net").is_ok_and(|network| network == namespace);
     Ok(is_it.then_some(pid))
-}
-
-fn read_pid(file: &mut File) -> Option<u32> {
-    let mut text = String::new();
-    file.rewind().ok()?;
-    file.take(16).read_to_string(&mut text).ok()?;
-    text.trim().parse().ok()
 }

@@ -10,11 +10,10 @@ use crate::audit::{self, Action};
 use crate::cordon::{Cordon, Phase, Window};
 use crate::firewall::{Event, Events, Twin};
 use crate::postgres::Access;
+use crate::sys::fd;
 use crate::sys::lock::{self, LockError, PortLock};
-use rustix::event::{PollFd, PollFlags, poll};
-use rustix::time::Timespec;
+use rustix::event::{PollFd, PollFlags};
 use std::io;
-use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
 use std::time::{Duration, Instant};
 
@@ -109,7 +108,7 @@ fn first_message(channel: &mut Receiver) -> Result<Option<(Target, Access)>, Gua
         if order.is_some() || channel.has_ended() {
             return Ok(order);
         }
-        wait(&mut [PollFd::new(channel, PollFlags::IN)], None).map_err(GuardError::Wait)?;
+        fd::wait(&mut [PollFd::new(channel, PollFlags::IN)], None).map_err(GuardError::Wait)?;
     }
 }
 
@@ -145,7 +144,7 @@ impl Run {
     fn wait_until_heard(&mut self) -> Result<bool, GuardError> {
         while !self.is_heard && !self.channel.has_ended() {
             let mut set = [PollFd::new(&self.channel, PollFlags::IN)];
-            wait(&mut set, None).map_err(GuardError::Wait)?;
+            fd::wait(&mut set, None).map_err(GuardError::Wait)?;
             self.receive();
         }
         Ok(self.is_heard)
@@ -194,7 +193,7 @@ impl Run {
                 set.push(PollFd::new(channel, PollFlags::IN));
             }
         }
-        wait(&mut set, Some(most))
+        fd::wait(&mut set, Some(most))
             .map(drop)
             .map_err(GuardError::Wait)
     }
@@ -202,7 +201,7 @@ impl Run {
     /// Reads every notification that is there.
     fn read_events(&mut self) -> Result<Event, GuardError> {
         let mut all = Event::default();
-        while is_readable(&self.events).map_err(GuardError::Wait)? {
+        while fd::is_readable(&self.events, Duration::ZERO).map_err(GuardError::Wait)? {
             let event = self.events.read().map_err(GuardError::Events)?;
             all.touched |= event.touched;
             all.touched_pass |= event.touched_pass;
@@ -319,22 +318,4 @@ impl Run {
             }
         }
     }
-}
-
-fn wait(set: &mut [PollFd<'_>], most: Option<Duration>) -> io::Result<usize> {
-    // Rounded up: what is waited for is not a moment early.
-    let timeout = most.map(|most| Timespec {
-        tv_sec: i64::try_from(most.as_secs()).unwrap_or(i64::MAX),
-        tv_nsec: i64::from(most.subsec_nanos()),
-    });
-    match poll(set, timeout.as_ref()) {
-        Ok(ready) => Ok(ready),
-        Err(rustix::io::Errno::INTR) => Ok(0),
-        Err(error) => Err(error.into()),
-    }
-}
-
-fn is_readable(descriptor: &impl AsFd) -> io::Result<bool> {
-    let mut set = [PollFd::new(descriptor, PollFlags::IN)];
-    Ok(wait(&mut set, Some(Duration::ZERO))? > 0)
 }

@@ -1,10 +1,11 @@
 //! Reads from /proc on which Unix sockets a postmaster listens, its version and its children.
 
+use crate::sys::proc::{self, Stat, Status};
+use rustix::io::Errno;
 use std::collections::HashSet;
-use std::ffi::OsStr;
 use std::fs::{self, OpenOptions};
 use std::io::{self, Read};
-use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::os::unix::ffi::OsStringExt;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::PathBuf;
 
@@ -24,35 +25,15 @@ pub(super) enum Address {
 /// only candidates: a name may contain a line feed and so forge a line of the kernel's list.
 /// After connecting, the kernel must be asked who the peer is.
 pub(super) fn listening_sockets(pid: i32, port: u16) -> io::Result<Vec<Address>> {
-    let held = socket_inodes(pid)?;
+    let sockets = proc::sockets(pid)?.ok_or_else(gone)?;
+    let held = sockets.into_iter().map(|(_, inode)| inode).collect();
     let table = fs::read(format!("/proc/{pid}/net/unix"))?;
     Ok(parse_unix_sockets(&table, port, &held))
 }
 
-/// The inodes of the sockets that the process has open.
-fn socket_inodes(pid: i32) -> io::Result<HashSet<u64>> {
-    let mut inodes = HashSet::new();
-    for entry in fs::read_dir(format!("/proc/{pid}/fd"))? {
-        // A descriptor that was closed meanwhile is not a listening one.
-        let Ok(target) = fs::read_link(entry?.path()) else {
-            continue;
-        };
-        inodes.extend(target.to_str().and_then(socket_inode));
-    }
-    Ok(inodes)
-}
-
-/// The inode of `socket:[123]`.
-fn socket_inode(link: &str) -> Option<u64> {
-    link.strip_prefix("socket:[")?
-        .strip_suffix(']')?
-        .parse()
-        .ok()
-}
-
 /// The lines of /proc/net/unix that listen, are `held`, and end in `/.s.PGSQL.<port>`. The
 /// columns are Num, RefCount, Protocol, Flags, Type, St, Inode and Path.
-fn parse_unix_sockets(table: &[u8], port: u16, held: &HashSet<u64>) -> Vec<Address> {
+fn parse_unix_sockets(table: &[u8], port: u16, held: &HashSet<u32>) -> Vec<Address> {
     let name = format!(".s.PGSQL.{port}");
     let mut found: Vec<Address> = table
         .split(|byte| *byte == b'\n')
@@ -62,7 +43,7 @@ fn parse_unix_sockets(table: &[u8], port: u16, held: &HashSet<u64>) -> Vec<Addre
     found
 }
 
-fn parse_unix_socket(line: &[u8], name: &str, held: &HashSet<u64>) -> Option<Address> {
+fn parse_unix_socket(line: &[u8], name: &str, held: &HashSet<u32>) -> Option<Address> {
     let mut columns = [""; 7];
     let mut path = line;
     for column in &mut columns {
@@ -103,22 +84,11 @@ pub(super) fn version_hint(pid: i32) -> Option<u32> {
 
 /// The effective uid and gid of a process.
 pub(super) fn effective_ids(pid: i32) -> io::Result<(u32, u32)> {
-    let status = fs::read_to_string(format!("/proc/{pid}/status"))?;
-    let id = |key| {
-        status_numbers(&status, key)
-            .nth(1)
-            .ok_or_else(|| io::Error::from(io::ErrorKind::InvalidData))
-    };
-    Ok((id("Uid:")?, id("Gid:")?))
+    Status::read(pid)?.ok_or_else(gone)?.effective_ids()
 }
 
-/// The numbers after a key of /proc/PID/status.
-fn status_numbers<'a>(status: &'a str, key: &'a str) -> impl Iterator<Item = u32> + 'a {
-    status
-        .lines()
-        .filter_map(move |line| line.strip_prefix(key))
-        .flat_map(str::split_ascii_whitespace)
-        .filter_map(|number| number.parse().ok())
+fn gone() -> io::Error {
+    io::Error::from(Errno::SRCH)
 }
 
 /// The pid on this host of a backend that the server calls by its own pid.
@@ -135,42 +105,28 @@ pub(super) enum Backend {
 
 /// Whether a process is in our pid namespace, so that pids mean the same.
 pub(super) fn counts_like_us(pid: i32) -> bool {
-    let namespace = |pid: &str| fs::read_link(format!("/proc/{pid}/ns/pid")).ok();
-    let ours = namespace("self");
-    ours.is_some() && ours == namespace(&pid.to_string())
+    let ours = proc::namespace("self", "pid").ok();
+    ours.is_some() && ours == proc::namespace(pid, "pid").ok()
 }
 
 /// Finds the postmaster's child that the server itself calls `pid`. If the server has its own pid
 /// namespace, this looks at what its children call themselves.
 pub(super) fn find_backend(postmaster: i32, pid: i32) -> Backend {
     if counts_like_us(postmaster) {
-        let stat = fs::read(format!("/proc/{pid}/stat")).unwrap_or_default();
-        return match parent(&stat) {
-            Some(parent) if parent == postmaster => Backend::Child(pid),
+        return match Stat::read(pid) {
+            Ok(Some(stat)) if stat.parent == postmaster => Backend::Child(pid),
             _ => Backend::Stranger,
         };
     }
-    let children = format!("/proc/{postmaster}/task/{postmaster}/children");
-    let Ok(children) = fs::read_to_string(children) else {
+    let Ok(Some(children)) = proc::listed_children(postmaster) else {
         return Backend::Unknown;
     };
     let calls_itself = |child: &i32| {
-        let status = fs::read_to_string(format!("/proc/{child}/status")).unwrap_or_default();
-        status_numbers(&status, "NSpid:").last() == u32::try_from(pid).ok()
+        let status = Status::read(child).ok().flatten();
+        status.and_then(|status| status.innermost_pid()) == Some(pid)
     };
-    children
-        .split_ascii_whitespace()
-        .filter_map(|child| child.parse().ok())
-        .find(calls_itself)
-        .map_or(Backend::Stranger, Backend::Child)
-}
-
-/// The parent's pid in /proc/PID/stat. The name before it may contain anything, even
-/// parentheses.
-fn parent(stat: &[u8]) -> Option<i32> {
-    let behind_name = stat.iter().rposition(|byte| *byte == b')')? + 1;
-    let text = OsStr::from_bytes(stat.get(behind_name..)?).to_str()?;
-    text.split_ascii_whitespace().nth(1)?.parse().ok()
+    let child = children.into_iter().find(calls_itself);
+    child.map_or(Backend::Stranger, Backend::Child)
 }
 
 #[cfg(test)]
@@ -209,29 +165,6 @@ mod tests {
         for end in 0..TABLE.len() {
             parse_unix_sockets(&TABLE[..end], 5432, &held);
         }
-    }
-
-    #[test]
-    fn a_socket_link_names_its_inode() {
-        assert_eq!(socket_inode("socket:[4711]"), Some(4711));
-        assert_eq!(socket_inode("/dev/null"), None);
-        assert_eq!(socket_inode("pipe:[4711]"), None);
-    }
-
-    #[test]
-    fn the_parent_stands_behind_any_name() {
-        assert_eq!(parent(b"7 (postgres) S 42 7 7 0"), Some(42));
-        assert_eq!(parent(b"7 (a) S 1 (b) S 42 7"), Some(42));
-        assert_eq!(parent(b"7 (post"), None);
-        assert_eq!(parent(b""), None);
-    }
-
-    #[test]
-    fn status_numbers_are_found_by_key() {
-        let status = "Name:\tx\nUid:\t1\t2\t3\t4\nNSpid:\t900\t17\n";
-        assert_eq!(status_numbers(status, "Uid:").nth(1), Some(2));
-        assert_eq!(status_numbers(status, "NSpid:").last(), Some(17));
-        assert_eq!(status_numbers(status, "Gid:").next(), None);
     }
 
     #[test]

@@ -3,8 +3,11 @@
 #![allow(unsafe_code)]
 
 use nix::libc;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::Errno;
 use std::io;
-use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::time::{Duration, Instant};
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
@@ -33,6 +36,36 @@ pub fn close_inherited() {
         // SAFETY: as above; the directory's own descriptor is closed already.
         unsafe { libc::close(number) };
     }
+}
+
+/// Waits for one of these descriptors, for so long at most, and tells how many are ready. A
+/// signal ends the wait, too.
+pub fn wait(set: &mut [PollFd<'_>], most: Option<Duration>) -> io::Result<usize> {
+    match poll_for(set, most) {
+        Err(Errno::INTR) => Ok(0),
+        ready => Ok(ready?),
+    }
+}
+
+/// Whether a descriptor becomes readable within a time; no signal ends the wait.
+pub fn is_readable(descriptor: impl AsFd, within: Duration) -> io::Result<bool> {
+    let deadline = Instant::now() + within;
+    let mut set = [PollFd::new(&descriptor, PollFlags::IN)];
+    loop {
+        let left = deadline.saturating_duration_since(Instant::now());
+        match poll_for(&mut set, Some(left)) {
+            Err(Errno::INTR) => {}
+            ready => return Ok(ready? > 0),
+        }
+    }
+}
+
+fn poll_for(set: &mut [PollFd<'_>], most: Option<Duration>) -> Result<usize, Errno> {
+    let timeout = most.map(|most| Timespec {
+        tv_sec: i64::try_from(most.as_secs()).unwrap_or(i64::MAX),
+        tv_nsec: i64::from(most.subsec_nanos()),
+    });
+    poll(set, timeout.as_ref())
 }
 
 /// Lets tokio watch when a descriptor becomes readable.

@@ -1,6 +1,7 @@
 //! One lock for each network namespace and port, so that two calls never change the same cordon
 //! at once. It is held while the kernel is changed, not during a drain.
 
+use super::proc;
 use crate::failure::{Explain, Explanation, Kind};
 use nix::errno::Errno;
 use nix::fcntl::{Flock, FlockArg};
@@ -27,10 +28,7 @@ impl PortLock {
     /// Writes this process's pid into it.
     fn signed(mut locked: Flock<File>) -> Self {
         // Only for the message of those who wait: a full /run must not matter.
-        let _ = locked
-            .set_len(0)
-            .and_then(|()| locked.rewind())
-            .and_then(|()| write!(locked, "{}", std::process::id()));
+        let _ = sign(&mut locked);
         Self(locked)
     }
 }
@@ -71,7 +69,7 @@ pub fn ports(ports: &[u16]) -> Result<Vec<PortLock>, LockError> {
 
 /// The inode of this thread's network namespace: each namespace has its own ports.
 pub fn network_namespace() -> io::Result<u64> {
-    Ok(std::fs::metadata("/proc/thread-self/ns/net")?.ino())
+    proc::namespace("thread-self", "net")
 }
 
 fn prepare(directory: &Path) -> Result<(), LockError> {
@@ -139,7 +137,7 @@ fn lock(path: &Path, port: u16) -> Result<PortLock, LockError> {
             Ok(locked) => return Ok(PortLock::signed(locked)),
             Err((mut held, Errno::EWOULDBLOCK)) => {
                 if Instant::now() >= deadline {
-                    let pid = holder(&mut held);
+                    let pid = signer(&mut held);
                     let holder = match pid {
                         Some(pid) => format!("pgcordon process {pid}"),
                         None => "another pgcordon process".to_owned(),
@@ -155,12 +153,18 @@ fn lock(path: &Path, port: u16) -> Result<PortLock, LockError> {
     }
 }
 
-/// The pid that the holder of a lock has written into it.
-fn holder(file: &mut File) -> Option<u32> {
+/// Writes into a lock's file which process holds it.
+pub fn sign(file: &mut File) -> io::Result<()> {
+    file.set_len(0)?;
+    file.rewind()?;
+    write!(file, "{}", std::process::id())
+}
+
+/// The process that has signed a lock's file.
+pub fn signer(file: &mut File) -> Option<u32> {
     let mut text = String::new();
-    let _ = file
-        .rewind()
-        .and_then(|()| file.take(16).read_to_string(&mut text));
+    file.rewind().ok()?;
+    file.take(16).read_to_string(&mut text).ok()?;
     text.trim().parse().ok()
 }
 

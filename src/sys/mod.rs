@@ -4,6 +4,7 @@ pub mod fd;
 pub mod lock;
 pub mod netlink;
 pub mod privilege;
+pub mod proc;
 pub mod runtime;
 pub mod terminal;
 pub mod trusted;
