@@ -1,41 +1,37 @@
-//! Changes of a cordon that is in force, as data.
+//! Changes of a cordon in force, as data.
 
 use crate::cordon::{ClosingFlow, Cordon, PassList};
 use std::net::SocketAddr;
 use std::time::Duration;
 
-/// A change of a cordon that is in force.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub enum Change {
-    /// The block lasts as long as that of this cordon from now on, and so do the flows that it
-    /// spares and a farewell to the end; its ramp comes after it, and its identity stands
-    /// beside it. The rules and the pass list stay.
+    /// From now on the block lasts as long as this cordon's, and so do its spared flows and a
+    /// farewell that lasts to the end. Ramp and identity become this cordon's too. The rules and
+    /// the pass list stay.
     Renew(Box<Cordon>),
-    /// These existing connections are let through.
+    /// Lets existing connections through.
     Flows {
-        /// The clients' addresses and ports.
         spared: Vec<SocketAddr>,
-        /// Closes that go on.
+        /// These may finish their close.
         closing: Vec<ClosingFlow>,
-        /// For how long the spared ones pass.
+        /// How long the spared ones pass.
         remaining: Duration,
     },
-    /// The pass list is this one.
+    /// Replaces the pass list.
     Pass(PassList),
-    /// Packets of existing connections pass for so long from now on.
+    /// Lets packets of all existing connections pass, this long from now on.
     Farewell(Duration),
-    /// No more farewell; sockets whose close is under way may finish it.
+    /// Ends the farewell. Sockets whose close is under way may finish it.
     FarewellOver {
-        /// The clients' addresses and ports.
         closing: Vec<SocketAddr>,
-        /// For how long their packets pass.
+        /// How long their packets pass.
         linger: Duration,
     },
 }
 
 impl Change {
-    /// What renews a cordon. The pass list stays as it is and may be long, so that nobody is
-    /// told it.
+    /// Renews a cordon. The pass list may be long and does not change, so it is left out.
     pub fn renew(cordon: Cordon) -> Self {
         Self::Renew(Box::new(Cordon {
             pass: PassList::default(),
@@ -43,7 +39,7 @@ impl Change {
         }))
     }
 
-    /// What becomes of a cordon with this change.
+    /// The cordon after this change.
     pub fn applied_to(self, mut cordon: Cordon) -> Cordon {
         match self {
             Self::Renew(renewed) => {

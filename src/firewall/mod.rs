@@ -62,14 +62,13 @@ pub enum Detail {
     Block,
 }
 
-/// What stands on a port.
+/// One port's table as it was read.
 #[derive(Debug, Clone, PartialEq)]
 pub struct TableState {
-    /// The port.
     pub port: u16,
-    /// The window in force, or its ramp; `None` for a table whose time is over.
+    /// The window in force, or its ramp; `None` if both are over.
     pub window: Option<Window>,
-    /// Where the table is not what pgcordon has written, in words.
+    /// The differences from what pgcordon has written, in words.
     pub faults: Vec<String>,
 }
 
@@ -90,10 +89,8 @@ pub enum FirewallError {
     Send(#[source] io::Error),
     #[error("the kernel does not let this process change nftables ({step})")]
     Privilege { step: String },
-    /// Another process holds the table.
     #[error("the kernel refused to {step}: another process may own this table (flags owner)")]
     Owned { step: String },
-    /// A table of the same name is there.
     #[error("another program created the table of this port at the same moment")]
     Exists,
     #[error("{step}: it is not there any more")]
@@ -136,11 +133,11 @@ impl FirewallError {
         }
     }
 
-    fn refused(step: &str, source: io::Error) -> Self {
+    fn refused(step: &str, deletes_table: bool, source: io::Error) -> Self {
         let step = step.to_owned();
         match source.raw_os_error() {
             // A process without the privilege is refused the batch itself, not a step.
-            Some(nix::libc::EPERM) if step.starts_with("delete table") => Self::Owned { step },
+            Some(nix::libc::EPERM) if deletes_table => Self::Owned { step },
             Some(nix::libc::EPERM | nix::libc::EACCES) => Self::Privilege { step },
             Some(nix::libc::EEXIST) => Self::Exists,
             Some(nix::libc::ENOENT) => Self::Missing { step },
@@ -181,7 +178,7 @@ impl Explain for FirewallError {
     }
 }
 
-/// What to do where nobody knows what is in force.
+/// A hint for when nobody knows what is in force.
 pub fn by_hand() -> String {
     format!("see what is there with: nft list ruleset; open a port by hand with: {OPEN_BY_HAND}")
 }

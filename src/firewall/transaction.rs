@@ -26,6 +26,7 @@ pub struct Transaction {
 struct Step {
     name: String,
     acknowledged: bool,
+    deletes_table: bool,
 }
 
 /// nftnl wants a set's key as a type; ours is set afterwards.
@@ -81,6 +82,7 @@ impl Transaction {
         self.steps.push(Step {
             name,
             acknowledged: false,
+            deletes_table: false,
         });
     }
 
@@ -91,6 +93,7 @@ impl Transaction {
         self.steps.push(Step {
             name: format!("delete table inet {name}"),
             acknowledged: true,
+            deletes_table: true,
         });
     }
 
@@ -183,6 +186,7 @@ impl Transaction {
         self.steps.push(Step {
             name,
             acknowledged: message.flags & libc::NLM_F_ACK as u16 != 0,
+            deletes_table: false,
         });
     }
 
@@ -250,8 +254,9 @@ fn await_answers(link: &mut Link, steps: &[Step], first: u32) -> Result<(), Fire
                 .and_then(|number| steps.get(number as usize));
             match (answer.error, step) {
                 (Some(source), step) => {
-                    let step = step.map_or("the transaction as a whole", |step| &step.name);
-                    return Err(FirewallError::refused(step, source));
+                    let name = step.map_or("the transaction as a whole", |step| &step.name);
+                    let deletes_table = step.is_some_and(|step| step.deletes_table);
+                    return Err(FirewallError::refused(name, deletes_table, source));
                 }
                 (None, Some(_)) => left = left.saturating_sub(1),
                 (None, None) => {}
