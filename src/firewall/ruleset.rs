@@ -331,3 +331,57 @@ pub fn ramp_length(comment: &str) -> Option<Duration> {
     let milliseconds = comment.strip_prefix("ramp of ")?.strip_suffix(" ms")?;
     Some(Duration::from_millis(milliseconds.parse().ok()?))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::ffi::{message_bytes, rule_text};
+    use super::super::transaction::{build_rule, chain, table};
+    use super::*;
+    use crate::cordon::{Identity, PassList, Phase};
+    use std::time::SystemTime;
+
+    /// The words behind `@`, `goto` and `jump` of a rule's syntax.
+    fn names(syntax: &str) -> impl Iterator<Item = String> {
+        let words: Vec<&str> = syntax.split(' ').collect();
+        let chain = |pair: &[&str]| match pair {
+            ["goto" | "jump", chain] => Some(format!("-> {chain} ")),
+            [_, set] => set.strip_prefix('@').map(|set| format!("set {set} ")),
+            _ => None,
+        };
+        words
+            .windows(2)
+            .filter_map(chain)
+            .collect::<Vec<_>>()
+            .into_iter()
+    }
+
+    #[test]
+    fn the_syntax_of_each_rule_names_the_sets_and_chains_of_its_expressions() {
+        let cordon = Cordon {
+            port: 5432,
+            identity: Identity::new(1, SystemTime::UNIX_EPOCH, "ops", 0),
+            phase: Phase::Closed,
+            length: Duration::from_secs(60),
+            ramp: None,
+            farewell: Duration::ZERO,
+            verdict: Verdict::Reset,
+            pass: PassList::default(),
+            spared: Vec::new(),
+            closing: Vec::new(),
+            reason: None,
+        };
+        for ruleset in [Ruleset::of(&cordon), Ruleset::twin_of(&cordon)] {
+            let table = table(&ruleset.table);
+            for spec in &ruleset.chains {
+                let chain = chain(spec.name, &table);
+                for rule in &spec.rules {
+                    let bytes = message_bytes(&build_rule(&chain, rule), nftnl::MsgType::Add);
+                    let text = rule_text(&bytes).unwrap();
+                    for name in names(&rule.syntax) {
+                        assert!(text.contains(&name), "{name}in {text}");
+                    }
+                }
+            }
+        }
+    }
+}
