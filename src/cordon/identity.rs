@@ -1,6 +1,7 @@
 //! Who raised a window. The comment of the kernel's window element says so.
 //!
-//! The kernel is the state (ARCHITECTURE.md, promise 7), so this is the only place where it is kept.
+//! The kernel is the state (ARCHITECTURE.md, promise 7), so this is the only place where it is
+//! kept.
 
 use std::fmt;
 use std::time::{Duration, SystemTime};
