@@ -12,7 +12,7 @@ pub use documents::{Completions, Man, Shell};
 pub use in_force::{Allow, Drain, Extend, Lift, Status, Which};
 pub use policy::{Check, Policy, Show};
 pub use run::Run;
-pub use start::{Pace, Start};
+pub use start::Start;
 
 use crate::failure::{Exit, OPEN_BY_HAND};
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -48,8 +48,9 @@ To open a port by hand with no pgcordon at all:
     )
 }
 
-/// Flags of every command.
+/// Flags of every command, below its own in the help.
 #[derive(Debug, Args)]
+#[command(next_display_order = 900)]
 pub struct Global {
     /// Print for a human, or one JSON object on stdout
     #[arg(

@@ -38,12 +38,14 @@ pub mod testing {
         };
     }
     pub mod cordon {
-        pub use crate::cordon::{OnExpiry, PassList, Reason, Verdict};
+        pub use crate::cordon::{
+            CancelTime, DrainTime, Interface, Name, Network, OnExpiry, PassList, Port, RampLength,
+            Rate, Reason, Verdict, WindowLength,
+        };
     }
     pub mod policy {
         pub use crate::policy::{
-            AbsolutePath, Address, Allow, Drain, Interface, Name, Network, Patience, Policy, Port,
-            PostgresKeys, Ramp, RampLength, Rate, Run, Spare, Why, WindowLength, parse, print,
+            Allow, Drain, Policy, Ramp, Run, Setting, Sources, Spare, explain, parse,
         };
     }
     pub mod postgres {

@@ -1,8 +1,8 @@
 //! Flags of the commands that act on windows in force.
 
-use super::Pace;
 use super::value::ramp_length;
-use crate::cordon::{AllowEntry, parse_rate, parse_window_length};
+use crate::cordon::{AllowEntry, Rate, WindowLength};
+use crate::policy;
 use crate::postgres::Access;
 use clap::Args;
 use std::time::Duration;
@@ -38,7 +38,7 @@ pub struct Drain {
     pub which: Which,
     /// How the drain goes.
     #[command(flatten)]
-    pub pace: Pace,
+    pub drain: policy::Drain,
     /// How PostgreSQL is reached.
     #[command(flatten)]
     pub postgres: Access,
@@ -62,17 +62,28 @@ pub struct Allow {
 #[derive(Debug, Args)]
 pub struct Extend {
     /// So much longer
-    #[arg(long, value_name = "DURATION", value_parser = parse_window_length, required_unless_present = "length", conflicts_with = "length", allow_hyphen_values = true)]
-    pub by: Option<Duration>,
+    #[arg(
+        long,
+        value_name = "DURATION",
+        required_unless_present = "length",
+        conflicts_with = "length",
+        allow_hyphen_values = true
+    )]
+    pub by: Option<WindowLength>,
     /// Until so long from now
-    #[arg(long = "for", value_name = "DURATION", value_parser = parse_window_length, allow_hyphen_values = true)]
-    pub length: Option<Duration>,
+    #[arg(long = "for", value_name = "DURATION", allow_hyphen_values = true)]
+    pub length: Option<WindowLength>,
     /// With --for, also move the end to an earlier time
     #[arg(long, requires = "length", conflicts_with = "by")]
     pub shorten: bool,
     /// Permit a window longer than 24 h in total, up to this
-    #[arg(long, value_name = "DURATION", value_parser = parse_window_length, default_value = "24h", allow_hyphen_values = true)]
-    pub max: Duration,
+    #[arg(
+        long,
+        value_name = "DURATION",
+        default_value = "24h",
+        allow_hyphen_values = true
+    )]
+    pub max: WindowLength,
     /// Which windows.
     #[command(flatten)]
     pub which: Which,
@@ -85,8 +96,13 @@ pub struct Lift {
     #[arg(long, value_name = "DURATION", num_args = 0..=1, value_parser = ramp_length)]
     pub ramp: Option<Option<Duration>>,
     /// How many new connections a second in the ramp [default: as the window was raised with, or 10/s]
-    #[arg(long, value_name = "N/s", value_parser = parse_rate, requires = "ramp", allow_hyphen_values = true)]
-    pub ramp_rate: Option<u32>,
+    #[arg(
+        long,
+        value_name = "N/s",
+        requires = "ramp",
+        allow_hyphen_values = true
+    )]
+    pub ramp_rate: Option<Rate>,
     /// Which windows.
     #[command(flatten)]
     pub which: Which,

@@ -1,8 +1,7 @@
 //! Flags of the commands about policies.
 
 use super::Start;
-use crate::cordon::OnExpiry;
-use crate::policy::Choice;
+use crate::policy::{self, Choice};
 use clap::{Args, Subcommand};
 use std::path::PathBuf;
 
@@ -86,9 +85,9 @@ pub struct Show {
     /// The policy; `none` for what is built in [default: what a call without --policy goes by]
     #[arg(value_name = "NAME|FILE|none", conflicts_with = "policy")]
     pub name: Option<Choice>,
-    /// What becomes of the command of run when the window ends before it
-    #[arg(long, value_enum, value_name = "WHAT")]
-    pub on_expiry: Option<OnExpiry>,
+    /// Flags of run.
+    #[command(flatten)]
+    pub run: policy::Run,
     /// Flags of start, as if it were called with them.
     #[command(flatten)]
     pub start: Start,

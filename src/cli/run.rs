@@ -1,8 +1,8 @@
 //! Flags of `run`.
 
 use super::Start;
-use crate::cordon::OnExpiry;
 use crate::failure::Exit;
+use crate::policy;
 use clap::Args;
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -34,13 +34,13 @@ pub struct Run {
     /// The window.
     #[command(flatten)]
     pub start: Start,
-    /// What is done when the window ends before CMD [default: warn]
-    #[arg(long, value_enum, value_name = "WHAT", help_heading = None)]
-    pub on_expiry: Option<OnExpiry>,
+    /// What a policy says of run.
+    #[command(flatten)]
+    pub run: policy::Run,
     /// Write the JSON report to this file, since stdout belongs to CMD
-    #[arg(long, value_name = "FILE", help_heading = None)]
+    #[arg(long, value_name = "FILE")]
     pub report: Option<PathBuf>,
     /// The command and its arguments
-    #[arg(last = true, required = true, value_name = "CMD", help_heading = None)]
+    #[arg(last = true, required = true, value_name = "CMD")]
     pub command: Vec<OsString>,
 }

@@ -13,7 +13,7 @@ use crate::window;
 /// # Errors
 /// No window, or a missing privilege.
 pub fn run(context: &mut Context, args: &Drain) -> Result<(Report, Exit), CommandError> {
-    let settings = settings::of_drain(&args.pace, &args.postgres)?;
+    let settings = settings::of_drain(args)?;
     let firewall = &mut context.firewall;
     let mut report = Report::new("drain", Outcome::Drained);
     let mut orders = Vec::new();

@@ -13,7 +13,7 @@ use std::time::Duration;
 /// # Errors
 /// No window, a total beyond `--max`, or the firewall's word.
 pub fn run(context: &mut Context, args: &Extend) -> Result<(Report, Exit), CommandError> {
-    let end = match (args.by, args.length) {
+    let end = match (args.by.map(|by| by.0), args.length.map(|length| length.0)) {
         (Some(more), _) => WindowEnd::By(more),
         (None, length) => WindowEnd::In(length.unwrap_or(Duration::ZERO)),
     };
@@ -28,7 +28,7 @@ pub fn run(context: &mut Context, args: &Extend) -> Result<(Report, Exit), Comma
     };
     select::settle(firewall, &ports)?;
     let mut report = Report::new("extend", Outcome::Extended);
-    for outcome in window::extend(firewall, &ports, end, args.shorten, args.max)? {
+    for outcome in window::extend(firewall, &ports, end, args.shorten, args.max.0)? {
         if !outcome.changed {
             report.warnings.push(format!(
                 "the window on port {} ends later than that already, in {}; --shorten moves the end to an earlier time",

@@ -27,7 +27,7 @@ pub fn run(context: &mut Context, args: &Lift) -> Result<(Report, Exit), Command
             record::lifted(&report.windows, "");
         }
         Some(length) => {
-            let per_second = args.ramp_rate;
+            let per_second = args.ramp_rate.map(|rate| rate.0);
             select::settle(firewall, &ports)?;
             let wish = RampWish { length, per_second };
             for outcome in window::lift_to_ramp(firewall, &ports, wish)? {

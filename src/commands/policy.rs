@@ -5,7 +5,7 @@ use super::{CommandError, request, settings};
 use crate::cli::{Check, Policy, Show};
 use crate::cordon::PassList;
 use crate::failure::{Exit, Failure, Kind};
-use crate::policy::{self, AbsolutePath, Found, Partial, PolicyError};
+use crate::policy::{self, PolicyError};
 use crate::report::{self, Answer, CheckedFile};
 use crate::sys::trusted::Trust;
 use std::path::{Path, PathBuf};
@@ -59,12 +59,12 @@ fn check(args: &Check) -> (Answer, Exit) {
 
 fn check_file(file: &Path, trust: Trust) -> CheckedFile {
     let (faults, problem) = match policy::load(file, trust) {
-        Ok(found) => (Vec::new(), problem_of_addresses(&found, trust)),
-        Err(PolicyError::Faults { faults, .. }) => (faults, None),
+        Ok(policy) => (Vec::new(), problem_of_addresses(file, &policy, trust)),
+        Err(PolicyError::Fault { fault, .. }) => (vec![fault], None),
         // What is in it can be told all the same.
         Err(PolicyError::File(error)) if error.is_mistrust() => {
             match policy::load(file, Trust::Anybody) {
-                Err(PolicyError::Faults { faults, .. }) => (faults, Some(error.to_string())),
+                Err(PolicyError::Fault { fault, .. }) => (vec![fault], Some(error.to_string())),
                 _ => (Vec::new(), Some(error.to_string())),
             }
         }
@@ -80,25 +80,26 @@ fn check_file(file: &Path, trust: Trust) -> CheckedFile {
 
 /// Why root could not use the file of addresses that a policy names. It need not be there
 /// where somebody else checks.
-fn problem_of_addresses(found: &Found, trust: Trust) -> Option<String> {
-    let allow = &found.policy.allow;
-    let (Some(AbsolutePath(path)), Trust::RootOnly) = (&allow.addresses_file, trust) else {
+fn problem_of_addresses(file: &Path, policy: &policy::Policy, trust: Trust) -> Option<String> {
+    let allow = &policy.allow;
+    let (Some(path), Trust::RootOnly) = (&allow.addresses_file, trust) else {
         return None;
     };
     let own = allow.addresses.iter().flatten().map(|network| network.0);
     let all = request::networks_of_file(path)
         .and_then(|networks| Ok(PassList::new(networks.into_iter().chain(own))?));
     let error = all.err()?;
-    let policy = found.path.display();
-    Some(format!("{policy}: allow.addresses_file: {error}"))
+    let file = file.display();
+    Some(format!("{file}: allow.addresses_file: {error}"))
 }
 
 fn show(args: &Show) -> Result<report::Show, CommandError> {
-    let flags = Partial {
-        on_expiry: args.on_expiry,
-        ..settings::flags(&args.start)
-    };
     let choice = args.name.as_ref().or(args.start.policy.as_ref());
-    let (settings, warnings) = settings::decide(&args.start, flags, choice, trust())?;
-    Ok(report::Show { settings, warnings })
+    let decision = settings::decide(&args.start, &args.run, choice, trust())?;
+    Ok(report::Show {
+        file: decision.settings.file,
+        description: decision.settings.description,
+        settings: policy::explain(&decision.sources),
+        warnings: decision.warnings,
+    })
 }

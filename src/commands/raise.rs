@@ -1,13 +1,14 @@
 //! What `start`, `hold` and `run` have in common: cordon, then drain.
 
-use super::{CommandError, Context, record, request, select, settings};
+use super::settings::{self, Decision};
+use super::{CommandError, Context, record, request, select};
 use crate::cli::Start;
 use crate::clients::{Locality, Sockets};
-use crate::cordon::{Cordon, DrainReport, Ramp, Staying, Window, show_duration, show_rate};
+use crate::cordon::{Cordon, DrainReport, Ramp, Rate, Staying, Window, show_duration};
 use crate::drain::{Classifier, Listeners, Order, Pace};
 use crate::failure::Exit;
 use crate::firewall::{Detail, Firewall, TableState};
-use crate::policy::{Given, Partial, Settings};
+use crate::policy::{Run, Settings};
 use crate::report::{Outcome, Report};
 use crate::sys::privilege;
 use crate::sys::trusted::Trust;
@@ -32,16 +33,18 @@ impl Plan {
     /// # Errors
     /// A bad policy, bad values, a listener that is not PostgreSQL, a missing privilege.
     pub fn new(args: &Start) -> Result<Self, CommandError> {
-        Self::with_flags(args, settings::flags(args))
+        Self::of_run(args, &Run::default())
     }
 
-    /// The same for flags that are more than those of `start`.
+    /// The same with what is said for `run`.
     ///
     /// # Errors
     /// As [`Plan::new`].
-    pub fn with_flags(args: &Start, flags: Partial) -> Result<Self, CommandError> {
+    pub fn of_run(args: &Start, run: &Run) -> Result<Self, CommandError> {
         let policy = args.policy.as_ref();
-        let (settings, warnings) = settings::decide(args, flags, policy, Trust::RootOnly)?;
+        let Decision {
+            settings, warnings, ..
+        } = settings::decide(args, run, policy, Trust::RootOnly)?;
         let (by, by_uid) = privilege::author();
         check_host(&settings)?;
         let cordons = request::cordons(&settings, args.no_drain, &by, by_uid)?;
@@ -58,10 +61,9 @@ impl Plan {
     /// What is to be drained on the port of a number.
     pub fn order(&self, number: usize, args: &Start) -> Order {
         let settings = &self.settings;
-        let spare = settings.spare.iter().map(|rule| rule.value.clone());
         let staying = Staying {
-            spare: spare.collect(),
-            replication: settings.replication.value,
+            spare: settings.spare.rules.clone(),
+            replication: settings.allow.replication,
             cut_standbys: args.cut_standbys,
         };
         let (cordon, listeners) = (&self.cordons[number], &self.listeners[number]);
@@ -70,16 +72,16 @@ impl Plan {
             listeners,
             pace(settings),
             staying,
-            settings.postgres.access(),
+            settings.postgres.clone(),
         )
     }
 }
 
 fn pace(settings: &Settings) -> Pace {
     Pace {
-        farewell: settings.farewell.value,
-        timeout: settings.timeout.value,
-        cancel_first: settings.cancel_first.value,
+        farewell: settings.drain.farewell.0,
+        timeout: settings.drain.timeout.0,
+        cancel_first: settings.drain.cancel_first.0,
     }
 }
 
@@ -92,13 +94,13 @@ pub fn order_under(window: &Window, settings: &Settings) -> Result<Order, Comman
     Ok(Order::for_window(
         window,
         pace(settings),
-        settings.postgres.access(),
+        settings.postgres.clone(),
     )?)
 }
 
 /// A password must not be sent to another machine.
 fn check_host(settings: &Settings) -> Result<(), CommandError> {
-    let Some(Given { value: host, .. }) = settings.postgres.host else {
+    let Some(host) = settings.postgres.host else {
         return Ok(());
     };
     let is_local = Locality::open().and_then(|mut locality| locality.is_local(host, 0));
@@ -197,7 +199,7 @@ fn other_ramp(window: &Window, cordon: &Cordon) -> Option<String> {
         humantime::format_duration(ramp.length)
             .to_string()
             .replace(' ', ""),
-        show_rate(ramp.per_second)
+        Rate(ramp.per_second)
     ))
 }
 
@@ -205,7 +207,7 @@ fn show_ramp(ramp: Ramp) -> String {
     format!(
         "{} at {}",
         show_duration(ramp.length),
-        show_rate(ramp.per_second)
+        Rate(ramp.per_second)
     )
 }
 

@@ -2,8 +2,8 @@
 
 use super::CommandError;
 use crate::clients::interface_networks;
-use crate::cordon::{AllowEntry, Cordon, Identity, PassList, Phase, Ramp};
-use crate::policy::{Given, Settings};
+use crate::cordon::{AllowEntry, Cordon, Identity, PassList, Phase, Ramp, WindowLength};
+use crate::policy::Settings;
 use crate::sys::trusted::{self, Trust};
 use ipnet::IpNet;
 use std::path::Path;
@@ -19,19 +19,19 @@ pub fn cordons(
     by: &str,
     by_uid: u32,
 ) -> Result<Vec<Cordon>, CommandError> {
-    let Some(Given { value: length, .. }) = settings.window else {
+    let Some(WindowLength(length)) = settings.window else {
         let policy = settings.file.clone();
         return Err(CommandError::NoLength { policy });
     };
-    let pass = PassList::new(networks(settings.allow.iter().map(|entry| &entry.value))?)?;
+    let pass = PassList::new(networks(&settings.allow.entries)?)?;
     let started_at = SystemTime::now();
-    let mut ports = settings.ports.value.clone();
+    let mut ports: Vec<u16> = settings.ports.iter().map(|port| port.0).collect();
     ports.sort_unstable();
     ports.dedup();
-    let ramp_for = settings.ramp_for.value;
+    let ramp_for = settings.ramp.length.0;
     let ramp = (!ramp_for.is_zero()).then_some(Ramp {
         length: ramp_for,
-        per_second: settings.ramp_rate.value,
+        per_second: settings.ramp.rate.0,
     });
     let cordon = |port| Cordon {
         port,
@@ -43,17 +43,14 @@ pub fn cordons(
             length
         } else {
             // While statements are cancelled their connections must not be cut off.
-            let both = settings
-                .farewell
-                .value
-                .saturating_add(settings.cancel_first.value);
-            both.min(length)
+            let (farewell, cancel) = (settings.drain.farewell.0, settings.drain.cancel_first.0);
+            farewell.saturating_add(cancel).min(length)
         },
-        verdict: settings.verdict.value,
+        verdict: settings.verdict,
         pass: pass.clone(),
         spared: Vec::new(),
         closing: Vec::new(),
-        reason: settings.reason.clone().map(|reason| reason.value),
+        reason: settings.reason.clone(),
     };
     Ok(ports.into_iter().map(cordon).collect())
 }

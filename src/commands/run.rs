@@ -2,7 +2,7 @@
 
 use super::raise::Plan;
 use super::supervise::{self, Ran};
-use super::{CommandError, Context, record, settings, start};
+use super::{CommandError, Context, record, start};
 use crate::cli::Run;
 use crate::cordon::Window;
 use crate::failure::Exit;
@@ -10,7 +10,7 @@ use crate::failure::Failure;
 use crate::firewall::{Detail, Firewall};
 use crate::foreground::{Foreground, Over, Signals, one_is_over};
 use crate::job::{self, End, Launch};
-use crate::policy::{Partial, Settings};
+use crate::policy::Settings;
 use crate::report::{CommandRun, Outcome, Report, ReportFile};
 use crate::window;
 use std::ffi::OsString;
@@ -54,11 +54,7 @@ pub fn run(context: &mut Context, args: &Run) -> Result<(Report, Exit), CommandE
 }
 
 fn in_window(context: &mut Context, args: &Run) -> Result<(Report, Exit), CommandError> {
-    let flags = Partial {
-        on_expiry: args.on_expiry,
-        ..settings::flags(&args.start)
-    };
-    let mut plan = Plan::with_flags(&args.start, flags)?;
+    let mut plan = Plan::of_run(&args.start, &args.run)?;
     context.firewall.stay_in_service();
     let mut foreground = Foreground::with_job().map_err(CommandError::Runtime)?;
     let (mut report, drained) =

@@ -36,7 +36,7 @@ pub fn cordon_and_drain(
     if !args.no_guard {
         context
             .firewall
-            .leave_guards(plan.settings.postgres.access());
+            .leave_guards(plan.settings.postgres.clone());
     }
     let report = raise::raise(context, command, plan)?;
     let fresh = raised_here(plan, &report);
@@ -68,7 +68,7 @@ pub fn cordon_and_drain(
         lift(context, foreground, &own, unknown)?;
         return Err(CommandError::Spare { why });
     }
-    if plan.settings.strict.value && exit == Exit::Incomplete {
+    if plan.settings.drain.strict && exit == Exit::Incomplete {
         let why = "the drain was incomplete (--strict)";
         lift(context, foreground, &own, why)?;
         let drain = report.drain.map(Box::new);

@@ -88,12 +88,12 @@ pub async fn to_its_end(
                     Over::Expired => "the window is over",
                     Over::Lifted => "the window was ended by someone else",
                 };
-                let then = match settings.on_expiry.value {
+                let then = match settings.run.on_expiry {
                     OnExpiry::Kill => "CMD is told to end (SIGTERM)",
                     _ => "remote clients can connect while CMD goes on",
                 };
                 context.warn(report, format!("{what} before CMD: {then}"));
-                if settings.on_expiry.value == OnExpiry::Kill {
+                if settings.run.on_expiry == OnExpiry::Kill {
                     kill_at = Some(Instant::now() + KILL_AFTER);
                     job.signal(Signal::TERM);
                     job.signal(Signal::CONT);
@@ -183,13 +183,11 @@ impl Extender {
             .iter()
             .map(|window| window.cordon.identity.started_at)
             .min()?;
-        (settings.on_expiry.value == OnExpiry::Extend).then(|| Self {
+        (settings.run.on_expiry == OnExpiry::Extend).then(|| Self {
             ports: windows.iter().map(|window| window.cordon.port).collect(),
             started_at,
-            length: settings
-                .window
-                .map_or(Duration::ZERO, |window| window.value),
-            most: settings.max_window.value,
+            length: settings.window.map_or(Duration::ZERO, |window| window.0),
+            most: settings.max_window.0,
             not_before: Instant::now(),
         })
     }

@@ -1,5 +1,10 @@
 //! Durations as systemd writes them: `90s`, `10m`, `1h30m`.
 
+use super::{Ramp, RampError};
+use schemars::JsonSchema;
+use serde_with::{DeserializeFromStr, SerializeDisplay};
+use std::fmt;
+use std::str::FromStr;
 use std::time::Duration;
 
 /// Why a text is not a duration.
@@ -60,48 +65,84 @@ pub enum LengthError {
     ShortWindow,
     /// A part of a millisecond would be no time at all.
     #[error("a millisecond is the least; 0s cuts at once")]
-    ShortPace,
+    ShortDrain,
     /// The same, where zero means that there is none.
     #[error("a millisecond is the least; 0s means not at all")]
-    ShortPatience,
+    ShortCancel,
+    /// No length of a ramp.
+    #[error(transparent)]
+    Ramp(#[from] RampError),
     /// More than the kernel and the clock can be asked for.
     #[error("nothing here lasts longer than 10 years")]
     TooLong,
 }
 
-/// Reads the length of a window: from a second to ten years.
-///
-/// # Errors
-/// No duration, or one that no window lasts.
-pub fn parse_window_length(text: &str) -> Result<Duration, LengthError> {
-    match parse_duration(text)? {
-        short if short < Duration::from_secs(1) => Err(LengthError::ShortWindow),
-        length => within(length),
+/// Durations that are settings: each is read by a function of its own, and written as it is
+/// read.
+macro_rules! duration_settings {
+    ($($(#[$doc:meta])* $name:ident, $read:ident, $examples:tt;)*) => {$(
+        $(#[$doc])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, DeserializeFromStr, SerializeDisplay, JsonSchema)]
+        #[schemars(inline)]
+        pub struct $name(
+            #[schemars(with = "String", regex(pattern = r"^\s*[0-9].*[A-Za-zµ]\s*$"), extend("examples" = $examples))]
+            pub Duration,
+        );
+
+        impl FromStr for $name {
+            type Err = LengthError;
+
+            fn from_str(text: &str) -> Result<Self, LengthError> {
+                $read(parse_duration(text)?).map(Self)
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(&duration_text(self.0))
+            }
+        }
+    )*};
+}
+
+duration_settings! {
+    /// The length of a window: from a second to ten years.
+    WindowLength, window, ["90s", "10m", "1h30m"];
+    /// A time of the drain; `0s` cuts at once.
+    DrainTime, drain, ["0s", "500ms", "10s"];
+    /// The time that cancelled statements are given; `0s` cancels none.
+    CancelTime, cancel, ["0s", "10s"];
+    /// The length of a ramp, a day at most; `0s` is none.
+    RampLength, ramp, ["0s", "2m"];
+}
+
+fn window(length: Duration) -> Result<Duration, LengthError> {
+    match length < Duration::from_secs(1) {
+        true => Err(LengthError::ShortWindow),
+        false => within(length),
     }
 }
 
-/// Reads a time of the drain, which may be zero.
-///
-/// # Errors
-/// No duration, a part of a millisecond, or more than ten years.
-pub fn parse_pace(text: &str) -> Result<Duration, LengthError> {
-    not_a_trifle(text, LengthError::ShortPace)
+fn drain(length: Duration) -> Result<Duration, LengthError> {
+    zero_or_a_millisecond(length, LengthError::ShortDrain)
 }
 
-/// Reads a time that is given to statements; zero is none.
-///
-/// # Errors
-/// No duration, a part of a millisecond, or more than ten years.
-pub fn parse_patience(text: &str) -> Result<Duration, LengthError> {
-    not_a_trifle(text, LengthError::ShortPatience)
+fn cancel(length: Duration) -> Result<Duration, LengthError> {
+    zero_or_a_millisecond(length, LengthError::ShortCancel)
 }
 
-fn not_a_trifle(text: &str, short: LengthError) -> Result<Duration, LengthError> {
-    let length = parse_duration(text)?;
-    if !length.is_zero() && length < Duration::from_millis(1) {
-        return Err(short);
+fn ramp(length: Duration) -> Result<Duration, LengthError> {
+    match length {
+        Duration::ZERO => Ok(length),
+        length => Ok(Ramp::check_length(length)?),
     }
-    within(length)
+}
+
+fn zero_or_a_millisecond(length: Duration, short: LengthError) -> Result<Duration, LengthError> {
+    match !length.is_zero() && length < Duration::from_millis(1) {
+        true => Err(short),
+        false => within(length),
+    }
 }
 
 fn within(length: Duration) -> Result<Duration, LengthError> {
@@ -147,17 +188,20 @@ mod tests {
     }
 
     #[test]
-    fn a_window_and_a_pace_have_their_own_least_and_one_most() {
-        let second = Duration::from_secs(1);
-        assert_eq!(parse_window_length("1s"), Ok(second));
-        let short = parse_window_length("999ms").unwrap_err();
-        assert_eq!(short, LengthError::ShortWindow);
-        assert_eq!(parse_pace("0s"), Ok(Duration::ZERO));
-        assert_eq!(parse_pace("1us"), Err(LengthError::ShortPace));
-        assert_eq!(parse_patience("1us"), Err(LengthError::ShortPatience));
-        for parse in [parse_window_length, parse_pace, parse_patience] {
-            assert_eq!(parse("11y"), Err(LengthError::TooLong));
-        }
+    fn each_setting_has_its_own_least_and_its_own_most() {
+        let window = |text: &str| text.parse::<WindowLength>();
+        assert_eq!(window("1s"), Ok(WindowLength(Duration::from_secs(1))));
+        assert_eq!(window("999ms"), Err(LengthError::ShortWindow));
+        assert_eq!(window("11y"), Err(LengthError::TooLong));
+        let drain = |text: &str| text.parse::<DrainTime>();
+        assert_eq!(drain("0s"), Ok(DrainTime(Duration::ZERO)));
+        assert_eq!(drain("1us"), Err(LengthError::ShortDrain));
+        assert_eq!(drain("11y"), Err(LengthError::TooLong));
+        let cancel = |text: &str| text.parse::<CancelTime>();
+        assert_eq!(cancel("1us"), Err(LengthError::ShortCancel));
+        let ramp = |text: &str| text.parse::<RampLength>();
+        assert_eq!(ramp("0s"), Ok(RampLength(Duration::ZERO)));
+        assert_eq!(ramp("25h"), Err(LengthError::Ramp(RampError::TooLong)));
     }
 
     #[test]

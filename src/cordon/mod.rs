@@ -8,23 +8,27 @@ mod entry;
 mod expiry;
 mod identity;
 mod pass;
+mod port;
 mod ramp;
 mod reason;
+mod said;
 mod spare;
 mod window;
 
 pub(crate) use compare::{Difference, Tolerance};
 pub use drained::{Backends, Connection, DrainReport, Fate, Peer, Sockets, SqlOutcome};
 pub use duration::{
-    duration_text, parse_duration, parse_pace, parse_patience, parse_window_length, show_duration,
+    CancelTime, DrainTime, RampLength, WindowLength, parse_duration, show_duration,
 };
-pub use entry::AllowEntry;
+pub use entry::{AllowEntry, Interface, Network};
 pub use expiry::OnExpiry;
 pub use identity::Identity;
 pub use pass::{PassError, PassList};
-pub use ramp::{DEFAULT_RAMP_RATE, Ramp, parse_ramp_length, parse_rate, show_rate};
+pub use port::Port;
+pub use ramp::{DEFAULT_RAMP_RATE, Ramp, RampError, Rate};
 pub use reason::Reason;
-pub use spare::{Spare, Staying, synchronous_standbys_needed};
+pub use said::{NO_VALUE, given, said};
+pub use spare::{Name, Spare, Staying, synchronous_standbys_needed};
 pub use window::{ClosingFlow, Counter, Knock, Phase, Window, WindowEnd, WindowId};
 
 use std::net::{IpAddr, SocketAddr};

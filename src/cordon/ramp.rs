@@ -1,6 +1,9 @@
 //! The ramp: the time after a window in which new connections are let in at a limited rate.
 
-use super::parse_duration;
+use schemars::JsonSchema;
+use serde_with::{DeserializeFromStr, SerializeDisplay};
+use std::fmt;
+use std::str::FromStr;
 use std::time::Duration;
 
 /// How many new connections a second a ramp lets in where nothing is said.
@@ -55,43 +58,40 @@ impl Ramp {
     }
 }
 
-/// Reads the length of a ramp; `0s` is none.
-///
-/// # Errors
-/// No duration, less than a second, or more than a day.
-pub fn parse_ramp_length(text: &str) -> Result<Duration, String> {
-    match parse_duration(text).map_err(|error| error.to_string())? {
-        Duration::ZERO => Ok(Duration::ZERO),
-        length => Ramp::check_length(length).map_err(|error| error.to_string()),
+/// New connections a second: `10/s`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, DeserializeFromStr, SerializeDisplay, JsonSchema)]
+#[schemars(inline)]
+pub struct Rate(
+    #[schemars(with = "String", regex(pattern = r"^\s*[0-9]+\s*/s\s*$"), extend("examples" = ["10/s"]))]
+    pub u32,
+);
+
+impl FromStr for Rate {
+    type Err = RampError;
+
+    fn from_str(text: &str) -> Result<Self, RampError> {
+        let bare = text.trim();
+        let is_number = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
+        let Some(number) = bare.strip_suffix("/s").map(str::trim_end) else {
+            return Err(match is_number(bare) {
+                true => RampError::NoUnit(bare.to_owned()),
+                false => RampError::Malformed(bare.to_owned()),
+            });
+        };
+        if !is_number(number) {
+            return Err(RampError::Malformed(bare.to_owned()));
+        }
+        match number.parse() {
+            Ok(rate @ 1..=HIGHEST_RATE) => Ok(Self(rate)),
+            _ => Err(RampError::OutOfRange(bare.to_owned())),
+        }
     }
 }
 
-/// Reads a rate, new connections a second: `10/s`.
-///
-/// # Errors
-/// No unit or another one, no whole number, or one that is out of range.
-pub fn parse_rate(text: &str) -> Result<u32, RampError> {
-    let bare = text.trim();
-    let is_number = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
-    let Some(number) = bare.strip_suffix("/s").map(str::trim_end) else {
-        return Err(match is_number(bare) {
-            true => RampError::NoUnit(bare.to_owned()),
-            false => RampError::Malformed(bare.to_owned()),
-        });
-    };
-    if !is_number(number) {
-        return Err(RampError::Malformed(bare.to_owned()));
+impl fmt::Display for Rate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/s", self.0)
     }
-    match number.parse() {
-        Ok(rate @ 1..=HIGHEST_RATE) => Ok(rate),
-        _ => Err(RampError::OutOfRange(bare.to_owned())),
-    }
-}
-
-/// Writes a rate as [`parse_rate`] reads it.
-#[must_use]
-pub fn show_rate(per_second: u32) -> String {
-    format!("{per_second}/s")
 }
 
 #[cfg(test)]
@@ -100,11 +100,11 @@ mod tests {
 
     #[test]
     fn a_rate_carries_its_unit() {
-        assert_eq!(parse_rate("10/s"), Ok(10));
-        assert_eq!(parse_rate(" 250/s "), Ok(250));
-        assert_eq!(parse_rate(&show_rate(7)), Ok(7));
+        assert_eq!("10/s".parse(), Ok(Rate(10)));
+        assert_eq!(" 250/s ".parse(), Ok(Rate(250)));
+        assert_eq!(Rate(7).to_string().parse(), Ok(Rate(7)));
         assert_eq!(
-            parse_rate("10").unwrap_err().to_string(),
+            "10".parse::<Rate>().unwrap_err().to_string(),
             "`10` has no unit; write 10/s for 10 new connections a second"
         );
     }
@@ -112,12 +112,12 @@ mod tests {
     #[test]
     fn nonsense_is_no_rate_and_the_message_shows_one() {
         for text in ["", "/s", "-1/s", "+1/s", "1.5/s", "ten/s", "10/m", "10/s/s"] {
-            let error = parse_rate(text).unwrap_err();
+            let error = text.parse::<Rate>().unwrap_err();
             assert!(matches!(error, RampError::Malformed(_)), "{text}: {error}");
             assert!(error.to_string().contains("10/s"), "{text}: {error}");
         }
         for text in ["0/s", "1000001/s", "99999999999999999999/s"] {
-            let error = parse_rate(text).unwrap_err();
+            let error = text.parse::<Rate>().unwrap_err();
             assert!(matches!(error, RampError::OutOfRange(_)), "{text}: {error}");
         }
     }

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-/// One thing that is wrong with a policy.
+/// What is wrong with a policy.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
 pub struct Fault {
     /// Where in the text.
@@ -15,7 +15,7 @@ pub struct Fault {
 }
 
 /// A place in a text; both numbers begin at 1, columns count characters.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
 pub struct Place {
     /// The line.
     pub line: usize,
@@ -26,14 +26,13 @@ pub struct Place {
 impl Place {
     /// The beginning of the text.
     pub const START: Self = Self { line: 1, column: 1 };
-}
 
-impl From<serde_yaml::Location> for Place {
-    fn from(location: serde_yaml::Location) -> Self {
-        Self {
+    /// Where an error was found; the beginning, if it does not say.
+    pub(super) fn of(error: &serde_yaml::Error) -> Self {
+        error.location().map_or(Self::START, |location| Self {
             line: location.line(),
             column: location.column(),
-        }
+        })
     }
 }
 
@@ -46,26 +45,4 @@ impl fmt::Display for Fault {
         }
         f.write_str(&self.message)
     }
-}
-
-/// One step from a node of the text to one below it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Step {
-    /// An entry of a mapping: its number, its key, and whether the key is meant, not the value.
-    Entry(usize, String, bool),
-    /// An element of a list.
-    Element(usize),
-}
-
-/// Steps as a user writes them: `drain.farewell`, `ports[1]`.
-pub(super) fn key_path(steps: &[Step]) -> String {
-    let mut path = String::new();
-    for step in steps {
-        match step {
-            Step::Entry(_, key, _) if path.is_empty() => path.push_str(key),
-            Step::Entry(_, key, _) => path = format!("{path}.{key}"),
-            Step::Element(number) => path = format!("{path}[{number}]"),
-        }
-    }
-    path
 }

@@ -1,10 +1,9 @@
 //! Which policy is meant, and where it is.
 
 use super::fault::Fault;
-use super::meaning::nearest;
-use super::read::parse;
-use super::schema::Policy;
-use super::tree::LONGEST_TEXT;
+use super::parse::parse;
+use super::sections::Policy;
+use super::suggest::nearest;
 use crate::failure::{Exit, Explain, Explanation, Kind, lacks_descriptors};
 use crate::sys::trusted::{self, FileError, HOW_TO_TRUST, Trust};
 use std::fmt;
@@ -14,6 +13,9 @@ use std::str::FromStr;
 /// Where policies stand by their names: first what the administrator wrote, then what came
 /// with pgcordon.
 pub const PLACES: [&str; 2] = ["/etc/pgcordon/policies", "/usr/share/pgcordon/policies"];
+
+/// The most that is read of a file, in bytes. That a policy is too long is told of its text.
+const LONGEST_FILE: u64 = 1 << 20;
 
 /// The policy that is used when none is named, if it is in the first place.
 const DEFAULT_NAME: &str = "default";
@@ -71,15 +73,6 @@ impl fmt::Display for Choice {
     }
 }
 
-/// A policy and the file it was read from.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Found {
-    /// The file.
-    pub path: PathBuf,
-    /// What it says.
-    pub policy: Policy,
-}
-
 /// Why there is no policy to go by.
 #[derive(Debug, thiserror::Error)]
 pub enum PolicyError {
@@ -97,19 +90,13 @@ pub enum PolicyError {
     #[error(transparent)]
     File(#[from] FileError),
     /// What it says.
-    #[error("policy {}", in_one_line(path, faults))]
-    Faults {
+    #[error("policy {}", in_file(path, fault))]
+    Fault {
         /// The file.
         path: PathBuf,
-        /// All of them, or the first fault of syntax.
-        faults: Vec<Fault>,
+        /// The first fault.
+        fault: Fault,
     },
-}
-
-/// `FILE:3:5: this; FILE:7:1: that`
-fn in_one_line(path: &Path, faults: &[Fault]) -> String {
-    let faults: Vec<_> = faults.iter().map(|fault| in_file(path, fault)).collect();
-    faults.join("; ")
 }
 
 /// A fault with its file, as compilers write it.
@@ -124,7 +111,7 @@ pub fn in_file(path: &Path, fault: &Fault) -> String {
 /// # Errors
 /// It is not there, not to be trusted, or bad. One that is bad is never passed over for one
 /// of the same name in the second place.
-pub fn find(choice: Option<&Choice>, trust: Trust) -> Result<Option<Found>, PolicyError> {
+pub fn find(choice: Option<&Choice>, trust: Trust) -> Result<Option<Policy>, PolicyError> {
     match choice {
         Some(Choice::None) => Ok(None),
         Some(Choice::File(path)) => load(path, trust).map(Some),
@@ -140,21 +127,19 @@ pub fn find(choice: Option<&Choice>, trust: Trust) -> Result<Option<Found>, Poli
 ///
 /// # Errors
 /// Not there, not to be trusted, or bad.
-pub fn load(path: &Path, trust: Trust) -> Result<Found, PolicyError> {
-    let text = trusted::read(path, LONGEST_TEXT as u64, trust)?;
+pub fn load(path: &Path, trust: Trust) -> Result<Policy, PolicyError> {
+    let text = trusted::read(path, LONGEST_FILE, trust)?;
+    let path = path.to_owned();
     match parse(&text) {
-        Ok(policy) => Ok(Found {
-            path: path.to_owned(),
-            policy,
+        Ok(policy) => Ok(Policy {
+            file: Some(path),
+            ..policy
         }),
-        Err(faults) => Err(PolicyError::Faults {
-            path: path.to_owned(),
-            faults,
-        }),
+        Err(fault) => Err(PolicyError::Fault { path, fault }),
     }
 }
 
-fn in_places(name: &str, places: &[&str], trust: Trust) -> Result<Option<Found>, PolicyError> {
+fn in_places(name: &str, places: &[&str], trust: Trust) -> Result<Option<Policy>, PolicyError> {
     for place in places {
         let path = Path::new(place).join(format!("{name}.yaml"));
         match load(&path, trust) {
@@ -207,7 +192,7 @@ impl Explain for PolicyError {
                     PLACES[0]
                 )
             }
-            Self::Faults { path, .. } => {
+            Self::Fault { path, .. } => {
                 let path = path.display();
                 format!("mend it, and look again with: pgcordon policy check {path}; {NONE}")
             }

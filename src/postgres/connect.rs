@@ -92,7 +92,7 @@ async fn log_in_by(
     deadline: Deadline,
 ) -> Result<LoggedIn, SessionError> {
     let role = match &target.access.user {
-        Some(user) => user.clone(),
+        Some(user) => user.to_string(),
         None => {
             // Only the deadline tells a user database that is slow from one that is dead.
             let (uid, after) = (owner, deadline.whole);
@@ -107,7 +107,7 @@ async fn log_in_by(
         }
     };
     let mut databases = match &target.access.database {
-        Some(database) => vec![database.as_str()],
+        Some(database) => vec![database.0.as_str()],
         None => DATABASES.to_vec(),
     }
     .into_iter();

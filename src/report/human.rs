@@ -3,8 +3,8 @@
 
 use super::{Outcome, Report};
 use crate::cordon::{
-    Connection, DrainReport, Fate, Peer, Phase, Ramp, SqlOutcome, Verdict, Window, show_duration,
-    show_rate,
+    Connection, DrainReport, Fate, Peer, Phase, Ramp, Rate, SqlOutcome, Verdict, Window,
+    show_duration,
 };
 use crate::failure::Failure;
 use crate::sys::terminal::{Paint, printable};
@@ -332,7 +332,7 @@ fn ramping(report: &Report, window: &Window, port: &str, end: &str) -> String {
 
 /// `a ramp of 30s at 10/s`
 fn show_ramp(ramp: Ramp) -> String {
-    let (length, rate) = (rounded(ramp.length), show_rate(ramp.per_second));
+    let (length, rate) = (rounded(ramp.length), Rate(ramp.per_second));
     format!("a ramp of {length} at {rate}")
 }
 

@@ -2,9 +2,8 @@
 
 use super::json::{self, ErrorView};
 use crate::failure::Failure;
-use crate::policy::{Fault, Given, Origin, Setting, Settings, Shown, in_file};
+use crate::policy::{Fault, Given, Setting, Shown, VERSION, in_file};
 use crate::sys::terminal::{Paint, printable};
-use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
@@ -88,8 +87,12 @@ impl Check {
 /// The result of `policy show`.
 #[derive(Debug, Clone)]
 pub struct Show {
+    /// The policy's file, if there is one.
+    pub file: Option<PathBuf>,
+    /// What the policy is for.
+    pub description: Option<String>,
     /// Every setting with its origin.
-    pub settings: Settings,
+    pub settings: Vec<Setting>,
     /// What the user should know.
     pub warnings: Vec<String>,
 }
@@ -108,48 +111,16 @@ struct ShowView<'a> {
 struct PolicyView<'a> {
     file: Option<String>,
     description: Option<&'a str>,
-    settings: Keys,
+    #[serde(serialize_with = "by_key")]
+    settings: &'a [Setting],
 }
 
-/// Keys in the order of the schema.
-struct Keys(Vec<Setting>);
-
-#[derive(Serialize)]
-struct GivenView<'a> {
-    value: Option<&'a Value>,
-    origin: Origin,
-}
-
-impl<'a> From<&'a Given<Value>> for GivenView<'a> {
-    fn from(given: &'a Given<Value>) -> Self {
-        Self {
-            value: Some(&given.value),
-            origin: given.origin,
-        }
-    }
-}
-
-impl Serialize for Keys {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut map = serializer.serialize_map(Some(self.0.len()))?;
-        for Setting { key, value } in &self.0 {
-            match value {
-                Shown::One(one) => map.serialize_entry(key, &GivenView::from(one))?,
-                Shown::Unset(_) => map.serialize_entry(
-                    key,
-                    &GivenView {
-                        value: None,
-                        origin: Origin::BuiltIn,
-                    },
-                )?,
-                Shown::List(list) => {
-                    let list: Vec<_> = list.iter().map(GivenView::from).collect();
-                    map.serialize_entry(key, &list)?;
-                }
-            }
-        }
-        map.end()
-    }
+fn by_key<S: Serializer>(settings: &[Setting], serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_map(
+        settings
+            .iter()
+            .map(|setting| (&setting.key, &setting.shown)),
+    )
 }
 
 impl Show {
@@ -160,13 +131,9 @@ impl Show {
             changed: false,
             result: "shown",
             policy: PolicyView {
-                file: self
-                    .settings
-                    .file
-                    .as_ref()
-                    .map(|path| path.display().to_string()),
-                description: self.settings.description.as_deref(),
-                settings: Keys(self.settings.by_key()),
+                file: self.file.as_ref().map(|path| path.display().to_string()),
+                description: self.description.as_deref(),
+                settings: &self.settings,
             },
             warnings: &self.warnings,
         })
@@ -174,94 +141,73 @@ impl Show {
 
     /// A policy whose comments tell where each value comes from.
     pub(super) fn to_text(&self) -> String {
-        let mut lines = vec![match &self.settings.file {
-            Some(path) => format!("# {}", printable(&path.display().to_string())),
+        let mut lines = vec![match &self.file {
+            Some(path) => format!("# {}", path.display()),
             None => "# no policy: flags, and what is built in".to_owned(),
         }];
-        lines.push("version: 1".to_owned());
-        if let Some(description) = &self.settings.description {
-            let text = yaml(&json!({"description": description}));
-            lines.extend(text.lines().map(printable));
+        lines.extend(yaml("version", &json!(VERSION)));
+        if let Some(description) = &self.description {
+            lines.extend(yaml("description", &json!(description)));
         }
-        let settings = self.settings.by_key();
-        let mut section = "";
-        for setting in &settings {
-            let (within, key) = setting.key.split_once('.').unwrap_or(("", setting.key));
-            if within != section && !within.is_empty() {
-                let has_value = |other: &Setting| {
-                    other
-                        .key
-                        .split_once('.')
-                        .is_some_and(|(name, _)| name == within)
-                        && !matches!(&other.value, Shown::Unset(_))
-                        && !matches!(&other.value, Shown::List(list) if list.is_empty())
-                };
-                let comment = match settings.iter().any(has_value) {
-                    true => "",
-                    false => "# ",
-                };
-                lines.push(format!("{comment}{within}:"));
+        let mut last = "";
+        for setting in &self.settings {
+            let (section, key) = setting.key.split_once('.').unwrap_or(("", &setting.key));
+            if section != last && !section.is_empty() {
+                let prefix = format!("{section}.");
+                let mut keys = self.settings.iter();
+                let has_value =
+                    keys.any(|other| other.key.starts_with(&prefix) && !other.is_empty());
+                let comment = if has_value { "" } else { "# " };
+                lines.push(format!("{comment}{section}:"));
             }
-            section = within;
-            let indent = if within.is_empty() { "" } else { "  " };
-            lines.extend(rows(indent, key, &setting.value));
+            last = section;
+            let indent = if section.is_empty() { "" } else { "  " };
+            lines.extend(rows(setting, key, indent));
         }
+        let lines: Vec<_> = lines.iter().map(|line| printable(line)).collect();
         lines.join("\n")
     }
 }
 
 /// The lines of one key.
-fn rows(indent: &str, key: &str, value: &Shown) -> Vec<String> {
-    match value {
-        Shown::One(given) => vec![with_origin(
-            format!("{indent}{key}: {}", inline(&given.value)),
-            given,
-        )],
-        Shown::Unset(meaning) => vec![format!("{indent}# {key}: {meaning}")],
-        Shown::List(list) if list.is_empty() => vec![format!("{indent}# {key}: none")],
+fn rows(setting: &Setting, key: &str, indent: &str) -> Vec<String> {
+    let with_origin = |given: &Given, lines: Vec<String>| {
+        let origin = given.origin.as_str();
+        let line = move |line: String| match line.ends_with(':') {
+            true => format!("{indent}{line}"),
+            false => format!("{:<ORIGINS$}  # {origin}", format!("{indent}{line}")),
+        };
+        lines.into_iter().map(line).collect::<Vec<_>>()
+    };
+    match &setting.shown {
+        _ if setting.is_empty() => vec![format!("{indent}# {key}: {}", setting.default)],
+        Shown::One(given) => with_origin(given, yaml(key, &given.value)),
         // A policy names one file; on the command line there may be more.
         Shown::List(list) if key == "addresses_file" => {
-            let row = |(number, given): (usize, &Given<Value>)| {
-                let comment = if number == 0 { "" } else { "# " };
-                with_origin(
-                    format!("{indent}{comment}{key}: {}", inline(&given.value)),
-                    given,
-                )
+            let row = |(number, given): (usize, &Given)| {
+                let key = if number == 0 { key } else { "# addresses_file" };
+                with_origin(given, vec![format!("{key}: {}", inline(&given.value))])
             };
-            list.iter().enumerate().map(row).collect()
+            list.iter().enumerate().flat_map(row).collect()
         }
         Shown::List(list) => {
-            let elements = list
-                .iter()
-                .map(|given| with_origin(format!("{indent}  - {}", inline(&given.value)), given));
-            std::iter::once(format!("{indent}{key}:"))
-                .chain(elements)
-                .collect()
+            let element =
+                |given: &Given| with_origin(given, vec![format!("- {}", inline(&given.value))]);
+            let head = std::iter::once(format!("{indent}{key}:"));
+            head.chain(list.iter().flat_map(element)).collect()
         }
     }
 }
 
-fn with_origin(line: String, given: &Given<Value>) -> String {
-    format!(
-        "{:<ORIGINS$}  # {}",
-        printable(&line),
-        given.origin.as_str()
-    )
-}
-
-/// A value on one line.
-fn inline(value: &Value) -> String {
-    match value {
-        Value::Array(list) => {
-            let list: Vec<_> = list.iter().map(inline).collect();
-            format!("[{}]", list.join(", "))
-        }
-        value => yaml(value),
-    }
-}
-
-fn yaml(value: &Value) -> String {
+/// A key with its value, as a policy has them.
+fn yaml(key: &str, value: &Value) -> Vec<String> {
     // JSON's values all have a form in YAML.
+    let text = serde_yaml::to_string(&json!({ key: value })).unwrap_or_default();
+    text.lines().map(str::to_owned).collect()
+}
+
+/// A value that stands on one line.
+fn inline(value: &Value) -> String {
     let text = serde_yaml::to_string(value).unwrap_or_default();
     text.trim_end().to_owned()
 }

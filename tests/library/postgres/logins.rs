@@ -72,7 +72,7 @@ fn without_the_database_postgres_template1_will_do() {
     tell(async {
         server.session().await;
         let mut target = server.target();
-        target.access.database = Some("nope".to_owned());
+        target.access.database = Some("nope".parse().unwrap());
         let error = server.open(&target).await.unwrap_err();
         assert!(
             matches!(&error, SessionError::NoDatabase { database, .. } if database == "nope"),
@@ -101,7 +101,7 @@ fn a_role_without_the_rights_is_refused_and_the_rights_are_named() {
         &["CREATE ROLE \"o p\\s\" LOGIN", "CREATE ROLE app LOGIN"],
     );
     let mut target = server.target();
-    target.access.user = Some("o p\\s".to_owned());
+    target.access.user = Some("o p\\s".parse().unwrap());
     tell(async {
         let error = server.open(&target).await.unwrap_err();
         let text = error.to_string();
@@ -181,7 +181,7 @@ fn another_servers_backend_is_not_ours() {
     });
     tell(async {
         let mut target = over_tcp(&server, None);
-        target.access.user = Some("postgres".to_owned());
+        target.access.user = Some("postgres".parse().unwrap());
         server.open(&target).await.unwrap();
         // The port is answered by a server that is not this process.
         target.postmaster = i32::try_from(std::process::id()).unwrap();

@@ -3,7 +3,7 @@
 use crate::lab::{Host, Lab};
 
 /// What is wrong, and the policy. Version 1 is put in front where nothing else is tested.
-const BAD: [(&str, &str); 98] = [
+const BAD: [(&str, &str); 94] = [
     // The text.
     ("empty", "\0"),
     ("comment-only", "\0# nothing here\n"),
@@ -27,10 +27,7 @@ const BAD: [(&str, &str); 98] = [
     ("version-1.0", "\0version: 1.0\n"),
     ("version-twice", "version: 1\n"),
     ("months", "window: 10M\n"),
-    (
-        "more-than-are-told",
-        "allow: {addresses: [a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p, q, r, s, t, u, v]}\n",
-    ),
+    ("the-first-of-two", "ports: [0]\nwindow: 10\n"),
     // Keys.
     ("typo", "windwo: 10m\n"),
     ("typo-below", "drain:\n  farwell: 2s\n"),
@@ -62,7 +59,6 @@ const BAD: [(&str, &str); 98] = [
     ),
     // Wrong types.
     ("ports-no-list", "ports: 5432\n"),
-    ("port-as-text", "ports: [\"5432\"]\n"),
     ("port-zero", "ports: [0]\n"),
     ("port-too-high", "ports: [5432, 65536]\n"),
     ("port-negative", "ports: [-1]\n"),
@@ -75,9 +71,6 @@ const BAD: [(&str, &str); 98] = [
     ("yes-is-text", "allow: {replication: yes}\n"),
     ("bool-as-number", "drain: {strict: 1}\n"),
     ("list-as-text", "spare: {roles: backup}\n"),
-    ("text-as-number", "spare: {roles: [7]}\n"),
-    ("text-as-bool", "spare: {applications: [true]}\n"),
-    ("description-as-number", "description: 5\n"),
     ("huge-number", "ports: [99999999999999999999999]\n"),
     // Durations and rates.
     ("no-unit", "window: 10\n"),
@@ -183,37 +176,23 @@ fn each_bad_policy_gets_its_message() {
 }
 
 #[test]
-fn a_bad_policy_stops_a_call_with_all_that_is_wrong_and_touches_nothing() {
+fn a_bad_policy_stops_a_call_and_touches_nothing() {
     let lab = Lab::bare(0);
     let server = &lab.server;
     let paths = write_bad(server);
-    for (path, (name, _)) in paths.iter().zip(BAD) {
+    for path in &paths {
         let line = format!("start --for 10m --no-drain --policy {path}");
         let message = server.try_cordon(&line).assert_failure(2, "policy");
         assert!(message.starts_with(&format!("policy {path}:")), "{message}");
-        if name == "many" {
-            for key in [
-                "ports[0]",
-                "ports[1]",
-                "window",
-                "drain.farewel",
-                "postgres.host",
-            ] {
-                assert!(
-                    message.contains(&format!(": {key}: ")),
-                    "{key} in {message}"
-                );
-            }
-        }
     }
     assert_eq!(server.ruleset(), "");
 }
 
 #[test]
-fn the_faults_are_told_in_json_with_their_places() {
+fn the_first_fault_is_told_in_json_with_its_place() {
     let lab = Lab::bare(0);
     let server = &lab.server;
-    server.write("/run/bad", "version: 1\nports: [5432,\n  0]\n");
+    server.write("/run/bad", "version: 1\nports: [5432,\n  0]\nwindow: 10\n");
     server.write("/run/good", "version: 1\n");
     let outcome = server.policy("check /run/good /run/bad -o json");
     let report = outcome.assert_status(2).json();
@@ -227,7 +206,7 @@ fn the_faults_are_told_in_json_with_their_places() {
         report["files"][1]["faults"],
         serde_json::json!([{
             "line": 3, "column": 3, "key": "ports[1]",
-            "message": "`0` is not a port: 1 to 65535 are"
+            "message": "`0` is not a port: a number from 1 to 65535 is"
         }])
     );
 }

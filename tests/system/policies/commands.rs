@@ -137,6 +137,18 @@ fn without_a_drain_replication_is_not_promised() {
 }
 
 #[test]
+fn a_warning_is_told_beside_what_is_shown() {
+    let lab = Lab::bare(0);
+    let server = &lab.server;
+    server.write("/run/p", "version: 1\nallow: {replication: true}\n");
+    let shown = server.policy("show /run/p --no-drain --for 10m");
+    shown
+        .assert_status(0)
+        .assert_stderr_has("warning: with --no-drain");
+    assert!(!shown.stdout.contains("warning"), "{shown}");
+}
+
+#[test]
 fn what_start_would_refuse_is_not_shown_as_what_it_would_go_by() {
     let lab = Lab::bare(0);
     let show = |words: &str| lab.server.try_cordon(&format!("policy show {words}"));
