@@ -36,15 +36,15 @@ use std::io;
 use std::os::fd::OwnedFd;
 use std::time::Duration;
 
+/// A transaction that takes longer makes a window end noticeably later than it was to.
+const SLOW_TRANSACTION: Duration = Duration::from_millis(100);
+
 /// How long the end of a killed guard may take; it is held up only inside the kernel.
 const KILLED_WITHIN: Duration = Duration::from_secs(5);
 
 /// A descriptor that becomes readable when the guard of a port ends; `None` if there is none.
 ///
 /// `named` is the pid that the window's comment names.
-///
-/// # Errors
-/// What the kernel says of the process.
 pub fn watch(port: u16, named: Option<u32>) -> io::Result<Option<OwnedFd>> {
     let Some(pid) = liveness::guardian(port, named)? else {
         return Ok(None);
@@ -59,9 +59,6 @@ pub fn watch(port: u16, named: Option<u32>) -> io::Result<Option<OwnedFd>> {
 
 /// Ends the guard of a port, stopped or not. It needs no time to clean up: its locks and its
 /// twin go with it.
-///
-/// # Errors
-/// It cannot be killed.
 fn end(port: u16, named: Option<u32>) -> Result<(), FirewallError> {
     let failed = |source: io::Error| FirewallError::Guard { port, source };
     let Some(pidfd) = watch(port, named).map_err(failed)? else {

@@ -33,9 +33,6 @@ fn is_spared(order: &Order, row: &Row) -> bool {
 }
 
 /// Chooses among the remote rows of a server.
-///
-/// # Errors
-/// When the kernel's routing cannot be asked.
 pub fn choose(classifier: &mut Classifier, order: &Order, facts: &Facts) -> io::Result<Choices> {
     let mut remote = Vec::new();
     for row in &facts.rows {

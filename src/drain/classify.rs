@@ -19,9 +19,6 @@ pub struct Classifier {
 
 impl Classifier {
     /// For one window.
-    ///
-    /// # Errors
-    /// What the kernel says of a routing socket.
     pub fn new(pass: PassList) -> io::Result<Self> {
         Ok(Self {
             locality: Locality::open()?,
@@ -53,9 +50,6 @@ impl Classifier {
 
     /// What happens to the connection of a client; `interface` is that of its socket, which
     /// counts for link-local addresses, or 0.
-    ///
-    /// # Errors
-    /// When the kernel's routing cannot be asked.
     pub fn fate(&mut self, client: SocketAddr, interface: u32) -> io::Result<Fate> {
         let address = client.ip().to_canonical();
         let plain = SocketAddr::new(address, client.port());
@@ -78,9 +72,6 @@ impl Classifier {
     }
 
     /// Whether a socket's connection is to be cut.
-    ///
-    /// # Errors
-    /// As [`Classifier::fate`].
     pub fn cuts(&mut self, socket: &Socket) -> io::Result<bool> {
         if socket.interface != 0 {
             self.interfaces.insert(socket.remote, socket.interface);
@@ -90,9 +81,6 @@ impl Classifier {
 
     /// Whether a socket's own address is still on this host: to no other one can an answer
     /// be sent.
-    ///
-    /// # Errors
-    /// As [`Classifier::fate`].
     pub fn is_own(&mut self, socket: &Socket) -> io::Result<bool> {
         self.locality
             .is_local(socket.local.ip().to_canonical(), socket.interface)

@@ -10,25 +10,20 @@ pub struct Listeners {
     pub servers: Vec<Process>,
     /// Why what is behind the port cannot be looked at, if a listener is not PostgreSQL.
     pub foreign: Option<String>,
-    /// What the user should know.
     pub warning: Option<String>,
 }
 
 /// Why the listeners of a port are not known, or not acceptable.
 #[derive(Debug, thiserror::Error)]
 pub enum ListenersError {
-    /// Sockets could not be listed.
     #[error("cannot list the port's sockets: {0}")]
     Sockets(#[source] io::Error),
-    /// Processes could not be looked at.
     #[error(transparent)]
     Processes(ProcessError),
-    /// The port belongs to another service.
     #[error("port {port} is held by {name}, not by PostgreSQL")]
     NotPostgres {
-        /// The port.
         port: u16,
-        /// The process.
+        /// Of the process, with its pid.
         name: String,
     },
 }

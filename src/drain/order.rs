@@ -32,7 +32,6 @@ impl Default for Pace {
 /// What is to be drained, and how.
 #[derive(Debug, Clone)]
 pub struct Order {
-    /// The cordoned port.
     pub port: u16,
     /// Who passes.
     pub pass: PassList,
@@ -50,13 +49,11 @@ pub struct Order {
     pub staying: Staying,
     /// For how long cancelled statements may take to end before their backends are told.
     pub cancel_first: Option<Duration>,
-    /// When what is left are stragglers.
     pub timeout: Duration,
     /// The postmasters that listen on the port.
     pub servers: Vec<Process>,
     /// Why processes cannot be looked at, where the listener is not PostgreSQL.
     pub foreign_listener: Option<String>,
-    /// How PostgreSQL is reached.
     pub access: Access,
 }
 

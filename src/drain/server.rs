@@ -15,9 +15,7 @@ const SESSION_RETRY: Duration = Duration::from_millis(100);
 
 /// A server and how far SQL has come with it.
 pub struct Server {
-    /// Its postmaster.
     pub process: Process,
-    /// How far SQL has come.
     pub state: State,
     /// Whether rows were ever read to their end.
     pub answered: bool,
@@ -37,28 +35,22 @@ pub enum State {
     Ready(Session),
     /// SQL cannot be had.
     Unavailable {
-        /// Why, in words.
         why: String,
         /// Whether it may be had soon: slots become free.
         passing: bool,
-        /// When that was found.
         at: Instant,
     },
 }
 
 /// What a server has said.
 pub enum Answer {
-    /// Its rows.
     Rows(Session, Facts),
     /// The statements of these backends were cancelled, as far as they obeyed.
     Cancelled(Session, Vec<i32>),
     /// What became of each `pg_terminate_backend`.
     Told(Session, Vec<(i32, Result<bool, StatementError>)>),
-    /// Nothing.
     Failed {
-        /// Why, in words.
         why: String,
-        /// Whether another try may succeed soon.
         passing: bool,
     },
 }
@@ -124,9 +116,6 @@ pub async fn cancel(session: &Session, pids: &[i32]) -> Result<(), StatementErro
 }
 
 /// Reads what a server shows of its connections, of its standbys only where there are any.
-///
-/// # Errors
-/// The server's word.
 pub async fn facts(session: &Session) -> Result<Facts, StatementError> {
     let rows = session.rows().await?;
     if rows.iter().all(|row| row.backend_type != "walsender") {

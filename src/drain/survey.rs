@@ -14,9 +14,9 @@ use std::io;
 pub struct Survey {
     /// Everybody who is connected, and who would be cut first.
     pub connections: Vec<Connection>,
-    /// Remote rows.
+    /// How many rows are remote.
     pub backends: usize,
-    /// Remote sockets.
+    /// How many sockets are remote.
     pub sockets: usize,
     /// Whether SQL could be used.
     pub sql: SqlOutcome,
@@ -27,18 +27,13 @@ pub struct Survey {
 /// Why nothing could be found out.
 #[derive(Debug, thiserror::Error)]
 pub enum SurveyError {
-    /// Sockets or routing.
     #[error("cannot list the port's sockets: {0}")]
     Sockets(#[from] io::Error),
-    /// Processes.
     #[error(transparent)]
     Processes(#[from] clients::ProcessError),
 }
 
 /// Lists every connection of a port.
-///
-/// # Errors
-/// When sockets or processes cannot be listed; that SQL cannot be had is in the survey.
 pub async fn survey(order: &Order) -> Result<Survey, SurveyError> {
     let mut sockets = Sockets::open()?;
     let mut classifier = Classifier::new(order.pass.clone())?;
@@ -164,9 +159,6 @@ fn key(row: &Row) -> Option<RowKey> {
 
 /// Who has a connection to a port, told by its sockets alone: nothing is asked that could
 /// keep anybody waiting.
-///
-/// # Errors
-/// When sockets or routing cannot be asked.
 pub fn connected(window: &Window) -> io::Result<Vec<Connection>> {
     let mut classifier = Classifier::new(window.cordon.pass.clone())?;
     classifier.spare(window.cordon.spared.iter().copied());

@@ -33,9 +33,6 @@ pub struct Watch {
 
 impl Watch {
     /// Watches nobody yet.
-    ///
-    /// # Errors
-    /// What the kernel says of the epoll set.
     pub fn new() -> io::Result<Self> {
         let set = epoll::create(epoll::CreateFlags::CLOEXEC)?;
         Ok(Self {
@@ -46,9 +43,6 @@ impl Watch {
     }
 
     /// Watches a backend, unless it is watched already.
-    ///
-    /// # Errors
-    /// What the kernel says of the epoll set.
     pub fn add(&mut self, pid: i32, pidfd: OwnedFd, peer: Peer) -> io::Result<()> {
         if self.alive.contains_key(&pid) {
             return Ok(());
@@ -67,18 +61,12 @@ impl Watch {
     }
 
     /// Waits until at least one of them ends.
-    ///
-    /// # Errors
-    /// What the kernel says of the epoll set.
     pub async fn exit(&mut self) -> io::Result<()> {
         self.epoll.readable().await?.clear_ready();
         self.take_in()
     }
 
     /// Takes in who has ended.
-    ///
-    /// # Errors
-    /// What the kernel says of the epoll set.
     pub fn take_in(&mut self) -> io::Result<()> {
         let at_once = Timespec {
             tv_sec: 0,
@@ -108,25 +96,21 @@ impl Watch {
     }
 
     /// Whether a backend is watched and still there.
-    #[must_use]
     pub fn is_alive(&self, pid: i32) -> bool {
         self.alive.contains_key(&pid)
     }
 
     /// How many are still there.
-    #[must_use]
     pub fn alive(&self) -> usize {
         self.alive.len()
     }
 
     /// How many were met.
-    #[must_use]
     pub fn found(&self) -> usize {
         self.met.len()
     }
 
     /// Those that are still there, by pid.
-    #[must_use]
     pub fn left(&self) -> Vec<Peer> {
         let left = self.met.iter().filter(|met| !met.ended);
         let mut left: Vec<Peer> = left.map(|met| met.peer.clone()).collect();

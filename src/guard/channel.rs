@@ -15,7 +15,7 @@ use std::os::unix::net::UnixStream;
 use std::time::Duration;
 
 /// How long a guard may take to listen; one that is stopped is not waited for.
-const PATIENCE: Duration = Duration::from_secs(1);
+const SEND_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// What a guard is told.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -36,9 +36,7 @@ pub enum Message {
 /// A message and when it was sent: all its durations count from then on.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Timestamped {
-    /// When.
     pub sent_at: Moment,
-    /// What.
     pub message: Message,
 }
 
@@ -48,18 +46,12 @@ pub struct Sender(UnixStream);
 
 impl Sender {
     /// The sending end of a socket.
-    ///
-    /// # Errors
-    /// What the kernel says of the socket.
     pub fn new(stream: UnixStream) -> io::Result<Self> {
-        stream.set_write_timeout(Some(PATIENCE))?;
+        stream.set_write_timeout(Some(SEND_TIMEOUT))?;
         Ok(Self(stream))
     }
 
     /// Tells the guard something that is true from `at` on.
-    ///
-    /// # Errors
-    /// The guard is gone, or does not listen.
     pub fn tell(&mut self, at: Moment, message: Message) -> io::Result<()> {
         let sent_at = at;
         let mut line = serde_json::to_vec(&Timestamped { sent_at, message })?;
@@ -68,9 +60,6 @@ impl Sender {
     }
 
     /// Waits for the guard's word that it stands guard.
-    ///
-    /// # Errors
-    /// The guard's own words, or that it is gone, or does not answer in time.
     pub fn wait_for_word(&mut self, most: Duration) -> io::Result<()> {
         self.0.set_read_timeout(Some(most))?;
         let mut word = Vec::new();
@@ -109,9 +98,6 @@ pub struct Receiver {
 
 impl Receiver {
     /// The receiving end of a socket.
-    ///
-    /// # Errors
-    /// What the kernel says of the socket.
     pub fn new(stream: UnixStream) -> io::Result<Self> {
         stream.set_nonblocking(true)?;
         Ok(Self {
@@ -122,7 +108,6 @@ impl Receiver {
     }
 
     /// Whether nobody is left who could say anything.
-    #[must_use]
     pub fn has_ended(&self) -> bool {
         self.ended
     }

@@ -1,10 +1,10 @@
 //! The firewall as commands see it: every change of a cordon is told to its guard first, and
 //! what nobody wants any more is not put back.
 
-use super::end;
 use super::handle::{Guard, Handle};
 use super::liveness;
 use super::target::{Moment, Target};
+use super::{SLOW_TRANSACTION, end};
 use crate::cordon::{Cordon, Window};
 use crate::firewall::{Change, Detail, Firewall, FirewallError, Nftables, TableState};
 use crate::postgres::Access;
@@ -14,10 +14,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::os::unix::net::UnixStream;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
-
-/// A transaction that takes longer is no matter of milliseconds any more.
-const PROMPT: Duration = Duration::from_millis(100);
+use std::time::Instant;
 
 /// The kernel's firewall with its guards. Copies are the same one, and may be used by several
 /// threads at once.
@@ -53,7 +50,6 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 impl Guarded {
     /// The firewall of the calling thread's network namespace. The cordons that are raised
     /// here get no guard.
-    #[must_use]
     pub fn new() -> Self {
         Self::default()
     }
@@ -99,7 +95,6 @@ impl Guarded {
     }
 
     /// Whether the cordons that are raised here get a guard.
-    #[must_use]
     pub fn leaves_guards(&self) -> bool {
         self.guards().leave.is_some()
     }
@@ -111,9 +106,6 @@ impl Guarded {
     }
 
     /// The firewall within a guard: what is changed here is told to the guard itself.
-    ///
-    /// # Errors
-    /// What the kernel says of the socket.
     pub fn within(port: u16, stream: UnixStream) -> io::Result<Self> {
         let guarded = Self::new();
         guarded.insert(port, Handle::inside(stream)?);
@@ -284,7 +276,7 @@ impl Firewall for Guarded {
                 return Err(error);
             }
         };
-        let took_long = Moment::now().since(written) > PROMPT;
+        let took_long = Moment::now().since(written) > SLOW_TRANSACTION;
         let mut targets = Vec::new();
         for (guard, mut cordon) in fresh {
             let mut at = written;
@@ -309,7 +301,7 @@ impl Firewall for Guarded {
             taken_over.extend(self.take_over(*port)?);
         }
         for taken in &mut taken_over {
-            taken.name_in(&mut changes);
+            taken.name_guard_in(&mut changes);
         }
         let before = self.known(&ports);
         self.tell(&changes);

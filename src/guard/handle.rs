@@ -39,9 +39,6 @@ impl Handle {
     /// Starts a guard for a port. It does nothing until it is told what to guard, and ends if
     /// this process does before that. With `outside` it leaves the systemd service that this
     /// process is in.
-    ///
-    /// # Errors
-    /// What the kernel says of the process or its socket.
     pub fn start(port: u16, outside: bool) -> io::Result<Self> {
         let (ours, theirs) = UnixStream::pair()?;
         // The very program that runs, even if its file was replaced meanwhile.
@@ -64,9 +61,6 @@ impl Handle {
     }
 
     /// The guard that this process itself is.
-    ///
-    /// # Errors
-    /// What the kernel says of the socket.
     pub fn inside(stream: UnixStream) -> io::Result<Self> {
         Ok(Self {
             guard: Guard::Myself,
@@ -85,18 +79,12 @@ impl Handle {
     }
 
     /// Tells it what to guard from `at` on.
-    ///
-    /// # Errors
-    /// It is gone, or does not listen.
     pub fn take(&mut self, at: Moment, cordon: Cordon, access: Access) -> io::Result<()> {
         self.access = access;
         self.again(at, cordon)
     }
 
     /// Tells it what to guard instead, from `at` on.
-    ///
-    /// # Errors
-    /// It is gone, or does not listen.
     pub fn again(&mut self, at: Moment, cordon: Cordon) -> io::Result<()> {
         self.target = Some(Target::new(cordon.clone(), at));
         let (cordon, access) = (Box::new(cordon), Box::new(self.access.clone()));
@@ -104,9 +92,6 @@ impl Handle {
     }
 
     /// Tells it of a change that is about to be made.
-    ///
-    /// # Errors
-    /// It is gone, or does not listen.
     pub fn change(&mut self, at: Moment, change: &Change) -> io::Result<()> {
         if let Some(target) = &mut self.target {
             target.change(at, change);
@@ -115,15 +100,11 @@ impl Handle {
     }
 
     /// What it was told last.
-    #[must_use]
     pub fn target(&self) -> Option<&Target> {
         self.target.as_ref()
     }
 
     /// Waits until it stands guard.
-    ///
-    /// # Errors
-    /// Why it does not.
     pub fn wait(&mut self) -> io::Result<()> {
         self.sender.wait_for_word(READY_WITHIN)?;
         self.sender.tell(Moment::now(), Message::Heard)

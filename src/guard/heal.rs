@@ -1,5 +1,6 @@
 //! Putting a cordon back.
 
+use super::SLOW_TRANSACTION;
 use super::target::{Moment, Target};
 use crate::audit::{self, Action};
 use crate::cordon::{Phase, Window};
@@ -12,9 +13,6 @@ use std::time::{Duration, Instant};
 const HEAL_ATTEMPTS: usize = 20;
 /// After that, or after the kernel has refused: when it is tried again.
 const HEAL_RETRY: Duration = Duration::from_millis(100);
-
-/// A transaction that takes longer is no matter of milliseconds any more.
-const PROMPT: Duration = Duration::from_millis(50);
 
 /// What stands, at one look.
 #[derive(Default)]
@@ -146,7 +144,7 @@ impl Healer {
         self.nftables
             .raise(std::slice::from_ref(&cordon), leftovers)?;
         self.target = healed;
-        if Moment::now().since(began) > PROMPT && cordon.phase == Phase::Closed {
+        if Moment::now().since(began) > SLOW_TRANSACTION && cordon.phase == Phase::Closed {
             // A long pass list has taken its time, by which the window must not be longer.
             match self.target.renewal(Moment::now()) {
                 Some(renewal) => self.nftables.change(&[(self.port, renewal)])?,

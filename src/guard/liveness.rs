@@ -103,7 +103,6 @@ fn path_of_guard(port: u16) -> io::Result<PathBuf> {
 }
 
 /// The ports of this network namespace that had a guard; it may be gone.
-#[must_use]
 pub fn guarded_ports() -> Vec<u16> {
     let (Ok(namespace), Ok(files)) = (network_namespace(), std::fs::read_dir(DIRECTORY)) else {
         return Vec::new();

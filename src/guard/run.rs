@@ -21,7 +21,7 @@ use std::time::{Duration, Instant};
 /// with its element.
 const LAST_LOOK: Duration = Duration::from_millis(100);
 /// Between two looks at an element whose time is up: the kernel rounds up.
-const ROUNDING: Duration = Duration::from_millis(5);
+const SWEEP_RETRY: Duration = Duration::from_millis(5);
 
 /// How long a guard waits for a lock that somebody holds. Whoever changes the cordon has told
 /// it before, so that it may go on without.
@@ -313,7 +313,7 @@ impl Run {
                 return;
             }
             match self.healer.window() {
-                Some(_) => std::thread::sleep(ROUNDING),
+                Some(_) => std::thread::sleep(SWEEP_RETRY),
                 None => return,
             }
         }

@@ -10,8 +10,8 @@ use crate::sys::lock;
 use crate::window::Guards;
 
 impl Guarded {
-    /// Puts a guard in the place of those that have died under windows of ours, with their ids. Says whether that could be done; what hinders it is only told, since the kernel's
-    /// timer holds.
+    /// Puts a guard in the place of those that have died under windows of ours. Says whether
+    /// that could be done; what hinders it is only told, since the kernel's timer holds.
     pub fn stand_again(&mut self, own: &[WindowId]) -> bool {
         let mut all = true;
         for id in own {
@@ -39,13 +39,10 @@ impl Guarded {
         let mut fresh = Vec::new();
         for port in ports {
             match self.take_over(*port) {
-                Ok(taken) => {
-                    fresh.extend(
-                        taken.and_then(|taken| {
-                            taken.conclude(&mut self.nftables, &[], Moment::now())
-                        }),
-                    );
+                Ok(Some(taken)) => {
+                    fresh.extend(taken.conclude(&mut self.nftables, &[], Moment::now()));
                 }
+                Ok(None) => {}
                 Err(error) => tracing::warn!(port, %error, "the window has no guard"),
             }
         }
@@ -108,7 +105,7 @@ pub struct TakenOver {
 
 impl TakenOver {
     /// Names the guard where a change rewrites the window's comment anyway.
-    pub fn name_in(&mut self, changes: &mut [(u16, Change)]) {
+    pub fn name_guard_in(&mut self, changes: &mut [(u16, Change)]) {
         for (port, change) in changes {
             if let Change::Renew(cordon) = change {
                 if *port == self.window.cordon.port {
