@@ -1,5 +1,4 @@
-//! One call of the program: the command line is read, one command runs, and what it has to say
-//! is printed.
+//! One call of the program: reads the command line, runs one command and prints its result.
 
 mod usage;
 
@@ -17,7 +16,7 @@ use std::ffi::OsString;
 use std::process::ExitCode;
 use std::time::Instant;
 
-/// Parses, runs one command, prints what it has to say, and tells the exit status.
+/// Runs the program. It is a guard or the helper of a job if its arguments say so.
 pub fn main() -> ExitCode {
     let began = Instant::now();
     let args: Vec<OsString> = std::env::args_os().collect();
@@ -61,9 +60,11 @@ fn guard_exit(ended: Result<(), GuardError>) -> Exit {
 }
 
 fn run(context: &mut Context, command: &Command) -> Result<(Answer, Exit), CommandError> {
-    // What is written down can be looked at by anybody; the rest is the kernel's firewall.
-    let is_document = matches!(command, Command::Completions(_) | Command::Man(_));
-    if !is_document && !matches!(command, Command::Policy(_)) {
+    let reads_only_files = matches!(
+        command,
+        Command::Completions(_) | Command::Man(_) | Command::Policy(_)
+    );
+    if !reads_only_files {
         commands::check_privilege()?;
     }
     let (report, exit) = match command {
@@ -83,19 +84,19 @@ fn run(context: &mut Context, command: &Command) -> Result<(Answer, Exit), Comma
     Ok((Answer::Report(Box::new(report)), exit))
 }
 
-/// A text as it is, whatever `--output` says.
+/// A text that `--output` does not change.
 fn document(text: String) -> (Answer, Exit) {
     (Answer::Text(text.trim_end().to_owned()), Exit::Done)
 }
 
-/// Prints the result where it belongs, and tells the exit status.
+/// Prints the result, and returns the exit status.
 fn print(
     context: &Context,
     cli: &Cli,
     name: &str,
     result: Result<(Answer, Exit), CommandError>,
 ) -> Exit {
-    // Where stdout belongs to CMD, not a word of ours goes there.
+    // The stdout of `run` is CMD's alone.
     let results = match cli.command {
         Command::Run(_) => Stream::Stderr,
         _ => Stream::Stdout,
@@ -105,12 +106,13 @@ fn print(
         Ok((mut answer, exit)) => {
             match &mut answer {
                 Answer::Report(report) => context.tell_warnings(report),
-                other => other
-                    .warnings()
-                    .iter()
-                    .for_each(|text| context.tell_warning(text)),
+                other => {
+                    for text in other.warnings() {
+                        context.tell_warning(text);
+                    }
+                }
             }
-            // A text that was asked for is no report of success.
+            // --quiet leaves out reports of success, but not a text that was asked for.
             let is_report = matches!(answer, Answer::Report(_) | Answer::Check(_));
             let quiet = match exit {
                 Exit::Done | Exit::Command(_) | Exit::WindowOver => context.quiet && is_report,
@@ -136,8 +138,8 @@ fn print(
     }
 }
 
-/// A drain holds a descriptor for each backend: takes what the hard limit gives. Returns the
-/// soft limit from before.
+/// Raises the soft limit of open files to the hard one, since a drain holds a descriptor for each
+/// backend. Returns the soft limit from before.
 fn allow_many_descriptors() -> Option<u64> {
     use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
     let limit = getrlimit(Resource::Nofile);
@@ -151,17 +153,16 @@ fn allow_many_descriptors() -> Option<u64> {
     limit.current
 }
 
-/// What the rooms below have to say goes to stderr: warnings always, the rest on `--verbose`.
+/// Sends what all modules log to stderr: warnings always, the rest with `--verbose`.
 fn log_to_stderr(cli: &Cli) {
-    let level = if cli.global.verbose {
-        tracing::Level::DEBUG
-    } else {
-        tracing::Level::WARN
+    let level = match cli.global.verbose {
+        true => tracing::Level::DEBUG,
+        false => tracing::Level::WARN,
     };
     let ansi = Paint::choose(cli.global.color, Stream::Stderr) == Paint::Colours;
     tracing_subscriber::fmt()
         .with_writer(std::io::stderr)
-        // It would be told on stderr, and panic where that is a terminal that is gone.
+        // They would go to stderr, and panic if that is a terminal that is gone.
         .log_internal_errors(false)
         .with_max_level(level)
         .with_target(false)

@@ -1,4 +1,4 @@
-//! Reading the command line: what clap says of a mistake, in one clear line with a hint.
+//! Reads the command line, and tells a mistake in it in one line with a hint.
 
 use crate::cli::Cli;
 use crate::failure::{Exit, Failure, Kind};
@@ -7,14 +7,14 @@ use clap::Parser;
 use clap::error::ErrorKind;
 use std::ffi::OsString;
 
-/// Reads the command line. Help, version and mistakes are printed here; the error is how
-/// to exit then.
+/// Reads the command line. It prints help, version and mistakes; the error is the exit status
+/// then.
 pub fn parse(args: &[OsString]) -> Result<Cli, Exit> {
     let error = match Cli::try_parse_from(args) {
         Ok(cli) => return Ok(cli),
         Err(error) => error,
     };
-    // What stands behind -- is CMD's.
+    // Everything after -- is CMD's.
     let end = args.iter().position(|arg| arg == "--");
     let args = &args[..end.unwrap_or(args.len())];
     let command = command_word(args);
@@ -26,8 +26,7 @@ pub fn parse(args: &[OsString]) -> Result<Cli, Exit> {
     match error.kind() {
         ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => {
             let text = error.render();
-            let colours = Paint::choose(clap::ColorChoice::Auto, Stream::Stdout);
-            let text = match colours {
+            let text = match Paint::choose(clap::ColorChoice::Auto, Stream::Stdout) {
                 Paint::Colours => text.ansi().to_string(),
                 Paint::Plain => text.to_string(),
             };
@@ -50,16 +49,12 @@ pub fn parse(args: &[OsString]) -> Result<Cli, Exit> {
     }
 }
 
-/// clap's first paragraph is the mistake, `tip:` its proposal; the rest is the usage.
+/// The first paragraph of clap's text is the mistake, `tip:` its proposal, and the rest is the
+/// usage.
 fn explain(rendered: &str, command: &str) -> Failure {
-    let message: Vec<&str> = rendered
-        .lines()
-        .take_while(|line| !line.trim().is_empty())
-        .map(str::trim)
-        .collect();
-    let tip = rendered
-        .lines()
-        .find_map(|line| line.trim().strip_prefix("tip: "));
+    let mut lines = rendered.lines().map(str::trim);
+    let message: Vec<&str> = lines.by_ref().take_while(|line| !line.is_empty()).collect();
+    let tip = lines.find_map(|line| line.strip_prefix("tip: "));
     let help = match command {
         "" => "see pgcordon --help".to_owned(),
         "run" => "CMD stands behind --; see pgcordon run --help".to_owned(),
@@ -67,15 +62,12 @@ fn explain(rendered: &str, command: &str) -> Failure {
     };
     let message = message.join(" ");
     Failure {
-        message: message
-            .strip_prefix("error: ")
-            .unwrap_or(&message)
-            .to_owned(),
+        message: message.trim_start_matches("error: ").to_owned(),
         why: Kind::Usage.hint(tip.map_or(help.clone(), |tip| format!("{tip}; {help}"))),
     }
 }
 
-/// The command that was meant; empty if there is none of this name.
+/// The command on the command line; empty if there is none.
 fn command_word(args: &[OsString]) -> String {
     use clap::CommandFactory;
     let known = |word: &str| {
@@ -83,15 +75,14 @@ fn command_word(args: &[OsString]) -> String {
             .get_subcommands()
             .any(|known| known.get_name() == word)
     };
-    args.iter()
-        .skip(1)
-        .filter_map(|arg| arg.to_str())
+    let mut words = args.iter().skip(1).filter_map(|arg| arg.to_str());
+    words
         .find(|word| known(word))
         .unwrap_or_default()
         .to_owned()
 }
 
-/// Whether JSON was asked for, on a command line that could not be read as a whole.
+/// Whether a command line that could not be read asks for JSON.
 fn wants_json(args: &[OsString]) -> bool {
     let words: Vec<_> = args.iter().filter_map(|arg| arg.to_str()).collect();
     let pair = |two: &[&str]| matches!(two, ["-o" | "--output", "json"]);

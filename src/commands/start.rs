@@ -6,11 +6,12 @@ use crate::cli::Start;
 use crate::cordon::WindowId;
 use crate::drain::{self, Order};
 use crate::failure::Exit;
-use crate::foreground::{Caught, Foreground};
+use crate::foreground::Foreground;
 use crate::report::Report;
 use crate::sys::runtime::in_thread;
 use crate::window::{self, WindowError};
 use futures_util::future::join_all;
+use rustix::process::Signal;
 
 /// Raises the cordons, then drains.
 ///
@@ -124,11 +125,11 @@ fn raised_here(plan: &Plan, report: &Report) -> Vec<usize> {
 }
 
 /// What a command says that a signal has ended.
-pub fn interrupted(caught: Caught) -> CommandError {
+pub fn interrupted(caught: Signal) -> CommandError {
     CommandError::Interrupted(match caught {
-        Caught::Interrupt => Exit::Interrupted,
-        Caught::Terminate => Exit::Terminated,
-        Caught::Hangup => Exit::HungUp,
-        Caught::Quit => Exit::Quit,
+        Signal::HUP => Exit::HungUp,
+        Signal::INT => Exit::Interrupted,
+        Signal::QUIT => Exit::Quit,
+        _ => Exit::Terminated,
     })
 }

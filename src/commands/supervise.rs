@@ -77,7 +77,7 @@ pub async fn to_its_end(
                 }
             },
             caught = signals.next() => {
-                job.signal(caught.signal());
+                job.signal(caught);
                 // One that is stopped would not hear it.
                 job.signal(Signal::CONT);
             }

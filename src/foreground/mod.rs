@@ -8,5 +8,5 @@ mod wait;
 
 pub use countdown::show as show_countdown;
 pub use service::follow as follow_for_service;
-pub use signals::{Caught, Foreground, Signals};
+pub use signals::{Foreground, Signals};
 pub use wait::{Ends, Over, Until, one_is_over, until_over, until_swept};

@@ -3,9 +3,10 @@
 
 use crate::sys::proc::Status;
 use crate::sys::runtime::runtime;
+use rustix::process::Signal;
 use std::io;
 use tokio::runtime::Runtime;
-use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::signal::unix::{Signal as Listener, SignalKind};
 
 /// A command in the foreground: the runtime that it waits on, and the signals that ask it to end.
 /// Calls that may block for long run in other threads.
@@ -15,36 +16,12 @@ pub struct Foreground {
 }
 
 /// The signals that ask a command to end.
-pub struct Signals(Vec<(Caught, Signal)>);
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Caught {
-    Interrupt,
-    Terminate,
-    Hangup,
-    Quit,
-}
-
-impl Caught {
-    pub fn signal(self) -> rustix::process::Signal {
-        use rustix::process::Signal;
-        match self {
-            Self::Interrupt => Signal::INT,
-            Self::Terminate => Signal::TERM,
-            Self::Hangup => Signal::HUP,
-            Self::Quit => Signal::QUIT,
-        }
-    }
-
-    fn number(self) -> i32 {
-        self.signal().as_raw()
-    }
-}
+pub struct Signals(Vec<(Signal, Listener)>);
 
 impl Foreground {
     /// From now on SIGINT and SIGTERM are caught, and SIGHUP is ignored.
     pub fn new() -> io::Result<Self> {
-        let foreground = Self::watching(&[Caught::Interrupt, Caught::Terminate])?;
+        let foreground = Self::watching(&[Signal::INT, Signal::TERM])?;
         foreground.outlive_terminal()?;
         Ok(foreground)
     }
@@ -64,21 +41,16 @@ impl Foreground {
         let ignored = status
             .and_then(|status| status.ignored_signals())
             .unwrap_or_default();
-        let all = [
-            Caught::Interrupt,
-            Caught::Terminate,
-            Caught::Hangup,
-            Caught::Quit,
-        ];
-        let is_meant = |caught: &Caught| ignored & (1 << (caught.number() - 1)) == 0;
-        let meant: Vec<Caught> = all.into_iter().filter(is_meant).collect();
+        let all = [Signal::INT, Signal::TERM, Signal::HUP, Signal::QUIT];
+        let is_meant = |signal: &Signal| ignored & (1 << (signal.as_raw() - 1)) == 0;
+        let meant: Vec<Signal> = all.into_iter().filter(is_meant).collect();
         Self::watching(&meant)
     }
 
-    fn watching(wanted: &[Caught]) -> io::Result<Self> {
+    fn watching(wanted: &[Signal]) -> io::Result<Self> {
         let runtime = runtime()?;
         let inside = runtime.enter();
-        let watch = |caught: &Caught| Ok((*caught, watch(*caught)?));
+        let watch = |signal: &Signal| Ok((*signal, watch(*signal)?));
         let signals: io::Result<_> = wanted.iter().map(watch).collect();
         drop(inside);
         Ok(Self {
@@ -92,11 +64,11 @@ impl Foreground {
     fn outlive_terminal(&self) -> io::Result<()> {
         let _inside = self.runtime.enter();
         // The handler stays after its receiver is dropped.
-        watch(Caught::Hangup).map(drop)
+        watch(Signal::HUP).map(drop)
     }
 
     /// Waits for a future, or for a signal if that comes first.
-    pub fn wait<T>(&mut self, for_it: impl Future<Output = T>) -> Result<T, Caught> {
+    pub fn wait<T>(&mut self, for_it: impl Future<Output = T>) -> Result<T, Signal> {
         let Self { runtime, signals } = self;
         runtime.block_on(async {
             tokio::select! {
@@ -109,21 +81,20 @@ impl Foreground {
 }
 
 impl Signals {
-    pub async fn next(&mut self) -> Caught {
+    pub async fn next(&mut self) -> Signal {
         if self.0.is_empty() {
             return std::future::pending().await;
         }
-        let waits = self.0.iter_mut().map(|(caught, signal)| {
+        let waits = self.0.iter_mut().map(|(signal, listener)| {
             Box::pin(async {
-                signal.recv().await;
-                *caught
+                listener.recv().await;
+                *signal
             })
         });
         futures_util::future::select_all(waits).await.0
     }
 }
 
-fn watch(caught: Caught) -> io::Result<Signal> {
-    let kind = SignalKind::from_raw(caught.number());
-    signal(kind)
+fn watch(signal: Signal) -> io::Result<Listener> {
+    tokio::signal::unix::signal(SignalKind::from_raw(signal.as_raw()))
 }
