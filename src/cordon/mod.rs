@@ -46,37 +46,29 @@ pub const DEFAULT_PORT: u16 = 5432;
 /// The longest window that needs no `--max`.
 pub const DEFAULT_MAX_WINDOW: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// Everything that the firewall has to know in order to raise a cordon on one port.
+/// All that the firewall has to know to raise a cordon on one port.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Cordon {
-    /// The TCP port that is cordoned.
     pub port: u16,
-    /// Who asked for it and when; written into the kernel beside the block.
     pub identity: Identity,
-    /// Closed, but for a cordon whose window is over and whose ramp is to go on.
     pub phase: Phase,
-    /// How long the phase lasts from the kernel's acknowledgement on; in a window that was
-    /// read, from then on.
+    /// How long the phase lasts: from the kernel's acknowledgement, or from the reading.
     pub length: Duration,
     /// How new connections are let in after the window; `None` for all at once.
     pub ramp: Option<Ramp>,
     /// How long packets of existing connections still pass; zero for not at all.
     pub farewell: Duration,
-    /// What happens to a packet that is blocked.
     pub verdict: Verdict,
-    /// Addresses and networks that are let through.
     pub pass: PassList,
-    /// Existing connections that are let through to the end of the window; with port 0 for
-    /// each address on the pass list that is there for a standby's sake.
+    /// Existing connections that pass to the end of the window. Port 0 marks an address that is
+    /// on the pass list for a standby's sake.
     pub spared: Vec<SocketAddr>,
     /// Sockets that may finish their close.
     pub closing: Vec<ClosingFlow>,
-    /// Why, in the user's words.
     pub reason: Option<Reason>,
 }
 
 impl Cordon {
-    /// Which window it is.
     pub fn id(&self) -> WindowId {
         WindowId {
             port: self.port,
@@ -84,18 +76,17 @@ impl Cordon {
         }
     }
 
-    /// Whether remote packets are blocked: not so any more in the ramp.
+    /// Whether remote packets are blocked, which they are no longer in the ramp.
     pub fn is_closed(&self) -> bool {
         self.phase == Phase::Closed
     }
 
-    /// Whether existing connections go on to the end, as they do without a drain; but for what
-    /// the kernel rounds.
+    /// Whether existing connections go on to the end, as they do without a drain.
     pub fn farewell_lasts(&self) -> bool {
         !self.farewell.is_zero() && !Tolerance::FAREWELL.is_earlier(self.farewell, self.length)
     }
 
-    /// How long it takes until everything is over, the window and its ramp.
+    /// How long the window and its ramp last together.
     pub fn whole_length(&self) -> Duration {
         match (self.phase, self.ramp) {
             (Phase::Closed, Some(ramp)) => self.length.saturating_add(ramp.length),
@@ -103,15 +94,14 @@ impl Cordon {
         }
     }
 
-    /// The addresses that pass although no user has named them: those of standbys.
+    /// The addresses of standbys, which pass although no user has named them.
     pub fn standbys(&self) -> impl Iterator<Item = IpAddr> + '_ {
         let marks = self.spared.iter().filter(|flow| flow.port() == 0);
         marks.map(SocketAddr::ip)
     }
 
-    /// What is left of the cordon so much later: of its ramp, when the window is over. A length
-    /// of zero is the end of all.
-    #[must_use]
+    /// What is left of the cordon after a time; a length of zero is the end of its window and
+    /// its ramp.
     pub fn after(mut self, gone: Duration) -> Self {
         if let Some(ramp) = self
             .ramp
@@ -129,8 +119,7 @@ impl Cordon {
         self
     }
 
-    /// The same cordon with another end, which a farewell that lasts to the end moves with.
-    #[must_use]
+    /// The cordon with another end; a farewell that lasts to the end moves with it.
     pub fn ending_in(self, length: Duration) -> Self {
         let farewell = match self.farewell_lasts() {
             true => length,
@@ -143,8 +132,7 @@ impl Cordon {
         }
     }
 
-    /// What is left of the cordon when its ramp begins: existing connections pass anyway.
-    #[must_use]
+    /// The cordon when its ramp begins: existing connections need nothing to pass any more.
     pub fn into_ramp(self, ramp: Ramp, length: Duration) -> Self {
         Self {
             phase: Phase::Ramp,
@@ -180,8 +168,7 @@ pub enum Verdict {
 }
 
 impl Verdict {
-    /// The word used on the command line and in JSON.
-    #[must_use]
+    /// The word of the command line and of JSON.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Drop => "drop",
