@@ -4,7 +4,7 @@ use super::settings::{self, Decision};
 use super::{CommandError, Context, record, request, select};
 use crate::cli::Start;
 use crate::clients::{Locality, Sockets};
-use crate::cordon::{Cordon, DrainReport, Ramp, Rate, Staying, Window, show_duration};
+use crate::cordon::{Cordon, DrainReport, KeepRules, Ramp, Rate, Window, show_duration};
 use crate::drain::{Classifier, Listeners, Order, Pace};
 use crate::failure::Exit;
 use crate::firewall::{Detail, Firewall, TableState};
@@ -61,7 +61,7 @@ impl Plan {
     /// What is to be drained on the port of a number.
     pub fn order(&self, number: usize, args: &Start) -> Order {
         let settings = &self.settings;
-        let staying = Staying {
+        let keep = KeepRules {
             spare: settings.spare.rules.clone(),
             replication: settings.allow.replication,
             cut_standbys: args.cut_standbys,
@@ -71,7 +71,7 @@ impl Plan {
             cordon,
             listeners,
             pace(settings),
-            staying,
+            keep,
             settings.postgres.clone(),
         )
     }

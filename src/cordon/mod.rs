@@ -28,7 +28,7 @@ pub use port::Port;
 pub use ramp::{DEFAULT_RAMP_RATE, Ramp, RampError, Rate};
 pub use reason::Reason;
 pub use said::{NO_VALUE, given, said};
-pub use spare::{Name, Spare, Staying, synchronous_standbys_needed};
+pub use spare::{KeepRules, Name, Spare, synchronous_standbys_needed};
 pub use window::{ClosingFlow, Counter, Knock, Phase, Window, WindowEnd, WindowId};
 
 use std::net::{IpAddr, SocketAddr};

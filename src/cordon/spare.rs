@@ -98,14 +98,13 @@ impl fmt::Display for Spare {
     }
 }
 
-/// Who stays beside the pass list.
+/// Which existing connections stay, besides those of the pass list.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Staying {
-    /// Existing connections that stay.
+pub struct KeepRules {
     pub spare: Vec<Spare>,
-    /// Standbys that are connected now may stay, and come back.
+    /// Standbys that are connected now may stay and come back.
     pub replication: bool,
-    /// Even synchronous standbys are cut.
+    /// Cut even synchronous standbys.
     pub cut_standbys: bool,
 }
 

@@ -114,7 +114,7 @@ impl<F: Guards> Ladder<'_, F> {
         let Client::Address { address, .. } = backend.client else {
             return Ok(false);
         };
-        if !self.order.staying.replication || !backend.is_walsender() {
+        if !self.order.keep.replication || !backend.is_walsender() {
             return Ok(false);
         }
         self.let_address_through(&[address.ip()])?;
@@ -162,7 +162,7 @@ impl<F: Guards> Ladder<'_, F> {
 
     /// Whether it is known who stays: nobody past the startup is cut before that.
     pub(super) fn chosen(&self) -> bool {
-        if self.order.staying.spare.is_empty() {
+        if self.order.keep.spare.is_empty() {
             return self.sql.had_its_turn(self.began);
         }
         self.sql.has_answered()
@@ -170,7 +170,7 @@ impl<F: Guards> Ladder<'_, F> {
 
     /// `--spare` without SQL: nobody may be cut, since nobody knows who is meant.
     pub(super) fn check_spare(&self) -> Result<(), DrainError> {
-        if self.chosen() || self.order.staying.spare.is_empty() {
+        if self.chosen() || self.order.keep.spare.is_empty() {
             return Ok(());
         }
         if self.sql.servers().is_empty() {

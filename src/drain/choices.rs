@@ -28,7 +28,7 @@ pub fn may_stay(order: &Order, row: &Row) -> bool {
 }
 
 fn is_spared(order: &Order, row: &Row) -> bool {
-    let mut rules = order.staying.spare.iter();
+    let mut rules = order.keep.spare.iter();
     rules.any(|rule| rule.matches(&row.role, &row.database, &row.application))
 }
 
@@ -55,13 +55,13 @@ pub fn choose(classifier: &mut Classifier, order: &Order, facts: &Facts) -> io::
     let needed = needed(facts, &at_risk);
     for (row, client) in standbys {
         let name = format!("{} ({})", row.application, client.ip());
-        if order.staying.replication {
+        if order.keep.replication {
             choices.pass.push(client.ip());
         } else if !needed.contains(&row.pid) {
             choices.warnings.push(format!(
                 "standby {name} is cut; --allow-replication lets standbys stay"
             ));
-        } else if order.staying.cut_standbys {
+        } else if order.keep.cut_standbys {
             choices.last.insert(row.pid);
             choices.warnings.push(format!(
                 "synchronous standby {name} is cut: local commits wait until it is back"

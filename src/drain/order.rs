@@ -2,7 +2,7 @@
 
 use super::listeners::{Listeners, ListenersError};
 use crate::clients::Process;
-use crate::cordon::{Cordon, DEFAULT_DRAIN_TIMEOUT, DEFAULT_FAREWELL, PassList, Staying, Window};
+use crate::cordon::{Cordon, DEFAULT_DRAIN_TIMEOUT, DEFAULT_FAREWELL, KeepRules, PassList, Window};
 use crate::postgres::{Access, Target};
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -46,7 +46,7 @@ pub struct Order {
     /// Whether the window may have a farewell from before, as one that began without a drain.
     pub farewell_may_stand: bool,
     /// Who stays beside the pass list.
-    pub staying: Staying,
+    pub keep: KeepRules,
     /// For how long cancelled statements may take to end before their backends are told.
     pub cancel_first: Option<Duration>,
     pub timeout: Duration,
@@ -63,12 +63,12 @@ impl Order {
         cordon: &Cordon,
         listeners: &Listeners,
         pace: Pace,
-        staying: Staying,
+        keep: KeepRules,
         access: Access,
     ) -> Self {
         Self {
             farewell_is_running: !cordon.farewell.is_zero(),
-            staying,
+            keep,
             ..Self::new(cordon, listeners, pace, access)
         }
     }
@@ -117,7 +117,7 @@ impl Order {
             farewell: pace.farewell.min(cordon.length),
             farewell_is_running: false,
             farewell_may_stand: false,
-            staying: Staying::default(),
+            keep: KeepRules::default(),
             cancel_first: (!cancel_first.is_zero()).then_some(cancel_first),
             timeout: pace.timeout.min(cordon.length),
             servers: listeners.servers.clone(),

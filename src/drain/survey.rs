@@ -74,7 +74,7 @@ pub async fn survey(order: &Order) -> Result<Survey, SurveyError> {
         }
         backends.extend(of_server);
     }
-    if !order.staying.spare.is_empty() && survey.sql != SqlOutcome::Used {
+    if !order.keep.spare.is_empty() && survey.sql != SqlOutcome::Used {
         let refused = "--spare needs SQL to know whose connections stay: start would fail";
         survey.warnings.push(refused.to_owned());
     }
@@ -134,7 +134,7 @@ impl Survey {
             let Client::Address { address, .. } = standby.client else {
                 continue;
             };
-            if order.staying.replication {
+            if order.keep.replication {
                 classifier.allow(&[address.ip()]);
             } else {
                 self.warnings.push(choices::unknown_standby(address.ip()));
