@@ -6,15 +6,13 @@ use crate::sys::proc::{self, Stat};
 use std::collections::{HashMap, HashSet};
 use std::io;
 
-/// Finds the process of each listening socket, in their order; for PostgreSQL that is the
-/// postmaster. `None` where no process that can be seen holds the socket, as from outside of
-/// its pid namespace.
+/// Finds the process of each listening socket, in their order; for PostgreSQL it is the
+/// postmaster. `None` if no process that holds the socket can be seen, as from outside of its
+/// pid namespace.
 ///
 /// Backends that are just starting hold the listening sockets too. So this finds the holder
-/// whose parent does not hold the socket.
-///
-/// It fails with [`ProcessError::Privilege`] only if a socket has no visible holder and some
-/// process could not be looked into.
+/// whose parent does not hold the socket. It fails with [`ProcessError::Privilege`] only if a
+/// socket has no visible holder and some process could not be inspected.
 pub fn listener_processes(listening: &[Socket]) -> Result<Vec<Option<Process>>, ProcessError> {
     let mut search = Search {
         missing: listening

@@ -1,8 +1,8 @@
 //! The pass list: addresses and networks that may pass and are not drained.
 
 use crate::failure::{Explain, Explanation, Kind};
-use ipnet::{IpNet, Ipv4Net, Ipv6Net};
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use ipnet::{IpNet, IpSubnets, Ipv4Net, Ipv4Subnets, Ipv6Net, Ipv6Subnets};
+use std::net::IpAddr;
 
 pub const MOST_NETWORKS: usize = 100_000;
 
@@ -126,16 +126,18 @@ impl PassList {
 
     /// From the first and last addresses of ranges, as the kernel keeps them.
     pub fn from_ranges(
-        v4: impl IntoIterator<Item = (Ipv4Addr, Ipv4Addr)>,
-        v6: impl IntoIterator<Item = (Ipv6Addr, Ipv6Addr)>,
+        ranges: impl IntoIterator<Item = (IpAddr, IpAddr)>,
     ) -> Result<Self, PassError> {
-        let v4 = v4
-            .into_iter()
-            .flat_map(|(first, last)| ipnet::Ipv4Subnets::new(first, last, 0).map(IpNet::V4));
-        let v6 = v6
-            .into_iter()
-            .flat_map(|(first, last)| ipnet::Ipv6Subnets::new(first, last, 0).map(IpNet::V6));
-        Self::new(v4.chain(v6))
+        let networks = |range| match range {
+            (IpAddr::V4(first), IpAddr::V4(last)) => {
+                Some(IpSubnets::V4(Ipv4Subnets::new(first, last, 0)))
+            }
+            (IpAddr::V6(first), IpAddr::V6(last)) => {
+                Some(IpSubnets::V6(Ipv6Subnets::new(first, last, 0)))
+            }
+            _ => None,
+        };
+        Self::new(ranges.into_iter().filter_map(networks).flatten())
     }
 }
 
@@ -262,7 +264,7 @@ mod tests {
     #[test]
     fn ranges_of_the_kernel_come_back_as_networks() {
         let range = ("10.0.0.0".parse().unwrap(), "10.0.0.2".parse().unwrap());
-        let pass = PassList::from_ranges([range], []).unwrap();
+        let pass = PassList::from_ranges([range]).unwrap();
         assert_eq!(shown(&pass), ["10.0.0.0/31", "10.0.0.2/32"]);
     }
 }

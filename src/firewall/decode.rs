@@ -2,15 +2,13 @@
 
 use super::TableState;
 use super::element::{Element, SPARED, read_ranges};
-use super::names::Family::{V4, V6};
-use super::names::{SetName, is_pass_set};
+use super::names::{Family, SetName, is_pass_set};
 use super::readback::Table;
 use super::ruleset::{Ruleset, ramp_length};
 use crate::cordon::{
     ClosingFlow, Cordon, Counter, DEFAULT_RAMP_RATE, Identity, Knock, PassList, Phase, Ramp,
     Reason, Verdict, Window,
 };
-use std::net::IpAddr;
 use std::time::{Duration, SystemTime};
 
 impl Table {
@@ -72,12 +70,12 @@ impl Table {
             },
             pass: self.pass(),
             spared: self
-                .flows()
+                .elements_of_both(SetName::Flows)
                 .filter(|flow| is_spared(flow))
                 .filter_map(Element::as_flow)
                 .collect(),
             closing: self
-                .flows()
+                .elements_of_both(SetName::Flows)
                 .filter(|flow| !is_spared(flow))
                 .filter_map(closing_flow)
                 .collect(),
@@ -126,11 +124,8 @@ impl Table {
     }
 
     fn knocks(&self) -> Vec<Knock> {
-        let both = self
-            .elements(SetName::Knocks(V4))
-            .iter()
-            .chain(self.elements(SetName::Knocks(V6)));
-        let mut knocks: Vec<Knock> = both
+        let mut knocks: Vec<Knock> = self
+            .elements_of_both(SetName::Knocks)
             .filter_map(|element| {
                 Some(Knock {
                     address: element.as_address()?,
@@ -143,23 +138,16 @@ impl Table {
     }
 
     fn pass(&self) -> PassList {
-        let (mut v4, mut v6) = (Vec::new(), Vec::new());
-        for set in [SetName::Pass(V4), SetName::Pass(V6)] {
-            for range in read_ranges(self.elements(set).to_vec()) {
-                match range {
-                    (IpAddr::V4(first), IpAddr::V4(last)) => v4.push((first, last)),
-                    (IpAddr::V6(first), IpAddr::V6(last)) => v6.push((first, last)),
-                    _ => {}
-                }
-            }
-        }
+        let ranges = Family::BOTH
+            .into_iter()
+            .flat_map(|family| read_ranges(self.elements(SetName::Pass(family)).to_vec()));
         // Somebody else may have put more into the set than a pass list may hold.
-        PassList::from_ranges(v4, v6).unwrap_or_default()
+        PassList::from_ranges(ranges).unwrap_or_default()
     }
 
-    fn flows(&self) -> impl Iterator<Item = &Element> {
-        let v4 = self.elements(SetName::Flows(V4)).iter();
-        v4.chain(self.elements(SetName::Flows(V6)))
+    fn elements_of_both(&self, set: fn(Family) -> SetName) -> impl Iterator<Item = &Element> {
+        let sets = Family::BOTH.map(set).into_iter();
+        sets.flat_map(|set| self.elements(set))
     }
 }
 

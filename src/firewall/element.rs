@@ -12,7 +12,7 @@ use std::time::Duration;
 /// The comment of a spared flow; a closing one has no comment.
 pub const SPARED: &str = "spared";
 
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Element {
     /// In network order.
     pub key: Vec<u8>,
@@ -31,10 +31,8 @@ impl Element {
     pub fn timed(key: &[u8], timeout: Duration) -> Self {
         Self {
             key: key.to_vec(),
-            interval_end: false,
             timeout: Some(timeout),
-            comment: None,
-            packets: 0,
+            ..Self::default()
         }
     }
 
@@ -48,9 +46,7 @@ impl Element {
         Self {
             key: address_bytes(address),
             interval_end,
-            timeout: None,
-            comment: None,
-            packets: 0,
+            ..Self::default()
         }
     }
 
@@ -277,18 +273,13 @@ mod tests {
     }
 
     fn there_and_back(list: &PassList) -> PassList {
-        let [(_, mut v4), (_, mut v6)] = pass_elements(list);
-        v4.reverse();
-        v6.reverse();
-        let v4 = read_ranges(v4).into_iter().filter_map(|range| match range {
-            (IpAddr::V4(first), IpAddr::V4(last)) => Some((first, last)),
-            _ => None,
-        });
-        let v6 = read_ranges(v6).into_iter().filter_map(|range| match range {
-            (IpAddr::V6(first), IpAddr::V6(last)) => Some((first, last)),
-            _ => None,
-        });
-        PassList::from_ranges(v4, v6).unwrap()
+        let ranges = pass_elements(list)
+            .into_iter()
+            .flat_map(|(_, mut elements)| {
+                elements.reverse();
+                read_ranges(elements)
+            });
+        PassList::from_ranges(ranges).unwrap()
     }
 
     #[test]

@@ -35,8 +35,8 @@ impl Stat {
         }
     }
 
-    /// `PID (NAME) STATE PARENT GROUP SESSION TERMINAL …`, where the name may hold parentheses
-    /// and blanks.
+    /// `PID (NAME) STATE PARENT GROUP SESSION TERMINAL …`. The name may hold parentheses and
+    /// blanks.
     fn parse(text: &[u8]) -> io::Result<Self> {
         let parse = || {
             let open = text.iter().position(|byte| *byte == b'(')?;
