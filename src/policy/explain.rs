@@ -11,7 +11,6 @@ use serde_json::{Value, json};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Origin {
-    /// Nobody said anything.
     BuiltIn,
     /// The policy's file.
     File,
@@ -20,8 +19,6 @@ pub enum Origin {
 }
 
 impl Origin {
-    /// The word for it.
-    #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
             Self::BuiltIn => "built-in",
@@ -34,9 +31,8 @@ impl Origin {
 /// A value with its origin.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Given {
-    /// The value; null where there is none.
+    /// Null where there is none.
     pub value: Value,
-    /// Where it came from.
     pub origin: Origin,
 }
 
@@ -55,7 +51,6 @@ pub enum Shown {
 pub struct Setting {
     /// The key, as `drain.farewell`.
     pub key: String,
-    /// What it holds.
     pub shown: Shown,
     /// What it means if it holds nothing.
     pub default: String,
@@ -63,7 +58,6 @@ pub struct Setting {
 
 impl Setting {
     /// Whether nobody has given it a value, and none is built in.
-    #[must_use]
     pub fn is_empty(&self) -> bool {
         match &self.shown {
             Shown::One(given) => given.value.is_null(),
@@ -86,7 +80,6 @@ const ADDED: [&str; 6] = [
 const ABOUT: [&str; 2] = ["version", "description"];
 
 /// Every setting by its key, in the order of the schema.
-#[must_use]
 pub fn explain(sources: &Sources) -> Vec<Setting> {
     let flags = (elements(&sources.flags), tree(&sources.flags));
     let file = (elements(&sources.file), tree(&sources.file));

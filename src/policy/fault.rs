@@ -5,21 +5,18 @@ use std::fmt;
 /// What is wrong with a policy.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
 pub struct Fault {
-    /// Where in the text.
     #[serde(flatten)]
     pub place: Place,
     /// The key it is about, such as `drain.farewell` or `ports[1]`; empty for the whole text.
     pub key: String,
-    /// What is wrong, and what is allowed.
+    /// What is wrong, what is allowed, and what was probably meant.
     pub message: String,
 }
 
 /// A place in a text; both numbers begin at 1, columns count characters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
 pub struct Place {
-    /// The line.
     pub line: usize,
-    /// The column.
     pub column: usize,
 }
 

@@ -5,7 +5,7 @@ use super::fault::{Fault, Place};
 use super::sections::{OTHER_VERSION, Policy};
 use super::suggest::{allowed, no_such_key, shortened};
 use crate::cordon::NO_VALUE;
-use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, Visitor};
+use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, Visitor};
 use std::fmt;
 
 /// The longest text of a policy, in bytes: many screens, and too little for anything that
@@ -183,6 +183,7 @@ fn of_type(found: &str, wanted: &str) -> String {
         "a sequence" => "a list, with one `- ` a line or in brackets,",
         "a string" => "text",
         "a YAML tag starting with '!'" => "one word",
+        section if section.starts_with("struct ") => "a mapping of keys to values",
         other => other,
     };
     format!("{found}; {wanted} is wanted")
@@ -192,54 +193,50 @@ fn of_type(found: &str, wanted: &str) -> String {
 /// the places of errors only, and so it is made to fail there.
 fn place_of_value(text: &str, key: &str, before: usize) -> Place {
     let keys: Vec<&str> = key.split('.').collect();
-    let place = Value {
+    let refusal = RefuseAt {
         keys: &keys,
         before,
     };
-    match place.deserialize(serde_yaml::Deserializer::from_str(text)) {
+    match refusal.deserialize(serde_yaml::Deserializer::from_str(text)) {
         Err(error) => Place::of(&error),
         Ok(()) => Place::START,
     }
 }
 
-struct Value<'a> {
+/// Refuses the value that these keys lead to, whatever it is.
+struct RefuseAt<'a> {
     keys: &'a [&'a str],
+    /// How many values of the last key are passed over.
     before: usize,
 }
 
-impl<'de> DeserializeSeed<'de> for Value<'_> {
+impl<'de> DeserializeSeed<'de> for RefuseAt<'_> {
     type Value = ();
 
     fn deserialize<D: Deserializer<'de>>(self, source: D) -> Result<(), D::Error> {
-        match self.keys {
-            // It is no such thing, whatever it is.
-            [] => source.deserialize_any(self),
-            _ => source.deserialize_map(self),
-        }
+        source.deserialize_any(self)
     }
 }
 
-impl<'de> Visitor<'de> for Value<'_> {
+impl<'de> Visitor<'de> for RefuseAt<'_> {
     type Value = ();
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("another key")
+        f.write_str("nothing")
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
+    fn visit_map<A: MapAccess<'de>>(mut self, mut map: A) -> Result<(), A::Error> {
         let Some((wanted, keys)) = self.keys.split_first() else {
-            return Err(serde::de::Error::custom("here"));
+            return Err(A::Error::custom("refused"));
         };
-        let mut before = if keys.is_empty() { self.before } else { 0 };
         while let Some(key) = map.next_key::<String>()? {
-            if key != *wanted {
-                map.next_value::<IgnoredAny>()?;
-            } else if before > 0 {
-                before -= 1;
+            let is_last = keys.is_empty();
+            if key != *wanted || is_last && self.before > 0 {
+                self.before -= usize::from(key == *wanted);
                 map.next_value::<IgnoredAny>()?;
             } else {
                 let before = self.before;
-                return map.next_value_seed(Value { keys, before });
+                return map.next_value_seed(RefuseAt { keys, before });
             }
         }
         Ok(())

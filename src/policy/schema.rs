@@ -6,7 +6,6 @@ use schemars::transform::{Transform, transform_subschemas};
 use serde_json::Value;
 
 /// The JSON schema (draft 2020-12) of a policy.
-#[must_use]
 pub fn json_schema() -> Value {
     let mut schema = schemars::schema_for!(Policy);
     Tidy(flags()).transform(&mut schema);
@@ -70,7 +69,9 @@ impl Transform for Tidy {
         if let Some(Value::Object(properties)) = schema.get_mut("properties") {
             for (name, part) in properties {
                 let flag = self.0.iter().find(|(key, _)| key == name);
-                if let (Some((_, flag)), Value::String(text)) = (flag, &mut part["description"]) {
+                if let (Some((_, flag)), Some(Value::String(text))) =
+                    (flag, part.get_mut("description"))
+                {
                     *text = format!("{text} (`--{flag}`)");
                 }
             }

@@ -106,15 +106,12 @@ decided! {
 /// What is said, and by whom.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Sources {
-    /// What flags say.
     pub flags: Policy,
-    /// What the policy's file says.
     pub file: Policy,
 }
 
 impl Sources {
     /// Flags above a policy, if there is one.
-    #[must_use]
     pub fn new(flags: Policy, policy: Option<Policy>) -> Self {
         let mut file = policy.unwrap_or_default();
         file.postgres = file.postgres.under(&flags.postgres);
@@ -122,7 +119,6 @@ impl Sources {
     }
 
     /// Decides every setting.
-    #[must_use]
     pub fn settings(&self) -> Settings {
         let mut settings = Settings::merge(&self.flags, &self.file);
         settings.allow.entries = [self.file.allow.all(), self.flags.allow.all()].concat();

@@ -21,7 +21,7 @@ const HEADING: &str = "Reaching PostgreSQL";
     serde::Deserialize,
     schemars::JsonSchema,
 )]
-#[serde(deny_unknown_fields, expecting = "a mapping with keys such as `user:`")]
+#[serde(deny_unknown_fields)]
 #[schemars(rename = "Postgres")]
 pub struct Access {
     /// Directory of the Unix socket, where PostgreSQL has several [default: found by itself]
@@ -47,7 +47,6 @@ pub struct Access {
 
 impl Access {
     /// What flags say, else what a policy says.
-    #[must_use]
     pub fn merge(flags: &Self, policy: &Self) -> Self {
         Self {
             socket_dir: flags.socket_dir.clone().or(policy.socket_dir.clone()),
@@ -60,7 +59,6 @@ impl Access {
 
     /// This policy's access under these flags: the Unix socket and TCP exclude each other, so
     /// whoever names one of them on the command line does not want the policy's other one.
-    #[must_use]
     pub fn under(mut self, flags: &Self) -> Self {
         match (&flags.socket_dir, flags.host) {
             (Some(_), None) => self.host = None,

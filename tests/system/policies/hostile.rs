@@ -3,8 +3,8 @@
 use crate::lab::Lab;
 
 /// What the process may use, its own program and libraries included: 64 MiB of address space,
-/// and five seconds of the processor, most of them for a debug build. Beyond
-/// that it is killed.
+/// and five seconds of the processor, of which a debug build takes two for brackets. Beyond that
+/// it is killed.
 const LIMITS: [&str; 3] = ["prlimit", "--as=67108864", "--cpu=5"];
 
 /// The longest text of a policy.
@@ -34,6 +34,13 @@ fn what_would_cost_too_much_ends_in_an_error() {
         (
             "laughs-as-keys",
             format!("{}? *a19\n: 1\n", billion("[lol]")),
+        ),
+        (
+            "laughs-in-lists",
+            format!(
+                "version: 1\ndescription: &a {long}\nspare: {{roles: [{}]}}\n",
+                vec!["*a"; 10_000].join(",")
+            ),
         ),
         ("itself", "a: &a [*a, *a, *a]\n".to_owned()),
         (
