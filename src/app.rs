@@ -32,17 +32,18 @@ pub fn main() -> ExitCode {
     };
     log_to_stderr(&cli);
     let open_files = allow_many_descriptors();
-    let name = cli.command.name();
     let mut context = Context {
+        command: cli.command.name(),
         began,
         firewall: Guarded::new(),
         quiet: cli.global.quiet,
         json: cli.global.output == Output::Json,
         open_files,
         paint: Paint::choose(cli.global.color, Stream::Stderr),
+        warnings: Vec::new(),
     };
     let result = run(&mut context, &cli.command);
-    let exit = print(&context, &cli, name, result);
+    let exit = print(&context, &cli, result);
     match cli.command {
         Command::Run(_) => exit.of_run().into(),
         _ => exit.into(),
@@ -77,7 +78,7 @@ fn run(context: &mut Context, command: &Command) -> Result<(Answer, Exit), Comma
         Command::Run(args) => commands::run::run(context, args)?,
         Command::Drain(drain) => drain::run(context, drain)?,
         Command::Plan(start) => plan::run(context, start)?,
-        Command::Policy(command) => return policy::run(command),
+        Command::Policy(command) => return policy::run(context, command),
         Command::Completions(args) => return Ok(document(completions::run(args))),
         Command::Man(args) => return Ok(document(man::run(args)?)),
     };
@@ -90,12 +91,7 @@ fn document(text: String) -> (Answer, Exit) {
 }
 
 /// Prints the result, and returns the exit status.
-fn print(
-    context: &Context,
-    cli: &Cli,
-    name: &str,
-    result: Result<(Answer, Exit), CommandError>,
-) -> Exit {
+fn print(context: &Context, cli: &Cli, result: Result<(Answer, Exit), CommandError>) -> Exit {
     // The stdout of `run` is CMD's alone.
     let results = match cli.command {
         Command::Run(_) => Stream::Stderr,
@@ -103,15 +99,7 @@ fn print(
     };
     let say = |failure: &Failure| Stream::Stderr.line(&failure.to_text(context.paint));
     match result {
-        Ok((mut answer, exit)) => {
-            match &mut answer {
-                Answer::Report(report) => context.tell_warnings(report),
-                other => {
-                    for text in other.warnings() {
-                        context.tell_warning(text);
-                    }
-                }
-            }
+        Ok((answer, exit)) => {
             // --quiet leaves out reports of success, but not a text that was asked for.
             let is_report = matches!(answer, Answer::Report(_) | Answer::Check(_));
             let quiet = match exit {
@@ -120,7 +108,7 @@ fn print(
             };
             let paint = Paint::choose(cli.global.color, results);
             match cli.global.output {
-                Output::Json => results.line(&answer.to_json()),
+                Output::Json => results.line(&answer.to_json(&context.warnings)),
                 Output::Human if quiet => {}
                 Output::Human => results.line(&answer.to_text(paint)),
             }
@@ -130,7 +118,7 @@ fn print(
         Err(error) => {
             let failure = Failure::of(&error);
             if context.json && results == Stream::Stdout {
-                results.line(&failure.to_json(name));
+                results.line(&failure.to_json(context.command));
             }
             say(&failure);
             failure.why.exit

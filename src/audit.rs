@@ -13,11 +13,15 @@
 //! ```
 
 mod logs;
+mod record;
 mod who;
 
+pub use record::{allowed, drained, ended, extended, healed, lifted, started};
+
+use crate::cordon::show::{joined, timestamp};
 use crate::cordon::{DrainReport, SqlOutcome, Window};
 use std::fmt::Write;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Action {
@@ -119,7 +123,6 @@ impl Event {
             SqlOutcome::NotUsed(why) => why,
         };
         let stragglers = drain.stragglers.iter().filter_map(|peer| peer.pid);
-        let stragglers: Vec<String> = stragglers.map(|pid| pid.to_string()).collect();
         self.with("complete", drain.is_complete())
             .with("backends_found", drain.backends.found)
             .with("backends_ended", drain.backends.ended)
@@ -129,7 +132,7 @@ impl Event {
             .with("sockets_closing", drain.sockets.closing)
             .with("sockets_left", drain.sockets.left)
             .with("signalled", drain.signalled)
-            .with("stragglers", stragglers.join(","))
+            .with("stragglers", joined(stragglers, ","))
             .with("took_s", seconds(drain.took))
             .with("sql", sql)
             .with_some("unproven", drain.unproven.as_deref())
@@ -165,11 +168,6 @@ fn tell(action: Action, line: &str) {
         Action::Heal => tracing::warn!("{line}"),
         _ => tracing::info!("{line}"),
     }
-}
-
-/// RFC 3339 in UTC with milliseconds.
-fn timestamp(time: SystemTime) -> String {
-    humantime::format_rfc3339_millis(time).to_string()
 }
 
 fn seconds(duration: Duration) -> String {

@@ -26,11 +26,11 @@ mod watch;
 pub use classify::Classifier;
 pub use listeners::{Listeners, ListenersError};
 pub use order::{Order, Pace};
-pub use survey::{Survey, SurveyError, connected, survey};
+pub use survey::{SurveyError, connected, survey};
 
 use self::watch::Watch;
 use crate::clients;
-use crate::cordon::{Backends, DrainReport, Fate, Peer, SqlOutcome};
+use crate::cordon::{DrainReport, Fate, Peer, SqlOutcome};
 use crate::sys::runtime::{in_thread, runtime};
 use crate::window::{self, Guards};
 use farewell::Farewell;
@@ -129,15 +129,9 @@ async fn climb(
 fn failed(error: &dyn std::error::Error, began: Instant) -> DrainReport {
     DrainReport {
         sql: SqlOutcome::NotUsed(error.to_string()),
-        backends: Backends::default(),
-        sockets: crate::cordon::Sockets::default(),
-        signalled: 0,
-        spared: Vec::new(),
-        stragglers: Vec::new(),
         unproven: Some(error.to_string()),
-        refused: None,
         took: began.elapsed(),
-        warnings: Vec::new(),
+        ..DrainReport::default()
     }
 }
 

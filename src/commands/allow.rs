@@ -1,13 +1,13 @@
 //! `pgcordon allow`: let an address in during a window, or take it off the pass list.
 
-use super::{CommandError, Context, raise, record, request, select};
+use super::{CommandError, Context, in_force, request, select};
+use crate::audit;
 use crate::cli::Allow;
 use crate::cordon::PassList;
-use crate::drain::{self, Order, Pace};
+use crate::drain::{Order, Pace};
 use crate::failure::Exit;
-use crate::foreground::Foreground;
 use crate::postgres::Access;
-use crate::report::{Outcome, Report};
+use crate::report::{Body, Outcome, Report};
 use crate::window;
 
 /// Changes the pass list of windows. Whoever is taken off it is drained: a connection whose
@@ -18,32 +18,45 @@ use crate::window;
 pub fn run(context: &mut Context, args: &Allow) -> Result<(Report, Exit), CommandError> {
     let networks = request::networks(&args.entries)?;
     let firewall = &mut context.firewall;
-    let mut report = Report::new("allow", Outcome::Allowed);
-    let mut orders = Vec::new();
     let ports = select::ports(firewall, &args.which)?;
     select::settle(firewall, &ports)?;
-    for outcome in window::allow(firewall, &ports, &networks, args.remove)? {
-        if outcome.changed {
-            record::allowed(&outcome.window, &networks, args.remove);
-        }
-        if outcome.changed && args.remove && outcome.window.cordon.farewell_lasts() {
-            report.warnings.push(format!(
+    // Nobody else is to be cut for those that are taken off.
+    let (only, listeners) = match args.remove {
+        true => (
+            Some(PassList::new(networks.iter().copied())?),
+            in_force::listeners(&ports)?,
+        ),
+        false => (None, Vec::new()),
+    };
+    let outcomes = window::allow(firewall, &ports, &networks, args.remove)?;
+    for outcome in outcomes.iter().filter(|outcome| outcome.changed) {
+        audit::allowed(&outcome.window, &networks, args.remove);
+    }
+    let mut orders = Vec::new();
+    for (outcome, listeners) in outcomes.iter().zip(&listeners) {
+        let cordon = &outcome.window.cordon;
+        if outcome.changed && cordon.farewell_lasts() {
+            context.warn(format!(
                 "connections to port {} that exist go on, since the window was raised with --no-drain; cut them with pgcordon drain",
-                outcome.window.cordon.port
+                cordon.port
             ));
-        } else if outcome.changed && args.remove {
-            // Nobody else is to be cut for it.
+        } else if outcome.changed {
+            let (pace, access) = (Pace::default(), Access::default());
             orders.push(Order {
-                only: Some(PassList::new(networks.iter().copied())?),
-                ..Order::for_window(&outcome.window, Pace::default(), Access::default())?
+                only: only.clone(),
+                ..Order::for_window(&outcome.window, listeners, pace, access)
             });
         }
-        raise::add(&mut report, outcome);
     }
-    let foreground = Foreground::without_signals().map_err(CommandError::Runtime)?;
-    let drains = drain::drain_all(firewall, &orders);
-    let drain = foreground.runtime.block_on(drains);
-    record::drained(&orders, drain.as_ref());
-    let report = raise::read_again(context, report, drain.as_ref());
-    Ok(raise::conclude(report, drain))
+    let (mut windows, changed) = in_force::conclude(context, outcomes);
+    let (drain, exit) = in_force::drain(context, &orders, &mut windows)?;
+    let body = Body::Windows(match exit {
+        Exit::Incomplete => Outcome::Incomplete,
+        _ => Outcome::Allowed,
+    });
+    let report = Report {
+        drain,
+        ..Report::new(context.command, changed, windows, body)
+    };
+    Ok((report, exit))
 }

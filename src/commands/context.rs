@@ -1,12 +1,13 @@
 //! What every command has at hand.
 
 use crate::guard::Guarded;
-use crate::report::Report;
 use crate::sys::terminal::{Paint, Stream, printable};
 use std::time::Instant;
 
 /// What every command has at hand.
 pub struct Context {
+    /// The command's name.
+    pub command: &'static str,
     /// When `main` began.
     pub began: Instant,
     /// The kernel's firewall.
@@ -19,6 +20,8 @@ pub struct Context {
     pub open_files: Option<u64>,
     /// How text for a human is coloured.
     pub paint: Paint,
+    /// What the user was warned of.
+    pub warnings: Vec<String>,
 }
 
 impl Context {
@@ -29,30 +32,11 @@ impl Context {
         }
     }
 
-    /// Says what a report has so far, its warnings too, where the command goes on.
-    pub fn tell(&self, report: &mut Report) {
-        self.progress(&report.to_text(self.paint));
-        self.tell_warnings(report);
-    }
-
-    /// Adds a warning to a report, and says it at once.
-    pub fn warn(&self, report: &mut Report, text: String) {
-        report.warnings.push(text);
-        self.tell_warnings(report);
-    }
-
-    /// Says those warnings that have not been said.
-    pub fn tell_warnings(&self, report: &mut Report) {
-        for warning in &report.warnings[report.warnings_told..] {
-            self.tell_warning(warning);
-        }
-        report.warnings_told = report.warnings.len();
-    }
-
-    /// Says a warning.
-    pub fn tell_warning(&self, warning: &str) {
+    /// Warns the user at once, and keeps the warning for the JSON.
+    pub fn warn(&mut self, text: impl Into<String>) {
+        let warning = text.into();
         let label = self.paint.warning("warning:");
-        let text = printable(warning);
-        Stream::Stderr.line(&format!("{label} {text}"));
+        Stream::Stderr.line(&format!("{label} {}", printable(&warning)));
+        self.warnings.push(warning);
     }
 }

@@ -1,7 +1,7 @@
 //! Why a command failed: each with what the user can do, and the exit status it means.
 
 use crate::clients;
-use crate::cordon::{DrainReport, PassError};
+use crate::cordon::{DrainReport, PassError, show};
 use crate::drain::ListenersError;
 use crate::failure::{AS_ROOT, Exit, Explain, Explanation, Kind};
 use crate::firewall::FirewallError;
@@ -61,7 +61,7 @@ pub enum CommandError {
     #[error(transparent)]
     PassList(#[from] PassError),
     /// There are several windows and none was named.
-    #[error("there are windows on ports {}; name one", show(ports))]
+    #[error("there are windows on ports {}; name one", show::joined(ports, ", "))]
     WhichWindow {
         /// Their ports.
         ports: Vec<u16>,
@@ -84,9 +84,6 @@ pub enum CommandError {
     /// Sockets could not be listed.
     #[error("cannot list the port's sockets: {0}")]
     Sockets(#[source] io::Error),
-    /// Processes could not be looked at.
-    #[error(transparent)]
-    Processes(crate::clients::ProcessError),
     /// Nobody could be found out about.
     #[error(transparent)]
     Survey(crate::drain::SurveyError),
@@ -99,14 +96,9 @@ pub enum CommandError {
         /// The address.
         host: std::net::IpAddr,
     },
-    /// The port belongs to another service.
-    #[error("port {port} is held by {name}, not by PostgreSQL")]
-    NotPostgres {
-        /// The port.
-        port: u16,
-        /// The process.
-        name: String,
-    },
+    /// Who listens on a port.
+    #[error(transparent)]
+    Listeners(#[from] ListenersError),
     /// `--spare` without SQL.
     #[error(
         "{why}; the cordon is lifted again, and nobody but clients that were logging in was cut"
@@ -116,10 +108,10 @@ pub enum CommandError {
         why: String,
     },
     /// With `--strict`: the drain was incomplete.
-    #[error("the drain was incomplete{}; the cordon is lifted again", who(drain.as_deref()))]
+    #[error("the drain was incomplete{}; the cordon is lifted again", who(drain))]
     Strict {
         /// What the drain has done.
-        drain: Option<Box<DrainReport>>,
+        drain: Box<DrainReport>,
     },
     /// A file that was to be written.
     #[error("cannot write {}: {source}", path.display())]
@@ -151,26 +143,16 @@ pub enum CommandError {
     Interrupted(Exit),
 }
 
-impl From<ListenersError> for CommandError {
-    fn from(error: ListenersError) -> Self {
-        match error {
-            ListenersError::Sockets(error) => Self::Sockets(error),
-            ListenersError::Processes(error) => Self::Processes(error),
-            ListenersError::NotPostgres { port, name } => Self::NotPostgres { port, name },
-        }
-    }
-}
-
-fn who(drain: Option<&DrainReport>) -> String {
-    let Some(drain) = drain else {
-        return String::new();
-    };
-    let pids = drain.stragglers.iter().filter_map(|peer| peer.pid);
-    let pids: Vec<String> = pids.map(|pid| pid.to_string()).collect();
-    match (&drain.unproven, pids.is_empty()) {
+fn who(drain: &DrainReport) -> String {
+    let pids: Vec<i32> = drain
+        .stragglers
+        .iter()
+        .filter_map(|peer| peer.pid)
+        .collect();
+    match (&drain.unproven, pids.as_slice()) {
         (Some(why), _) => format!(" ({why})"),
-        (None, false) => format!(" (backends {} are still there)", pids.join(", ")),
-        (None, true) => String::new(),
+        (None, []) => String::new(),
+        (None, pids) => format!(" (backends {} are still there)", show::joined(pids, ", ")),
     }
 }
 
@@ -181,16 +163,11 @@ fn no_window(policy: Option<&Path>) -> String {
     }
 }
 
-fn show(ports: &[u16]) -> String {
-    let names: Vec<_> = ports.iter().map(ToString::to_string).collect();
-    names.join(", ")
-}
-
 fn on(ports: &[u16]) -> String {
     match ports {
         [] => String::new(),
         [port] => format!(" on port {port}"),
-        _ => format!(" on ports {}", show(ports)),
+        _ => format!(" on ports {}", show::joined(ports, ", ")),
     }
 }
 
@@ -233,14 +210,11 @@ impl Explain for CommandError {
             Self::Firewall(error) => error.explain(),
             Self::Runtime(_) => Kind::Runtime.hint(SHELL_LIMITS),
             Self::Sockets(_) => clients::unlisted(),
-            Self::Processes(error) => error.explain(),
+            Self::Listeners(error) => error.explain(),
             Self::Survey(error) => error.explain(),
             Self::Interface(error) => error.explain(),
             Self::ForeignHost { .. } => Kind::PgHost
                 .hint("name an address that PostgreSQL listens on here, for example 127.0.0.1"),
-            Self::NotPostgres { .. } => Kind::NotPostgres.hint(
-                "check --port; to cordon it all the same, and drain it by sockets only, add --any-listener",
-            ),
             Self::Spare { .. } => {
                 Kind::Spare.hint("make SQL work (see the message), or leave --spare out")
             }

@@ -1,10 +1,11 @@
 //! `pgcordon extend`: move the end of a window.
 
-use super::{CommandError, Context, raise, record, select};
+use super::{CommandError, Context, in_force, select};
+use crate::audit;
 use crate::cli::Extend;
-use crate::cordon::{WindowEnd, show_duration};
+use crate::cordon::{WindowEnd, show};
 use crate::failure::Exit;
-use crate::report::{Outcome, Report};
+use crate::report::{Body, Outcome, Report};
 use crate::window;
 use std::time::Duration;
 
@@ -27,19 +28,19 @@ pub fn run(context: &mut Context, args: &Extend) -> Result<(Report, Exit), Comma
         other => other?,
     };
     select::settle(firewall, &ports)?;
-    let mut report = Report::new("extend", Outcome::Extended);
-    for outcome in window::extend(firewall, &ports, end, args.shorten, args.max.0)? {
-        if !outcome.changed {
-            report.warnings.push(format!(
+    let outcomes = window::extend(firewall, &ports, end, args.shorten, args.max.0)?;
+    for outcome in &outcomes {
+        match outcome.changed {
+            true => audit::extended(&outcome.window, ""),
+            false => context.warn(format!(
                 "the window on port {} ends later than that already, in {}; --shorten moves the end to an earlier time",
                 outcome.window.cordon.port,
-                show_duration(outcome.window.cordon.length)
-            ));
+                show::duration(outcome.window.cordon.length)
+            )),
         }
-        if outcome.changed {
-            record::extended(&outcome.window, "");
-        }
-        raise::add(&mut report, outcome);
     }
+    let (windows, changed) = in_force::conclude(context, outcomes);
+    let body = Body::Windows(Outcome::Extended);
+    let report = Report::new(context.command, changed, windows, body);
     Ok((report, Exit::Done))
 }

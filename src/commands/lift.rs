@@ -1,9 +1,10 @@
 //! `pgcordon lift`: end the window now, at once or with its ramp.
 
-use super::{CommandError, Context, raise, record, select};
+use super::{CommandError, Context, in_force, select};
+use crate::audit;
 use crate::cli::Lift;
 use crate::failure::Exit;
-use crate::report::{Outcome, Report};
+use crate::report::{Body, Outcome, Report};
 use crate::window::{self, Guards, RampWish};
 
 /// Ends windows and ramps; that there is none is no failure.
@@ -16,43 +17,40 @@ pub fn run(context: &mut Context, args: &Lift) -> Result<(Report, Exit), Command
         Err(CommandError::NoWindow { .. }) => Vec::new(),
         other => other?,
     };
-    let mut report = Report::new("lift", Outcome::NotCordoned);
     // A cordon that another program has flushed just now is a window all the same: lifting
     // ends its guard before that puts it back.
     let guarded = |port: &u16| firewall.guard(*port).is_some();
     let is_guarded = ports.iter().any(guarded);
-    match args.ramp {
+    let (windows, changed, outcome) = match args.ramp {
         None => {
-            report.windows = window::lift(firewall, &ports)?;
-            record::lifted(&report.windows, "");
+            let windows = window::lift(firewall, &ports)?;
+            audit::lifted(&windows, "");
+            let changed = !windows.is_empty() || is_guarded;
+            (windows, changed, changed.then_some(Outcome::Lifted))
         }
         Some(length) => {
             let per_second = args.ramp_rate.map(|rate| rate.0);
             select::settle(firewall, &ports)?;
             let wish = RampWish { length, per_second };
-            for outcome in window::lift_to_ramp(firewall, &ports, wish)? {
-                if outcome.changed {
-                    record::lifted(std::slice::from_ref(&outcome.window), "");
-                }
-                raise::add(&mut report, outcome);
+            let outcomes = window::lift_to_ramp(firewall, &ports, wish)?;
+            for outcome in outcomes.iter().filter(|outcome| outcome.changed) {
+                audit::lifted(std::slice::from_ref(&outcome.window), "");
             }
+            let (windows, changed) = in_force::conclude(context, outcomes);
+            let ramping = (!windows.is_empty()).then_some(Outcome::Ramping);
+            (windows, changed, ramping)
+        }
+    };
+    // What is left of old windows blocks nobody, and must not make a failure of this.
+    if args.which.ports.is_empty() {
+        if let Err(error) = sweep(&mut context.firewall) {
+            context.warn(format!(
+                "what old windows have left could not be removed: {error}"
+            ));
         }
     }
-    // What is left of old windows blocks nobody, and must not make a failure of this.
-    let swept = match args.which.ports.is_empty() {
-        true => sweep(firewall),
-        false => Ok(()),
-    };
-    if let Err(error) = swept {
-        let text = format!("what old windows have left could not be removed: {error}");
-        report.warnings.push(text);
-    }
-    if !report.windows.is_empty() || is_guarded && args.ramp.is_none() {
-        (report.outcome, report.changed) = match args.ramp {
-            None => (Outcome::Lifted, true),
-            Some(_) => (Outcome::Ramping, report.changed),
-        };
-    }
+    let body = Body::Windows(outcome.unwrap_or(Outcome::NotCordoned));
+    let report = Report::new(context.command, changed, windows, body);
     Ok((report, Exit::Done))
 }
 

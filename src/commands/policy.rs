@@ -1,7 +1,7 @@
 //! `pgcordon policy`: check and show what is written down. It needs no privilege, and changes
 //! nothing.
 
-use super::{CommandError, request, settings};
+use super::{CommandError, Context, request, settings};
 use crate::cli::{Check, Policy, Show};
 use crate::cordon::PassList;
 use crate::failure::{Exit, Failure, Kind};
@@ -14,10 +14,10 @@ use std::path::{Path, PathBuf};
 ///
 /// # Errors
 /// A policy to show that is not there, not to be trusted, or bad.
-pub fn run(command: &Policy) -> Result<(Answer, Exit), CommandError> {
+pub fn run(context: &mut Context, command: &Policy) -> Result<(Answer, Exit), CommandError> {
     match command {
         Policy::Check(args) => Ok(check(args)),
-        Policy::Show(args) => Ok((Answer::Show(Box::new(show(args)?)), Exit::Done)),
+        Policy::Show(args) => Ok((Answer::Show(Box::new(show(context, args)?)), Exit::Done)),
         Policy::Schema => {
             let schema = policy::json_schema();
             // A JSON value always has a text.
@@ -93,13 +93,15 @@ fn problem_of_addresses(file: &Path, policy: &policy::Policy, trust: Trust) -> O
     Some(format!("{file}: allow.addresses_file: {error}"))
 }
 
-fn show(args: &Show) -> Result<report::Show, CommandError> {
+fn show(context: &mut Context, args: &Show) -> Result<report::Show, CommandError> {
     let choice = args.name.as_ref().or(args.start.policy.as_ref());
     let decision = settings::decide(&args.start, &args.run, choice, trust())?;
+    for warning in decision.warnings {
+        context.warn(warning);
+    }
     Ok(report::Show {
         file: decision.settings.file,
         description: decision.settings.description,
         settings: policy::explain(&decision.sources),
-        warnings: decision.warnings,
     })
 }

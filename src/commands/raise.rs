@@ -1,18 +1,23 @@
 //! What `start`, `hold` and `run` have in common: cordon, then drain.
 
 use super::settings::{self, Decision};
-use super::{CommandError, Context, record, request, select};
+use super::{CommandError, Context, in_force, request, select};
+use crate::audit;
 use crate::cli::Start;
 use crate::clients::{Locality, Sockets};
-use crate::cordon::{Cordon, DrainReport, KeepRules, Ramp, Rate, Window, show_duration};
-use crate::drain::{Classifier, Listeners, Order, Pace};
+use crate::cordon::{Cordon, DrainReport, KeepRules, Rate, Window, WindowId, show};
+use crate::drain::{self, Classifier, Listeners, Order, Pace};
 use crate::failure::Exit;
-use crate::firewall::{Detail, Firewall, TableState};
+use crate::foreground::Foreground;
 use crate::policy::{Run, Settings};
-use crate::report::{Outcome, Report};
+use crate::report::{Body, Outcome, Report};
 use crate::sys::privilege;
+use crate::sys::runtime::in_thread;
 use crate::sys::trusted::Trust;
-use crate::window::{self, Guards, Ownership};
+use crate::window::{self, Guards, Ownership, Raised, WindowError};
+use futures_util::future::join_all;
+use rustix::process::Signal;
+use std::path::PathBuf;
 use std::time::Duration;
 
 /// A call of `start`, `hold` or `run` that was checked and has not touched anything yet.
@@ -58,6 +63,13 @@ impl Plan {
         })
     }
 
+    /// What is to be drained under those of these windows that were raised by this plan.
+    fn orders(&self, own: &[WindowId], args: &Start) -> Vec<Order> {
+        let is_own = |number: &usize| own.contains(&self.cordons[*number].id());
+        let numbers = (0..self.cordons.len()).filter(is_own);
+        numbers.map(|number| self.order(number, args)).collect()
+    }
+
     /// What is to be drained on the port of a number.
     pub fn order(&self, number: usize, args: &Start) -> Order {
         let settings = &self.settings;
@@ -77,7 +89,7 @@ impl Plan {
     }
 }
 
-fn pace(settings: &Settings) -> Pace {
+pub fn pace(settings: &Settings) -> Pace {
     Pace {
         farewell: settings.drain.farewell.0,
         timeout: settings.drain.timeout.0,
@@ -85,21 +97,8 @@ fn pace(settings: &Settings) -> Pace {
     }
 }
 
-/// What is to be drained again under a window in force.
-///
-/// # Errors
-/// A missing privilege.
-pub fn order_under(window: &Window, settings: &Settings) -> Result<Order, CommandError> {
-    check_host(settings)?;
-    Ok(Order::for_window(
-        window,
-        pace(settings),
-        settings.postgres.clone(),
-    )?)
-}
-
 /// A password must not be sent to another machine.
-fn check_host(settings: &Settings) -> Result<(), CommandError> {
+pub fn check_host(settings: &Settings) -> Result<(), CommandError> {
     let Some(host) = settings.postgres.host else {
         return Ok(());
     };
@@ -110,15 +109,155 @@ fn check_host(settings: &Settings) -> Result<(), CommandError> {
     }
 }
 
-/// Raises what was planned, and reports it.
+/// What a call has closed, and whom it has drained.
+pub struct Cordoned {
+    pub windows: Vec<Window>,
+    /// Those that begin with this call.
+    pub own: Vec<WindowId>,
+    /// Whether this call has changed anything, be it that it has mended a cordon.
+    changed: bool,
+    policy: Option<PathBuf>,
+    blocked_after: Duration,
+    drain: Option<DrainReport>,
+    warnings: Vec<String>,
+}
+
+impl Cordoned {
+    /// Whether nobody is left who was to be drained.
+    pub fn is_drained(&self) -> bool {
+        self.drain.as_ref().is_none_or(DrainReport::is_complete)
+    }
+
+    pub fn exit(&self) -> Exit {
+        in_force::exit_after(self.drain.as_ref())
+    }
+
+    /// Says what has come of it, where the command goes on.
+    pub fn tell(&mut self, context: &mut Context) {
+        context.progress(&self.report(context).to_text(context.paint));
+        self.warn(context);
+    }
+
+    /// Says what the user should know.
+    pub fn warn(&mut self, context: &mut Context) {
+        let warnings = std::mem::take(&mut self.warnings);
+        warnings.into_iter().for_each(|text| context.warn(text));
+    }
+
+    pub fn report(&self, context: &Context) -> Report {
+        let outcome = match (self.is_drained(), self.own.is_empty()) {
+            (false, _) => Outcome::Incomplete,
+            (true, true) => Outcome::AlreadyCordoned,
+            (true, false) => Outcome::Cordoned,
+        };
+        Report {
+            command: context.command,
+            changed: self.changed,
+            policy: self.policy.clone(),
+            windows: self.windows.clone(),
+            drain: self.drain.clone(),
+            blocked_after: Some(self.blocked_after),
+            body: Body::Windows(outcome),
+        }
+    }
+}
+
+/// Raises what was planned and drains it; on a signal, what was raised is lifted.
 ///
 /// # Errors
 /// Then nothing of this call is in force.
-pub fn raise(
+pub fn cordon_and_drain(
     context: &mut Context,
-    command: &'static str,
+    args: &Start,
     plan: &mut Plan,
-) -> Result<Report, CommandError> {
+    ownership: Ownership,
+    foreground: &mut Foreground,
+) -> Result<Cordoned, CommandError> {
+    if !args.no_guard {
+        let access = plan.settings.postgres.clone();
+        context.firewall.leave_guards(access);
+    }
+    let raised = raise(context, plan, ownership)?;
+    let blocked_after = raised.acknowledged.duration_since(context.began);
+    let mut warnings = context.firewall.warnings();
+    for found in &raised.found {
+        let is_here = |cordon: &&Cordon| cordon.port == found.window.cordon.port;
+        if let Some(cordon) = plan.cordons.iter().find(is_here) {
+            warnings.extend(other_end(&found.window, cordon));
+            warnings.extend(other_ramp(&found.window, cordon));
+        }
+        warnings.extend(in_force::mended(found));
+    }
+    audit::started(context.command, &raised.fresh, blocked_after);
+    warnings.append(&mut plan.warnings);
+    let listeners = plan.listeners.iter();
+    warnings.extend(listeners.filter_map(|listeners| listeners.warning.clone()));
+
+    let own: Vec<WindowId> = raised.fresh.iter().map(Window::id).collect();
+    let orders = match args.no_drain {
+        true => Vec::new(),
+        false => plan.orders(&own, args),
+    };
+    let drains = drain::drain_all(&context.firewall, &orders);
+    let drain = match foreground.wait(drains) {
+        Ok(drain) => drain,
+        Err(caught) => {
+            take_back(context, foreground, &own, "interrupted by a signal")?;
+            return Err(interrupted(caught));
+        }
+    };
+    if let Some(drain) = &drain {
+        audit::drained(orders.iter().map(|order| order.port), drain);
+        if let Some(why) = drain.refused.clone() {
+            take_back(
+                context,
+                foreground,
+                &own,
+                "those to be spared could not be known",
+            )?;
+            return Err(CommandError::Spare { why });
+        }
+        if plan.settings.drain.strict && !drain.is_complete() {
+            take_back(
+                context,
+                foreground,
+                &own,
+                "the drain was incomplete (--strict)",
+            )?;
+            let drain = Box::new(drain.clone());
+            return Err(CommandError::Strict { drain });
+        }
+    }
+
+    let found = raised.found.iter();
+    let changed = !own.is_empty() || found.clone().any(|found| found.changed);
+    let mut windows = raised.fresh;
+    windows.extend(found.map(|found| found.window.clone()));
+    windows.sort_by_key(|window| window.cordon.port);
+    if let Some(drain) = &drain {
+        warnings.extend(in_force::read_again(context, &mut windows, drain));
+        warnings.extend(drain.warnings.clone());
+    }
+    Ok(Cordoned {
+        windows,
+        own,
+        changed,
+        policy: plan.settings.file.clone(),
+        blocked_after,
+        drain,
+        warnings,
+    })
+}
+
+/// Raises what was planned.
+///
+/// # Errors
+/// Then nothing of this call is in force.
+fn raise(
+    context: &mut Context,
+    plan: &mut Plan,
+    ownership: Ownership,
+) -> Result<Raised, CommandError> {
     for cordon in &mut plan.cordons {
         // Where nobody remote is connected no farewell is needed, and none has to be ended,
         // which would take the kernel longer than all the rest.
@@ -126,50 +265,61 @@ pub fn raise(
             cordon.farewell = Duration::ZERO;
         }
     }
-    // `hold` and `run` lift what they hold, and so it must be theirs.
-    let ownership = match command {
-        "start" => Ownership::Shared,
-        _ => Ownership::Exclusive,
-    };
     for cordon in &plan.cordons {
         // What is away just now is a window all the same.
         if context.firewall.guard(cordon.port).is_some() {
             select::settle(&mut context.firewall, &[cordon.port])?;
         }
     }
-    let raised = window::raise(&mut context.firewall, &plan.cordons, ownership)?;
-    let outcome = match raised.fresh.is_empty() {
-        true => Outcome::AlreadyCordoned,
-        false => Outcome::Cordoned,
-    };
-    let mut report = Report::new(command, outcome);
-    report.changed = !raised.fresh.is_empty();
-    report.warnings = context.firewall.warnings();
-    report.blocked_after = Some(raised.acknowledged.duration_since(context.began));
-    report.windows = raised.fresh;
-    for found in raised.found {
-        let asked = plan
-            .cordons
-            .iter()
-            .find(|c| c.port == found.window.cordon.port);
-        if let Some(cordon) = asked {
-            report.warnings.extend(other_end(&found.window, cordon));
-            report.warnings.extend(other_ramp(&found.window, cordon));
+    Ok(window::raise(
+        &mut context.firewall,
+        &plan.cordons,
+        ownership,
+    )?)
+}
+
+/// Lifts what a call has raised that has failed, each port by itself: one that is stuck keeps
+/// no other one closed.
+pub fn take_back(
+    context: &Context,
+    foreground: &Foreground,
+    own: &[WindowId],
+    why: &str,
+) -> Result<(), CommandError> {
+    let lifts = own.iter().map(async |window| {
+        let (firewall, own) = (context.firewall.clone(), [*window]);
+        let lift = move || window::lift_own(&mut firewall.clone(), &own);
+        in_thread(lift.clone()).await.unwrap_or_else(|_| lift())
+    });
+    let (mut left, mut first_error) = (Vec::new(), None);
+    for lifted in foreground.runtime.block_on(join_all(lifts)) {
+        match lifted {
+            Ok(lifted) => audit::lifted(&lifted, why),
+            Err(WindowError::Left { ports, source }) => {
+                left.extend(ports);
+                first_error.get_or_insert(source);
+            }
+            Err(error) => return Err(error.into()),
         }
-        add(&mut report, found);
     }
-    let order = |window: &Window| {
-        plan.cordons
-            .iter()
-            .position(|c| c.port == window.cordon.port)
-    };
-    report.windows.sort_by_key(order);
-    report.policy = plan.settings.file.clone();
-    report.warnings.extend(plan.warnings.clone());
-    for listeners in &plan.listeners {
-        report.warnings.extend(listeners.warning.clone());
+    match first_error {
+        None => Ok(()),
+        Some(source) => Err(WindowError::Left {
+            ports: left,
+            source,
+        }
+        .into()),
     }
-    Ok(report)
+}
+
+/// What a command says that a signal has ended.
+pub fn interrupted(caught: Signal) -> CommandError {
+    CommandError::Interrupted(match caught {
+        Signal::HUP => Exit::HungUp,
+        Signal::INT => Exit::Interrupted,
+        Signal::QUIT => Exit::Quit,
+        _ => Exit::Terminated,
+    })
 }
 
 /// Says so where a window in force ends before what was asked for.
@@ -178,10 +328,8 @@ fn other_end(window: &Window, cordon: &Cordon) -> Option<String> {
         format!(
             "the window on port {} ends in {}, before what was asked; pgcordon extend --for {} moves its end",
             cordon.port,
-            show_duration(window.cordon.length),
-            humantime::format_duration(cordon.length)
-                .to_string()
-                .replace(' ', "")
+            show::duration(window.cordon.length),
+            show::exactly(cordon.length)
         )
     })
 }
@@ -190,39 +338,19 @@ fn other_end(window: &Window, cordon: &Cordon) -> Option<String> {
 fn other_ramp(window: &Window, cordon: &Cordon) -> Option<String> {
     let ramp = cordon.ramp.filter(|_| window.cordon.ramp != cordon.ramp)?;
     let has = match window.cordon.ramp {
-        Some(other) => format!("another ramp ({})", show_ramp(other)),
+        Some(other) => format!(
+            "another ramp ({} at {})",
+            show::duration(other.length),
+            Rate(other.per_second)
+        ),
         None => "no ramp".to_owned(),
     };
     Some(format!(
         "the window on port {} has {has}; pgcordon lift --ramp {} --ramp-rate {} ends it with this one",
         window.cordon.port,
-        humantime::format_duration(ramp.length)
-            .to_string()
-            .replace(' ', ""),
+        show::exactly(ramp.length),
         Rate(ramp.per_second)
     ))
-}
-
-fn show_ramp(ramp: Ramp) -> String {
-    format!(
-        "{} at {}",
-        show_duration(ramp.length),
-        Rate(ramp.per_second)
-    )
-}
-
-/// Adds what became of a window to a report.
-pub fn add(report: &mut Report, outcome: window::Outcome) {
-    if !outcome.mended.is_empty() {
-        record::healed(&outcome.window, &outcome.mended);
-        report.warnings.push(format!(
-            "the cordon on port {} was damaged and is put back: {}",
-            outcome.window.cordon.port,
-            outcome.mended.join("; ")
-        ));
-    }
-    report.changed |= outcome.changed || !outcome.mended.is_empty();
-    report.windows.push(outcome.window);
 }
 
 /// Whether a remote client has a socket of the port, in any state.
@@ -239,49 +367,4 @@ fn has_remote(cordon: &Cordon) -> Result<bool, CommandError> {
         Ok(false)
     };
     look().map_err(CommandError::Sockets)
-}
-
-/// Reads windows again after a drain that has met somebody: it may have let some through.
-pub fn read_again(
-    context: &mut Context,
-    mut report: Report,
-    drain: Option<&DrainReport>,
-) -> Report {
-    if drain.is_some_and(|drain| drain.backends.found + drain.sockets.found > 0) {
-        for window in &mut report.windows {
-            match context.firewall.read(window.cordon.port, Detail::Whole) {
-                Ok(Some(TableState {
-                    window: Some(now), ..
-                })) => {
-                    if !now.is_closed() {
-                        report.warnings.push(format!(
-                            "the window on port {} is over, and its ramp has begun",
-                            now.cordon.port
-                        ));
-                    }
-                    *window = now;
-                }
-                Ok(_) => report.warnings.push(format!(
-                    "the window on port {} is not there any more",
-                    window.cordon.port
-                )),
-                Err(error) => report.warnings.push(error.to_string()),
-            }
-        }
-    }
-    report
-}
-
-/// Puts what a drain has done into a report, and tells the exit status.
-pub fn conclude(mut report: Report, drain: Option<DrainReport>) -> (Report, Exit) {
-    let complete = drain.as_ref().is_none_or(DrainReport::is_complete);
-    if let Some(drain) = drain {
-        report.warnings.extend(drain.warnings.clone());
-        report.drain = Some(drain);
-    }
-    if complete {
-        return (report, Exit::Done);
-    }
-    report.outcome = Outcome::Incomplete;
-    (report, Exit::Incomplete)
 }

@@ -6,14 +6,15 @@ use crate::cordon::Window;
 use crate::drain;
 use crate::failure::Exit;
 use crate::firewall::{Detail, Firewall};
-use crate::report::{Outcome, Report};
+use crate::report::{Body, Report};
 
 /// Reads every window.
 ///
 /// # Errors
 /// The firewall cannot be read.
 pub fn run(context: &mut Context, args: &Status) -> Result<(Report, Exit), CommandError> {
-    let mut report = Report::new("status", Outcome::Status);
+    let mut windows = Vec::new();
+    let mut connections: Option<Vec<_>> = None;
     for port in context.firewall.ports()? {
         if !args.ports.is_empty() && !args.ports.contains(&port) {
             continue;
@@ -25,24 +26,21 @@ pub fn run(context: &mut Context, args: &Status) -> Result<(Report, Exit), Comma
             continue;
         };
         if !standing.faults.is_empty() {
-            report.warnings.push(format!(
-                "the cordon on port {} is damaged: {}",
-                standing.port,
+            context.warn(format!(
+                "the cordon on port {port} is damaged: {}",
                 standing.faults.join("; ")
             ));
         }
         match drain::connected(&window) {
-            Ok(here) => report.connections.get_or_insert_default().extend(here),
-            Err(error) => report
-                .warnings
-                .push(format!("cannot tell who is connected: {error}")),
+            Ok(here) => connections.get_or_insert_default().extend(here),
+            Err(error) => context.warn(format!("cannot tell who is connected: {error}")),
         }
-        report.windows.push(window);
+        windows.push(window);
     }
-    let exit = if args.check && !report.windows.iter().any(Window::is_closed) {
-        Exit::NoWindow
-    } else {
-        Exit::Done
+    let exit = match args.check && !windows.iter().any(Window::is_closed) {
+        true => Exit::NoWindow,
+        false => Exit::Done,
     };
-    Ok((report, exit))
+    let body = Body::Status(connections);
+    Ok((Report::new(context.command, false, windows, body), exit))
 }

@@ -1,13 +1,14 @@
 //! CMD of `run` in its window: signals and stops on their way to it, and what is done when
 //! the window is over first.
 
-use super::{CommandError, Context, record};
-use crate::cordon::{OnExpiry, Window, WindowEnd, show_duration};
+use super::raise::Cordoned;
+use super::{CommandError, Context};
+use crate::audit;
+use crate::cordon::{OnExpiry, Window, WindowEnd, show};
 use crate::foreground::{Ends, Over, Signals, Until, until_over};
 use crate::guard::Guarded;
 use crate::job::{Change, End, Job};
 use crate::policy::Settings;
-use crate::report::Report;
 use crate::sys::runtime::in_thread;
 use crate::window;
 use rustix::process::Signal;
@@ -45,22 +46,21 @@ pub struct Ran {
 pub async fn to_its_end(
     context: &mut Context,
     settings: &Settings,
-    report: &mut Report,
+    cordoned: &Cordoned,
     job: &mut Job,
     signals: &mut Signals,
 ) -> Result<Ran, CommandError> {
-    let own = report.own();
     let mut continued = signal(SignalKind::from_raw(Signal::CONT.as_raw()));
-    let (ends, mut told) = watch::channel(Ends::of(&report.windows, Until::OneIsOpen));
+    let (ends, mut told) = watch::channel(Ends::of(&cordoned.windows, Until::OneIsOpen));
     let mut over = pin!(until_over(
         context.firewall.clone(),
-        &own,
+        &cordoned.own,
         Until::OneIsOpen,
         &ends
     ));
     let mut over_at = None;
     let mut kill_at = None;
-    let mut extender = Extender::new(settings, &report.windows);
+    let mut extender = Extender::new(settings, &cordoned.windows);
     let mut moving: Option<Moving> = None;
     loop {
         let extend_at = extender
@@ -92,7 +92,7 @@ pub async fn to_its_end(
                     OnExpiry::Kill => "CMD is told to end (SIGTERM)",
                     _ => "remote clients can connect while CMD goes on",
                 };
-                context.warn(report, format!("{what} before CMD: {then}"));
+                context.warn(format!("{what} before CMD: {then}"));
                 if settings.run.on_expiry == OnExpiry::Kill {
                     kill_at = Some(Instant::now() + KILL_AFTER);
                     job.signal(Signal::TERM);
@@ -110,7 +110,7 @@ pub async fn to_its_end(
                     // The new end is told with the next look at the window.
                     Ok(None) => EXTEND_RETRY * 2,
                     Ok(Some(text)) => {
-                        context.warn(report, text);
+                        context.warn(text);
                         extender = None;
                         EXTEND_RETRY
                     }
@@ -212,13 +212,13 @@ impl Extender {
                 let extend = move || window::extend(&mut firewall, &ports, to, false, most);
                 let moved = in_thread(extend).await.map_err(CommandError::Runtime)??;
                 for outcome in moved.into_iter().filter(|outcome| outcome.changed) {
-                    record::extended(&outcome.window, "CMD is running (--on-expiry extend)");
+                    audit::extended(&outcome.window, "CMD is running (--on-expiry extend)");
                 }
             }
             Ok((target < wanted).then(|| {
                 format!(
                     "the window cannot be extended again: {} is the most (--max)",
-                    show_duration(most)
+                    show::duration(most)
                 )
             }))
         })

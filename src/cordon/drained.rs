@@ -26,8 +26,7 @@ pub struct Peer {
 }
 
 /// What a drain would do with a connection.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
-#[serde(rename_all = "lowercase")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fate {
     /// It is remote and would be ended.
     Cut,
@@ -39,6 +38,18 @@ pub enum Fate {
     Local,
 }
 
+impl Fate {
+    /// The word in the list of connections.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Cut => "cut",
+            Self::Pass => "pass",
+            Self::Spared => "spared",
+            Self::Local => "local",
+        }
+    }
+}
+
 /// A connection with what would happen to it and why.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Connection {
@@ -48,8 +59,9 @@ pub struct Connection {
 }
 
 /// Whether SQL took part in a drain.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub enum SqlOutcome {
+    #[default]
     /// Every row was read and every remote backend was signalled.
     Used,
     /// SQL was not used, or not to its end, and this is why.
@@ -57,7 +69,7 @@ pub enum SqlOutcome {
 }
 
 /// Backends, as rows of `pg_stat_activity` or as processes where SQL was not to be had.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Backends {
     /// Remote backends that the drain has met.
     pub found: usize,
@@ -68,7 +80,7 @@ pub struct Backends {
 }
 
 /// Sockets of the port with a remote peer.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Sockets {
     /// Sockets that the drain has met.
     pub found: usize,
@@ -81,7 +93,7 @@ pub struct Sockets {
 }
 
 /// What a drain has done, read back afterwards.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct DrainReport {
     pub sql: SqlOutcome,
     pub backends: Backends,

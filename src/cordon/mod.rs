@@ -12,6 +12,7 @@ mod port;
 mod ramp;
 mod reason;
 mod said;
+pub mod show;
 mod spare;
 mod window;
 

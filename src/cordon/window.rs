@@ -54,7 +54,7 @@ pub struct ClosingFlow {
     pub remaining: Duration,
 }
 
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Counter {
     pub packets: u64,
     /// With IP headers.
@@ -62,7 +62,7 @@ pub struct Counter {
 }
 
 /// One address that tried to get in.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Knock {
     pub address: IpAddr,
     /// The packets that were blocked.

@@ -1,6 +1,7 @@
 //! Who listens on a port: asked before anything is touched, since nobody wants `--port 22`.
 
-use crate::clients::{Process, ProcessError, Sockets, listener_processes};
+use crate::clients::{self, Process, ProcessError, Sockets, listener_processes};
+use crate::failure::{Explain, Explanation, Kind};
 use std::io;
 
 /// Who listens on one port.
@@ -26,6 +27,18 @@ pub enum ListenersError {
         /// Of the process, with its pid.
         name: String,
     },
+}
+
+impl Explain for ListenersError {
+    fn explain(&self) -> Explanation {
+        match self {
+            Self::Sockets(_) => clients::unlisted(),
+            Self::Processes(error) => error.explain(),
+            Self::NotPostgres { .. } => Kind::NotPostgres.hint(
+                "check --port; to cordon it all the same, and drain it by sockets only, add --any-listener",
+            ),
+        }
+    }
 }
 
 impl Listeners {

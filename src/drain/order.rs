@@ -73,14 +73,13 @@ impl Order {
         }
     }
 
-    /// What is to be drained again under a window in force, whoever listens there.
-    pub fn for_window(window: &Window, pace: Pace, access: Access) -> Result<Self, ListenersError> {
-        let listeners = Listeners::of(window.cordon.port, true)?;
-        Ok(Self {
+    /// What is to be drained again under a window in force.
+    pub fn for_window(window: &Window, listeners: &Listeners, pace: Pace, access: Access) -> Self {
+        Self {
             spared: window.cordon.spared.clone(),
             farewell_may_stand: !window.cordon.farewell.is_zero(),
-            ..Self::new(&window.cordon, &listeners, pace, access)
-        })
+            ..Self::new(&window.cordon, listeners, pace, access)
+        }
     }
 
     /// What is to be drained when a guard has put a cordon back: whoever got in meanwhile gets

@@ -2,7 +2,7 @@
 //! now and then.
 
 use super::Ends;
-use crate::cordon::show_duration;
+use crate::cordon::show;
 use crate::sys::terminal::Stream;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use std::convert::Infallible;
@@ -59,7 +59,7 @@ async fn live(ends: watch::Receiver<Ends>) -> Infallible {
             left => (left, "left; Ctrl-C opens the port"),
         };
         line.0
-            .set_message(format!("{} {message}", show_duration(left)));
+            .set_message(format!("{} {message}", show::duration(left)));
         let lost = async {
             match &mut hangup {
                 Some(hangup) => hangup.recv().await,
@@ -101,19 +101,19 @@ async fn plain(mut ends: watch::Receiver<Ends>, say: impl Fn(&str)) -> Infallibl
                 let left = end.block.saturating_duration_since(Instant::now());
                 marked = left / 2;
                 if !left.is_zero() {
-                    say(&format!("The end was moved: {} from now, {}.", show_duration(left), clock(left)));
+                    say(&format!("The end was moved: {} from now, {}.", show::duration(left), clock(left)));
                 }
             }
             () = sleep_until(next.unwrap_or(end.ramp)), if next.is_some() => {
                 let text = match mark {
                     Some(mark) => {
                         marked = mark;
-                        format!("{} left, until {}.", show_duration(mark), clock(mark))
+                        format!("{} left, until {}.", show::duration(mark), clock(mark))
                     }
                     None => {
                         in_ramp = true;
                         let left = end.ramp.saturating_duration_since(Instant::now());
-                        format!("The window is over; the ramp lasts {}, until {}.", show_duration(left), clock(left))
+                        format!("The window is over; the ramp lasts {}, until {}.", show::duration(left), clock(left))
                     }
                 };
                 say(&text);
@@ -124,6 +124,5 @@ async fn plain(mut ends: watch::Receiver<Ends>, say: impl Fn(&str)) -> Infallibl
 
 /// The time of day in UTC, `from_now` later.
 pub fn clock(from_now: Duration) -> String {
-    let time = humantime::format_rfc3339_seconds(SystemTime::now() + from_now);
-    time.to_string().replace('T', " ")
+    show::clock(SystemTime::now() + from_now)
 }

@@ -1,18 +1,17 @@
 //! Reports for a person at a terminal, perhaps at three in the morning: what is the case,
 //! until when, and what to do next.
 
-use super::{Outcome, Report};
+use super::{Body, Outcome, Report};
 use crate::cordon::{
-    Connection, DrainReport, Fate, Peer, Phase, Ramp, Rate, SqlOutcome, Verdict, Window,
-    show_duration,
+    Connection, Cordon, DrainReport, Fate, Peer, Phase, Ramp, Rate, SqlOutcome, Verdict, Window,
+    show,
 };
 use crate::failure::Failure;
 use crate::sys::terminal::{Paint, printable};
 use std::fmt::Write;
-use std::time::{Duration, SystemTime};
 
-/// How many knocking addresses are listed.
-const KNOCKS_SHOWN: usize = 10;
+/// How many networks and knocking addresses are listed.
+const ADDRESSES_SHOWN: usize = 10;
 /// How much of a query is shown.
 const QUERY_SHOWN: usize = 60;
 
@@ -36,303 +35,263 @@ pub fn failure(failure: &Failure, paint: Paint) -> String {
 
 /// A whole report.
 pub fn report(report: &Report, paint: Paint) -> String {
-    let mut text = Text {
-        lines: Vec::new(),
-        paint,
+    let lines = match &report.body {
+        Body::Windows(outcome) | Body::Run(outcome, _) => windows(report, *outcome, paint),
+        Body::Plan {
+            cordons,
+            connections,
+        } => plan(report.drain.as_ref(), cordons, connections),
+        Body::Status(connections) => status(&report.windows, connections.as_deref(), paint),
     };
-    text.headline(report);
-    match (&report.drain, report.outcome) {
-        (Some(drain), Outcome::Planned) => {
-            text.planned(drain, report.ramp, report.connections.as_deref());
-        }
-        (Some(drain), outcome) if outcome != Outcome::Lifted => text.drain(drain),
-        _ => {}
-    }
-    match report.outcome {
-        Outcome::Status => {
-            for window in &report.windows {
-                let headline = text.sentence(report, window);
-                text.lines.push(headline);
-                text.window(window);
-                text.connected(window.cordon.port, report.connections.as_deref());
-            }
-        }
-        Outcome::Cordoned | Outcome::AlreadyCordoned | Outcome::Incomplete => text.way_out(report),
-        _ => {}
-    }
-    match (&report.connections, report.outcome) {
-        (Some(connections), outcome) if outcome != Outcome::Status => {
-            text.connections(connections);
-        }
-        _ => {}
-    }
-    text.lines.join("\n")
+    lines.join("\n")
 }
 
-struct Text {
-    lines: Vec<String>,
-    paint: Paint,
-}
-
-impl Text {
-    fn headline(&mut self, report: &Report) {
-        let none = report.windows.is_empty();
-        let line = match report.outcome {
-            Outcome::Status if none => "No window is in force: every port is open.".to_owned(),
-            Outcome::NotCordoned => "There was no window; nothing was changed.".to_owned(),
-            Outcome::Lifted if none => {
-                "The port is open; its guard, which was about to close it again, is ended."
-                    .to_owned()
-            }
-            Outcome::Planned | Outcome::Status => return,
-            _ => {
-                for window in &report.windows {
-                    let line = self.sentence(report, window);
-                    self.lines.push(line);
-                }
-                return;
-            }
-        };
-        self.lines.push(line);
+/// What has become of windows, and how to go on.
+fn windows(report: &Report, outcome: Outcome, paint: Paint) -> Vec<String> {
+    let mut lines = match outcome {
+        Outcome::NotCordoned => vec!["There was no window; nothing was changed.".to_owned()],
+        Outcome::Lifted if report.windows.is_empty() => vec![
+            "The port is open; its guard, which was about to close it again, is ended.".to_owned(),
+        ],
+        _ => {
+            let sentence = |window| sentence(window, outcome, report.changed, paint);
+            report.windows.iter().map(sentence).collect()
+        }
+    };
+    if let Some(found) = report.drain.as_ref().filter(|_| outcome != Outcome::Lifted) {
+        lines.extend(drain(found, paint));
     }
-
-    /// One sentence on one window.
-    fn sentence(&self, report: &Report, window: &Window) -> String {
-        let port = self.paint.strong(&format!("Port {}", window.cordon.port));
-        let mut end = format!(
-            "until {} ({} from now)",
-            clock(window.ends_at),
-            rounded(window.cordon.length)
-        );
-        if !window.is_closed() {
-            return ramping(report, window, &port, &end);
-        }
-        if let Some(ramp) = window.cordon.ramp {
-            let _ = write!(end, ", with {} after it", show_ramp(ramp));
-        }
-        match report.outcome {
-            Outcome::Lifted => format!(
-                "{port} is open again; the window had {} left.",
-                rounded(window.cordon.length)
-            ),
-            Outcome::AlreadyCordoned => format!("{port} was cordoned already, {end}."),
-            Outcome::Extended if !report.changed => format!("{port} stays cordoned {end}."),
-            Outcome::Extended => format!("{port} is now cordoned {end}."),
-            Outcome::Allowed => format!(
-                "{port} lets {} through, {end}.",
-                match window.cordon.pass.len() {
-                    0 => "nobody remote".to_owned(),
-                    1 => "1 network".to_owned(),
-                    n => format!("{n} networks"),
-                }
-            ),
-            _ => format!("{port} is cordoned {end}."),
-        }
-    }
-
-    fn drain(&mut self, drain: &DrainReport) {
-        let backends = drain.backends;
-        let sockets = drain.sockets;
-        let state = if drain.is_complete() {
-            "Nobody remote is left".to_owned()
-        } else {
-            self.paint.warning("The drain is incomplete")
-        };
-        let destroyed = match sockets.destroyed {
-            0 => String::new(),
-            1 => ", 1 connection was reset".to_owned(),
-            n => format!(", {n} connections were reset"),
-        };
-        let closing = match sockets.closing {
-            0 => String::new(),
-            1 => ", 1 is finishing its close".to_owned(),
-            n => format!(", {n} are finishing their close"),
-        };
-        self.lines.push(match backends.found + sockets.found {
-            0 => format!("{state}: nobody was connected."),
-            _ => format!(
-                "{state}: {} of {} remote backends ended{destroyed}{closing}.",
-                backends.ended, backends.found
-            ),
-        });
-        let met = backends.found + sockets.found > 0;
-        match &drain.sql {
-            SqlOutcome::NotUsed(why) if met || !drain.is_complete() => self
-                .lines
-                .push(format!("  SQL was not used: {}", printable(why))),
-            _ => {}
-        }
-        if let Some(why) = &drain.unproven {
-            self.lines.push(format!("  not proven: {}", printable(why)));
-        }
-        for straggler in &drain.stragglers {
-            let label = self.paint.warning("still there:");
-            self.lines.push(format!("  {label} {}", peer(straggler)));
-        }
-    }
-
-    /// What a drain would do.
-    fn planned(
-        &mut self,
-        drain: &DrainReport,
-        ramp: Option<Ramp>,
-        connections: Option<&[Connection]>,
+    if matches!(
+        outcome,
+        Outcome::Cordoned | Outcome::AlreadyCordoned | Outcome::Incomplete
     ) {
-        let connections = connections.unwrap_or_default();
-        let count = |fate| connections.iter().filter(|c| c.fate == fate).count();
-        self.lines.push(format!(
-            "Would cut {} of {} connections; {} pass, {} are spared, {} are local.",
-            count(Fate::Cut),
-            connections.len(),
-            count(Fate::Pass),
-            count(Fate::Spared),
-            count(Fate::Local)
-        ));
-        if let SqlOutcome::NotUsed(why) = &drain.sql {
-            self.lines
-                .push(format!("  SQL could not be used: {}", printable(why)));
-        }
-        if let Some(ramp) = ramp {
-            let line = format!("After the window there would be {}.", show_ramp(ramp));
-            self.lines.push(line);
-        }
+        lines.extend(way_out(report));
     }
+    lines
+}
 
-    /// Who is connected to the port of a window, in numbers; nothing where it is not known.
-    fn connected(&mut self, port: u16, connections: Option<&[Connection]>) {
-        let Some(connections) = connections else {
-            return;
+/// One sentence on one window.
+fn sentence(window: &Window, outcome: Outcome, changed: bool, paint: Paint) -> String {
+    let cordon = &window.cordon;
+    let port = paint.strong(&format!("Port {}", cordon.port));
+    let left = show::rounded(cordon.length);
+    let mut end = format!("until {} ({left} from now)", show::clock(window.ends_at));
+    if !window.is_closed() {
+        let rate = match cordon.ramp {
+            Some(Ramp { per_second: 1, .. }) => "1 new connection a second is let in".to_owned(),
+            Some(ramp) => format!("{} new connections a second are let in", ramp.per_second),
+            None => "new connections are let in slowly".to_owned(),
         };
-        let here = connections.iter().filter(|c| c.peer.port == port);
-        let count = |fate| here.clone().filter(|c| c.fate == fate).count();
-        self.lines.push(format!(
-            "  {:<8} {} local, {} that pass, {} spared, {} other remote",
-            "clients",
-            count(Fate::Local),
-            count(Fate::Pass),
-            count(Fate::Spared),
-            count(Fate::Cut)
-        ));
+        return match outcome {
+            Outcome::Lifted => {
+                format!("{port} is open to everybody again; the ramp had {left} left.")
+            }
+            Outcome::Ramping if changed => {
+                format!("{port} is open again, in a ramp {end}: {rate}.")
+            }
+            _ => format!("{port} is in its ramp {end}: {rate}."),
+        };
     }
-
-    fn window(&mut self, window: &Window) {
-        let identity = &window.cordon.identity;
-        let mut facts = vec![
-            (
-                "started",
-                format!(
-                    "{} by {} (uid {})",
-                    clock(identity.started_at),
-                    printable(&identity.by),
-                    identity.by_uid
-                ),
-            ),
-            (
-                "blocked",
-                format!(
-                    "{} packets, {} bytes",
-                    window.blocked.packets, window.blocked.bytes
-                ),
-            ),
-        ];
-        if let Some(reason) = &window.cordon.reason {
-            facts.insert(0, ("reason", printable(reason.as_str())));
-        }
-        if window.cordon.verdict == Verdict::Reset {
-            facts.push(("verdict", "reset".to_owned()));
-        }
-        if !window.cordon.pass.is_empty() {
-            let shown: Vec<_> = window.cordon.pass.networks().take(KNOCKS_SHOWN).collect();
-            let names = shown
-                .iter()
-                .map(ToString::to_string)
-                .collect::<Vec<_>>()
-                .join(" ");
-            facts.push((
-                "pass",
-                and_more(names, window.cordon.pass.len(), shown.len()),
-            ));
-        }
-        match identity.guard {
-            Some(pid) => facts.push((
-                "guard",
-                format!("process {pid}, healed {}", identity.healed),
-            )),
-            None => facts.push((
-                "guard",
-                match window.cordon.phase {
-                    Phase::Closed => "none: the kernel's timer ends the window".to_owned(),
-                    Phase::Ramp => "none: the kernel's timer ends the ramp".to_owned(),
-                },
-            )),
-        }
-        if !window.knocks.is_empty() {
-            let shown = window.knocks.len().min(KNOCKS_SHOWN);
-            let names = window.knocks[..shown]
-                .iter()
-                .map(|knock| format!("{} ({})", knock.address, knock.packets))
-                .collect::<Vec<_>>()
-                .join(" ");
-            facts.push(("knocks", and_more(names, window.knocks.len(), shown)));
-        }
-        for (name, value) in facts {
-            self.lines.push(format!("  {name:<8} {value}"));
-        }
+    if let Some(ramp) = cordon.ramp {
+        let _ = write!(end, ", with {} after it", a_ramp(ramp));
     }
-
-    fn way_out(&mut self, report: &Report) {
-        if let Some(policy) = &report.policy {
-            let policy = printable(&policy.display().to_string());
-            self.lines.push(format!("  policy   {policy}"));
-        }
-        if let Some(window) = report.windows.first() {
-            let port = match report.windows.len() {
-                1 => String::new(),
-                _ => format!(" --port {}", window.cordon.port),
+    match outcome {
+        Outcome::Lifted => format!("{port} is open again; the window had {left} left."),
+        Outcome::AlreadyCordoned => format!("{port} was cordoned already, {end}."),
+        Outcome::Extended if !changed => format!("{port} stays cordoned {end}."),
+        Outcome::Extended => format!("{port} is now cordoned {end}."),
+        Outcome::Allowed => {
+            let through = match cordon.pass.len() {
+                0 => "nobody remote".to_owned(),
+                1 => "1 network".to_owned(),
+                n => format!("{n} networks"),
             };
-            self.lines
-                .push(format!("To open the port before that: pgcordon lift{port}"));
+            format!("{port} lets {through} through, {end}.")
         }
-    }
-
-    fn connections(&mut self, connections: &[Connection]) {
-        if connections.is_empty() {
-            self.lines
-                .push("Nobody is connected to the port.".to_owned());
-        }
-        for connection in connections {
-            let fate = format!("{:?}", connection.fate).to_lowercase();
-            self.lines.push(format!(
-                "  {fate:<6} {} ({})",
-                peer(&connection.peer),
-                printable(&connection.why)
-            ));
-        }
+        _ => format!("{port} is cordoned {end}."),
     }
 }
 
-/// One sentence on a port whose window is over and whose ramp is not.
-fn ramping(report: &Report, window: &Window, port: &str, end: &str) -> String {
-    let rate = match window.cordon.ramp {
-        Some(Ramp { per_second: 1, .. }) => "1 new connection a second is let in".to_owned(),
-        Some(ramp) => format!("{} new connections a second are let in", ramp.per_second),
-        None => "new connections are let in slowly".to_owned(),
+fn drain(drain: &DrainReport, paint: Paint) -> Vec<String> {
+    let (backends, sockets) = (drain.backends, drain.sockets);
+    let state = match drain.is_complete() {
+        true => "Nobody remote is left".to_owned(),
+        false => paint.warning("The drain is incomplete"),
     };
-    match report.outcome {
-        Outcome::Lifted => format!(
-            "{port} is open to everybody again; the ramp had {} left.",
-            rounded(window.cordon.length)
+    let destroyed = match sockets.destroyed {
+        0 => String::new(),
+        1 => ", 1 connection was reset".to_owned(),
+        n => format!(", {n} connections were reset"),
+    };
+    let closing = match sockets.closing {
+        0 => String::new(),
+        1 => ", 1 is finishing its close".to_owned(),
+        n => format!(", {n} are finishing their close"),
+    };
+    let met = backends.found + sockets.found > 0;
+    let mut lines = vec![match met {
+        false => format!("{state}: nobody was connected."),
+        true => format!(
+            "{state}: {} of {} remote backends ended{destroyed}{closing}.",
+            backends.ended, backends.found
         ),
-        Outcome::Ramping if report.changed => {
-            format!("{port} is open again, in a ramp {end}: {rate}.")
+    }];
+    match &drain.sql {
+        SqlOutcome::NotUsed(why) if met || !drain.is_complete() => {
+            lines.push(format!("  SQL was not used: {}", printable(why)));
         }
-        _ => format!("{port} is in its ramp {end}: {rate}."),
+        _ => {}
+    }
+    if let Some(why) = &drain.unproven {
+        lines.push(format!("  not proven: {}", printable(why)));
+    }
+    for straggler in &drain.stragglers {
+        let label = paint.warning("still there:");
+        lines.push(format!("  {label} {}", peer(straggler)));
+    }
+    lines
+}
+
+fn way_out(report: &Report) -> Vec<String> {
+    let mut lines = Vec::new();
+    if let Some(policy) = &report.policy {
+        let policy = printable(&policy.display().to_string());
+        lines.push(format!("  policy   {policy}"));
+    }
+    if let Some(window) = report.windows.first() {
+        let port = match report.windows.len() {
+            1 => String::new(),
+            _ => format!(" --port {}", window.cordon.port),
+        };
+        lines.push(format!("To open the port before that: pgcordon lift{port}"));
+    }
+    lines
+}
+
+/// What a call would do, and to whom.
+fn plan(
+    drain: Option<&DrainReport>,
+    cordons: &[Cordon],
+    connections: &[Connection],
+) -> Vec<String> {
+    let count = |fate| connections.iter().filter(|c| c.fate == fate).count();
+    let mut lines = vec![format!(
+        "Would cut {} of {} connections; {} pass, {} are spared, {} are local.",
+        count(Fate::Cut),
+        connections.len(),
+        count(Fate::Pass),
+        count(Fate::Spared),
+        count(Fate::Local)
+    )];
+    if let Some(SqlOutcome::NotUsed(why)) = drain.map(|drain| &drain.sql) {
+        lines.push(format!("  SQL could not be used: {}", printable(why)));
+    }
+    if let Some(ramp) = cordons.iter().find_map(|cordon| cordon.ramp) {
+        lines.push(format!("After the window there would be {}.", a_ramp(ramp)));
+    }
+    if connections.is_empty() {
+        lines.push("Nobody is connected to the port.".to_owned());
+    }
+    lines.extend(connections.iter().map(|connection| {
+        format!(
+            "  {:<6} {} ({})",
+            connection.fate.as_str(),
+            peer(&connection.peer),
+            printable(&connection.why)
+        )
+    }));
+    lines
+}
+
+/// Every window, with who is connected in numbers where that is known.
+fn status(windows: &[Window], connections: Option<&[Connection]>, paint: Paint) -> Vec<String> {
+    if windows.is_empty() {
+        return vec!["No window is in force: every port is open.".to_owned()];
+    }
+    let mut lines = Vec::new();
+    for window in windows {
+        lines.push(sentence(window, Outcome::Cordoned, false, paint));
+        let mut facts = facts(window);
+        if let Some(connections) = connections {
+            let here = connections
+                .iter()
+                .filter(|c| c.peer.port == window.cordon.port);
+            let count = |fate| here.clone().filter(|c| c.fate == fate).count();
+            facts.push((
+                "clients",
+                format!(
+                    "{} local, {} that pass, {} spared, {} other remote",
+                    count(Fate::Local),
+                    count(Fate::Pass),
+                    count(Fate::Spared),
+                    count(Fate::Cut)
+                ),
+            ));
+        }
+        let facts = facts.into_iter();
+        lines.extend(facts.map(|(name, value)| format!("  {name:<8} {value}")));
+    }
+    lines
+}
+
+fn facts(window: &Window) -> Vec<(&'static str, String)> {
+    let cordon = &window.cordon;
+    let identity = &cordon.identity;
+    let mut facts = Vec::new();
+    if let Some(reason) = &cordon.reason {
+        facts.push(("reason", printable(reason.as_str())));
+    }
+    facts.push((
+        "started",
+        format!(
+            "{} by {} (uid {})",
+            show::clock(identity.started_at),
+            printable(&identity.by),
+            identity.by_uid
+        ),
+    ));
+    facts.push((
+        "blocked",
+        format!(
+            "{} packets, {} bytes",
+            window.blocked.packets, window.blocked.bytes
+        ),
+    ));
+    if cordon.verdict == Verdict::Reset {
+        facts.push(("verdict", "reset".to_owned()));
+    }
+    if !cordon.pass.is_empty() {
+        facts.push(("pass", some_of(cordon.pass.networks(), cordon.pass.len())));
+    }
+    let guard = match (identity.guard, cordon.phase) {
+        (Some(pid), _) => format!("process {pid}, healed {}", identity.healed),
+        (None, Phase::Closed) => "none: the kernel's timer ends the window".to_owned(),
+        (None, Phase::Ramp) => "none: the kernel's timer ends the ramp".to_owned(),
+    };
+    facts.push(("guard", guard));
+    if !window.knocks.is_empty() {
+        let knocks = window.knocks.iter();
+        let knocks = knocks.map(|knock| format!("{} ({})", knock.address, knock.packets));
+        facts.push(("knocks", some_of(knocks, window.knocks.len())));
+    }
+    facts
+}
+
+/// The first of many, and how many more there are.
+fn some_of(names: impl Iterator<Item = impl ToString>, all: usize) -> String {
+    let shown: Vec<String> = names
+        .take(ADDRESSES_SHOWN)
+        .map(|name| name.to_string())
+        .collect();
+    match all - shown.len() {
+        0 => shown.join(" "),
+        more => format!("{} and {more} more", shown.join(" ")),
     }
 }
 
 /// `a ramp of 30s at 10/s`
-fn show_ramp(ramp: Ramp) -> String {
-    let (length, rate) = (rounded(ramp.length), Rate(ramp.per_second));
+fn a_ramp(ramp: Ramp) -> String {
+    let (length, rate) = (show::rounded(ramp.length), Rate(ramp.per_second));
     format!("a ramp of {length} at {rate}")
 }
 
@@ -358,7 +317,7 @@ fn peer(peer: &Peer) -> String {
         let _ = write!(line, ", {name} {}", printable(value));
     }
     if let Some(since) = peer.since {
-        let _ = write!(line, ", since {}", rounded(since));
+        let _ = write!(line, ", since {}", show::rounded(since));
     }
     if !peer.query.is_empty() {
         let short: String = peer.query.chars().take(QUERY_SHOWN).collect();
@@ -370,26 +329,4 @@ fn peer(peer: &Peer) -> String {
         let _ = write!(line, ", query: {}{more}", printable(&short));
     }
     line
-}
-
-fn and_more(names: String, all: usize, shown: usize) -> String {
-    match all - shown {
-        0 => names,
-        more => format!("{names} and {more} more"),
-    }
-}
-
-/// Whole seconds, rounded: a window of ten minutes shows as `10m`, not as `9m 59s`.
-fn rounded(duration: Duration) -> String {
-    if duration < Duration::from_millis(500) {
-        return "0s".to_owned();
-    }
-    show_duration(Duration::from_secs(duration.as_secs_f64().round() as u64))
-}
-
-/// UTC to the second.
-fn clock(time: SystemTime) -> String {
-    humantime::format_rfc3339_seconds(time)
-        .to_string()
-        .replace('T', " ")
 }

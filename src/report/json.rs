@@ -1,14 +1,16 @@
-//! The JSON that scripts read. Fields may be added, never renamed.
+//! The JSON contract. Fields may be added, never renamed; so all of its words stand here, and
+//! a new name in another room changes none of them.
 
-use super::{CommandRun, Outcome, Report};
+use super::{Body, CommandRun, Outcome, Report};
+use crate::cordon::show::timestamp;
 use crate::cordon::{
-    Backends, Connection, Cordon, Counter, DrainReport, Fate, Knock, PassList, Peer, Phase, Ramp,
-    Reason, Sockets, SqlOutcome, Verdict, Window,
+    Connection, Cordon, Counter, DrainReport, Knock, PassList, Peer, Phase, Ramp, Reason,
+    SqlOutcome, Window,
 };
 use crate::failure::Failure;
 use serde::Serialize;
-use std::net::SocketAddr;
-use std::time::{Duration, SystemTime};
+use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
 
 /// The version of this schema.
 pub(super) const SCHEMA: u32 = 1;
@@ -18,12 +20,12 @@ struct ReportView<'a> {
     schema: u32,
     command: &'a str,
     changed: bool,
-    result: Outcome,
+    result: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     policy: Option<String>,
     windows: Vec<WindowView<'a>>,
     drain: Option<DrainView<'a>>,
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
     planned: Vec<PlannedView<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     connections: Option<Vec<ConnectionView<'a>>>,
@@ -39,20 +41,32 @@ struct ReportView<'a> {
 struct WindowView<'a> {
     id: String,
     port: u16,
-    phase: Phase,
+    phase: &'static str,
     started_at: String,
     ends_at: String,
     remaining_s: f64,
-    verdict: Verdict,
+    verdict: &'static str,
     reason: Option<&'a str>,
     by: &'a str,
     by_uid: u32,
     guard_pid: Option<u32>,
     healed: u32,
-    blocked: Counter,
-    knocks: &'a [Knock],
+    blocked: CounterView,
+    knocks: Vec<KnockView>,
     pass: Option<Vec<String>>,
     ramp: Option<RampView>,
+}
+
+#[derive(Serialize)]
+struct CounterView {
+    packets: u64,
+    bytes: u64,
+}
+
+#[derive(Serialize)]
+struct KnockView {
+    address: IpAddr,
+    packets: u64,
 }
 
 #[derive(Serialize)]
@@ -65,7 +79,7 @@ struct RampView {
 struct PlannedView<'a> {
     port: u16,
     for_s: f64,
-    verdict: Verdict,
+    verdict: &'static str,
     reason: Option<&'a str>,
     pass: Vec<String>,
     ramp: Option<RampView>,
@@ -74,12 +88,27 @@ struct PlannedView<'a> {
 #[derive(Serialize)]
 struct DrainView<'a> {
     sql: &'a str,
-    backends: Backends,
-    sockets: Sockets,
+    backends: BackendsView,
+    sockets: SocketsView,
     signalled: usize,
     spared: Vec<PeerView<'a>>,
     stragglers: Vec<PeerView<'a>>,
     unproven: Option<&'a str>,
+}
+
+#[derive(Serialize)]
+struct BackendsView {
+    found: usize,
+    ended: usize,
+    left: usize,
+}
+
+#[derive(Serialize)]
+struct SocketsView {
+    found: usize,
+    destroyed: usize,
+    closing: usize,
+    left: usize,
 }
 
 #[derive(Serialize)]
@@ -100,7 +129,7 @@ struct PeerView<'a> {
 struct ConnectionView<'a> {
     #[serde(flatten)]
     peer: PeerView<'a>,
-    verdict: Fate,
+    verdict: &'static str,
     why: &'a str,
 }
 
@@ -123,7 +152,7 @@ struct TimingView {
 
 #[derive(Serialize)]
 pub(super) struct ErrorView<'a> {
-    kind: &'a str,
+    kind: &'static str,
     message: &'a str,
     hint: &'a str,
 }
@@ -143,35 +172,70 @@ struct FailureView<'a> {
     schema: u32,
     command: &'a str,
     changed: bool,
-    result: &'a str,
+    result: &'static str,
     error: ErrorView<'a>,
 }
 
 /// A report as one JSON object.
-pub fn report(report: &Report) -> String {
-    let connections = report.connections.as_ref();
-    let complete = report.drain.as_ref().filter(|drain| drain.is_complete());
-    text(&ReportView {
+pub fn report(report: &Report, warnings: &[String]) -> String {
+    let mut view = ReportView {
         schema: SCHEMA,
         command: report.command,
         changed: report.changed,
-        result: report.outcome,
+        result: "",
         policy: report
             .policy
             .as_ref()
             .map(|path| path.display().to_string()),
         windows: report.windows.iter().map(window).collect(),
         drain: report.drain.as_ref().map(drain),
-        planned: report.planned.iter().map(planned).collect(),
-        connections: connections.map(|all| all.iter().map(connection).collect()),
-        ramp: report.ramp.map(ramp),
-        cmd: report.command_run.as_ref().map(command),
+        planned: Vec::new(),
+        connections: None,
+        ramp: None,
+        cmd: None,
         timing: TimingView {
             blocked_ms: report.blocked_after.map(milliseconds),
-            drained_ms: complete.map(|drain| milliseconds(drain.took)),
+            drained_ms: None,
         },
-        warnings: &report.warnings,
-    })
+        warnings,
+    };
+    let complete = report.drain.as_ref().filter(|drain| drain.is_complete());
+    view.timing.drained_ms = complete.map(|drain| milliseconds(drain.took));
+    match &report.body {
+        Body::Windows(outcome) => view.result = result(*outcome),
+        Body::Plan {
+            cordons,
+            connections,
+        } => {
+            view.result = "planned";
+            view.planned = cordons.iter().map(planned).collect();
+            view.connections = Some(connections.iter().map(connection).collect());
+            view.ramp = cordons.iter().find_map(|cordon| cordon.ramp).map(ramp);
+        }
+        Body::Run(outcome, cmd) => {
+            view.result = result(*outcome);
+            view.cmd = cmd.as_ref().map(command);
+        }
+        Body::Status(connections) => {
+            view.result = "status";
+            let connections = connections.as_ref();
+            view.connections = connections.map(|all| all.iter().map(connection).collect());
+        }
+    }
+    text(&view)
+}
+
+fn result(outcome: Outcome) -> &'static str {
+    match outcome {
+        Outcome::Cordoned => "cordoned",
+        Outcome::AlreadyCordoned => "already-cordoned",
+        Outcome::Incomplete => "incomplete",
+        Outcome::Drained => "drained",
+        Outcome::Extended => "extended",
+        Outcome::Allowed => "allowed",
+        Outcome::Lifted | Outcome::Ramping => "lifted",
+        Outcome::NotCordoned => "not-cordoned",
+    }
 }
 
 /// A failure as one JSON object.
@@ -191,23 +255,30 @@ pub(super) fn text(view: &impl Serialize) -> String {
 }
 
 fn window(window: &Window) -> WindowView<'_> {
+    let Window { cordon, .. } = window;
+    let identity = &cordon.identity;
+    let Counter { packets, bytes } = window.blocked;
+    let knock = |&Knock { address, packets }: &Knock| KnockView { address, packets };
     WindowView {
-        id: format!("{:016x}", window.cordon.identity.id),
-        port: window.cordon.port,
-        phase: window.cordon.phase,
-        started_at: timestamp(window.cordon.identity.started_at),
+        id: format!("{:016x}", identity.id),
+        port: cordon.port,
+        phase: match cordon.phase {
+            Phase::Closed => "closed",
+            Phase::Ramp => "ramp",
+        },
+        started_at: timestamp(identity.started_at),
         ends_at: timestamp(window.ends_at),
-        remaining_s: seconds(window.cordon.length),
-        verdict: window.cordon.verdict,
-        reason: window.cordon.reason.as_ref().map(Reason::as_str),
-        by: &window.cordon.identity.by,
-        by_uid: window.cordon.identity.by_uid,
-        guard_pid: window.cordon.identity.guard,
-        healed: window.cordon.identity.healed,
-        blocked: window.blocked,
-        knocks: &window.knocks,
-        pass: window.pass_was_read.then(|| networks(&window.cordon.pass)),
-        ramp: window.cordon.ramp.map(ramp),
+        remaining_s: seconds(cordon.length),
+        verdict: cordon.verdict.as_str(),
+        reason: cordon.reason.as_ref().map(Reason::as_str),
+        by: &identity.by,
+        by_uid: identity.by_uid,
+        guard_pid: identity.guard,
+        healed: identity.healed,
+        blocked: CounterView { packets, bytes },
+        knocks: window.knocks.iter().map(knock).collect(),
+        pass: window.pass_was_read.then(|| networks(&cordon.pass)),
+        ramp: cordon.ramp.map(ramp),
     }
 }
 
@@ -222,7 +293,7 @@ fn planned(cordon: &Cordon) -> PlannedView<'_> {
     PlannedView {
         port: cordon.port,
         for_s: seconds(cordon.length),
-        verdict: cordon.verdict,
+        verdict: cordon.verdict.as_str(),
         reason: cordon.reason.as_ref().map(Reason::as_str),
         pass: networks(&cordon.pass),
         ramp: cordon.ramp.map(ramp),
@@ -235,13 +306,23 @@ fn networks(pass: &PassList) -> Vec<String> {
 }
 
 fn drain(drain: &DrainReport) -> DrainView<'_> {
+    let (backends, sockets) = (drain.backends, drain.sockets);
     DrainView {
         sql: match &drain.sql {
             SqlOutcome::Used => "ok",
             SqlOutcome::NotUsed(why) => why,
         },
-        backends: drain.backends,
-        sockets: drain.sockets,
+        backends: BackendsView {
+            found: backends.found,
+            ended: backends.ended,
+            left: backends.left,
+        },
+        sockets: SocketsView {
+            found: sockets.found,
+            destroyed: sockets.destroyed,
+            closing: sockets.closing,
+            left: sockets.left,
+        },
         signalled: drain.signalled,
         spared: drain.spared.iter().map(peer).collect(),
         stragglers: drain.stragglers.iter().map(peer).collect(),
@@ -264,7 +345,7 @@ fn command(run: &CommandRun) -> CommandView<'_> {
 fn connection(connection: &Connection) -> ConnectionView<'_> {
     ConnectionView {
         peer: peer(&connection.peer),
-        verdict: connection.fate,
+        verdict: connection.fate.as_str(),
         why: &connection.why,
     }
 }
@@ -282,11 +363,6 @@ fn peer(peer: &Peer) -> PeerView<'_> {
         since_s: peer.since.map(seconds),
         query: &peer.query,
     }
-}
-
-/// RFC 3339 in UTC with milliseconds.
-fn timestamp(time: SystemTime) -> String {
-    humantime::format_rfc3339_millis(time).to_string()
 }
 
 /// To the millisecond.

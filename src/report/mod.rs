@@ -8,15 +8,48 @@ mod policy;
 pub use file::ReportFile;
 pub use policy::{Check, CheckedFile, Show};
 
-use crate::cordon::{Connection, Cordon, DrainReport, Ramp, Window, WindowId};
+use crate::cordon::{Connection, Cordon, DrainReport, Window};
 use crate::failure::Failure;
 use crate::sys::terminal::Paint;
 use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
 
-/// What a command has come to: the word under `result` in the JSON.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
-#[serde(rename_all = "kebab-case")]
+/// All that a command reports of windows: what every such report has, and the rest.
+#[derive(Debug, Clone)]
+pub struct Report {
+    pub command: &'static str,
+    /// Whether this call changed anything.
+    pub changed: bool,
+    /// The policy that it went by.
+    pub policy: Option<PathBuf>,
+    /// The windows it is about.
+    pub windows: Vec<Window>,
+    /// What was drained, or would be.
+    pub drain: Option<DrainReport>,
+    /// From the start of `main` to the kernel's acknowledgement.
+    pub blocked_after: Option<Duration>,
+    pub body: Body,
+}
+
+/// What a report has beyond that.
+#[derive(Debug, Clone)]
+pub enum Body {
+    /// What has become of the windows.
+    Windows(Outcome),
+    /// What a call would do.
+    Plan {
+        /// What is asked for, one for each port, those in a window already too.
+        cordons: Vec<Cordon>,
+        connections: Vec<Connection>,
+    },
+    /// What has become of the windows of `run`, and CMD, if it was started.
+    Run(Outcome, Option<CommandRun>),
+    /// What is the case, with the connections where they are known.
+    Status(Option<Vec<Connection>>),
+}
+
+/// What has become of windows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Outcome {
     /// A cordon was raised.
     Cordoned,
@@ -33,45 +66,9 @@ pub enum Outcome {
     /// The window was ended.
     Lifted,
     /// The window was ended and its ramp begun.
-    #[serde(rename = "lifted")]
     Ramping,
     /// There was none.
     NotCordoned,
-    /// Nothing was done, on purpose.
-    Planned,
-    /// The state was read.
-    Status,
-}
-
-/// All that a command reports.
-#[derive(Debug, Clone)]
-pub struct Report {
-    /// The command's name.
-    pub command: &'static str,
-    /// Whether this call changed anything.
-    pub changed: bool,
-    /// What came of it.
-    pub outcome: Outcome,
-    /// The policy that it went by.
-    pub policy: Option<PathBuf>,
-    /// The windows it is about.
-    pub windows: Vec<Window>,
-    /// What was drained, if anything was.
-    pub drain: Option<DrainReport>,
-    /// For plan: what is asked for, one for each port, those in a window already too.
-    pub planned: Vec<Cordon>,
-    /// For plan: what would happen to whom.
-    pub connections: Option<Vec<Connection>>,
-    /// For plan: how new connections would be let in after the window.
-    pub ramp: Option<Ramp>,
-    /// From the start of `main` to the kernel's acknowledgement.
-    pub blocked_after: Option<Duration>,
-    /// For run: CMD, if it was started.
-    pub command_run: Option<CommandRun>,
-    /// What the user should know.
-    pub warnings: Vec<String>,
-    /// How many of the warnings have been printed already.
-    pub warnings_told: usize,
 }
 
 /// CMD of `run`, after its end.
@@ -79,58 +76,15 @@ pub struct Report {
 pub struct CommandRun {
     /// CMD without its arguments, which may hold a password.
     pub program: String,
-    /// Its process id.
     pub pid: i32,
     /// Its exit status as a shell shows it.
     pub status: u8,
     /// The signal that ended it.
     pub signal: Option<i32>,
-    /// When it was started.
     pub started_at: SystemTime,
-    /// When it ended.
     pub ended_at: SystemTime,
     /// Whether it ended before the window did.
     pub in_time: bool,
-}
-
-impl Report {
-    /// A report that says nothing yet.
-    #[must_use]
-    pub fn new(command: &'static str, outcome: Outcome) -> Self {
-        Self {
-            command,
-            changed: false,
-            outcome,
-            policy: None,
-            windows: Vec::new(),
-            drain: None,
-            planned: Vec::new(),
-            connections: None,
-            ramp: None,
-            blocked_after: None,
-            command_run: None,
-            warnings: Vec::new(),
-            warnings_told: 0,
-        }
-    }
-
-    /// Which windows it is about.
-    #[must_use]
-    pub fn own(&self) -> Vec<WindowId> {
-        self.windows.iter().map(Window::id).collect()
-    }
-
-    /// As one JSON object.
-    #[must_use]
-    pub fn to_json(&self) -> String {
-        json::report(self)
-    }
-
-    /// For a human.
-    #[must_use]
-    pub fn to_text(&self, paint: Paint) -> String {
-        human::report(self, paint)
-    }
 }
 
 /// What a command answers.
@@ -147,19 +101,17 @@ pub enum Answer {
 }
 
 impl Answer {
-    /// As one JSON object.
-    #[must_use]
-    pub fn to_json(&self) -> String {
+    /// As one JSON object, with what the user was warned of.
+    pub fn to_json(&self, warnings: &[String]) -> String {
         match self {
-            Self::Report(report) => report.to_json(),
+            Self::Report(report) => json::report(report, warnings),
             Self::Check(check) => check.to_json(),
-            Self::Show(show) => show.to_json(),
+            Self::Show(show) => show.to_json(warnings),
             Self::Text(text) => text.clone(),
         }
     }
 
     /// For a human.
-    #[must_use]
     pub fn to_text(&self, paint: Paint) -> String {
         match self {
             Self::Report(report) => report.to_text(paint),
@@ -169,18 +121,7 @@ impl Answer {
         }
     }
 
-    /// What the user should know.
-    #[must_use]
-    pub fn warnings(&self) -> &[String] {
-        match self {
-            Self::Report(report) => &report.warnings,
-            Self::Show(show) => &show.warnings,
-            Self::Check(_) | Self::Text(_) => &[],
-        }
-    }
-
     /// Why it is a failure all the same.
-    #[must_use]
     pub fn failure(&self) -> Option<&Failure> {
         match self {
             Self::Check(check) => check.failure.as_ref(),
@@ -189,15 +130,38 @@ impl Answer {
     }
 }
 
+impl Report {
+    /// A report of windows that were not raised by this call.
+    pub fn new(command: &'static str, changed: bool, windows: Vec<Window>, body: Body) -> Self {
+        Self {
+            command,
+            changed,
+            policy: None,
+            windows,
+            drain: None,
+            blocked_after: None,
+            body,
+        }
+    }
+
+    /// As one JSON object, with what the user was warned of.
+    pub fn to_json(&self, warnings: &[String]) -> String {
+        json::report(self, warnings)
+    }
+
+    /// For a human.
+    pub fn to_text(&self, paint: Paint) -> String {
+        human::report(self, paint)
+    }
+}
+
 impl Failure {
     /// As one JSON object.
-    #[must_use]
     pub fn to_json(&self, command: &str) -> String {
         json::failure(command, self)
     }
 
     /// For a human: one line, and the hint below it.
-    #[must_use]
     pub fn to_text(&self, paint: Paint) -> String {
         human::failure(self, paint)
     }

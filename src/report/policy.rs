@@ -93,8 +93,6 @@ pub struct Show {
     pub description: Option<String>,
     /// Every setting with its origin.
     pub settings: Vec<Setting>,
-    /// What the user should know.
-    pub warnings: Vec<String>,
 }
 
 #[derive(Serialize)]
@@ -124,7 +122,7 @@ fn by_key<S: Serializer>(settings: &[Setting], serializer: S) -> Result<S::Ok, S
 }
 
 impl Show {
-    pub(super) fn to_json(&self) -> String {
+    pub(super) fn to_json(&self, warnings: &[String]) -> String {
         json::text(&ShowView {
             schema: json::SCHEMA,
             command: "policy show",
@@ -135,7 +133,7 @@ impl Show {
                 description: self.description.as_deref(),
                 settings: &self.settings,
             },
-            warnings: &self.warnings,
+            warnings,
         })
     }
 

@@ -1,15 +1,10 @@
 //! Why a window could not be raised or changed.
 
-use crate::cordon::show_duration;
+use crate::cordon::show;
 use crate::failure::{Explain, Explanation, Kind};
 use crate::firewall::{FirewallError, by_hand};
 use crate::sys::lock::LockError;
 use std::time::Duration;
-
-fn show_ports(ports: &[u16]) -> String {
-    let names: Vec<_> = ports.iter().map(ToString::to_string).collect();
-    names.join(", ")
-}
 
 /// Why a window could not be raised or changed.
 #[derive(Debug, thiserror::Error)]
@@ -57,8 +52,8 @@ pub enum WindowError {
     /// The end would be too far from the start.
     #[error(
         "the window on port {port} would last {} in total, and {} is the most",
-        show_duration(*total),
-        show_duration(*most)
+        show::duration(*total),
+        show::duration(*most)
     )]
     TooLong {
         /// The port.
@@ -71,7 +66,7 @@ pub enum WindowError {
     /// What this call has raised could not be removed again, after it had failed.
     #[error(
         "{source}; what this call has raised could not be removed again, and port {} may be closed until the window's end",
-        show_ports(ports)
+        show::joined(ports, ", ")
     )]
     Left {
         /// The ports.

@@ -1,41 +1,33 @@
-//! What commands have done, for the record.
+//! What commands have done to windows, as events.
 
-use crate::audit::{Action, Event};
-use crate::cordon::{Cordon, DrainReport, Window};
-use crate::drain::Order;
-use crate::report::Report;
+use super::{Action, Event};
+use crate::cordon::{DrainReport, Window, show};
 use ipnet::IpNet;
+use std::time::Duration;
 
 /// As many networks are listed.
 const NETWORKS_SHOWN: usize = 10;
 
-/// Windows that were raised here.
-pub fn started(command: &'static str, report: &Report, cordons: &[Cordon]) {
-    let ours = |window: &&Window| {
-        let mut ids = cordons.iter().map(|cordon| cordon.identity.id);
-        ids.any(|id| id == window.cordon.identity.id)
-    };
-    let blocked = report.blocked_after.map(|after| after.as_secs_f64() * 1e3);
-    for window in report.windows.iter().filter(ours) {
+/// Windows that a command has raised, so long after it was called.
+pub fn started(command: &str, fresh: &[Window], blocked_after: Duration) {
+    let blocked_ms = blocked_after.as_secs_f64() * 1e3;
+    for window in fresh {
         Event::new(Action::Start)
             .window(window)
             .with("command", command)
             .with("verdict", window.cordon.verdict)
             .with("pass", window.cordon.pass.len())
-            .with_some("blocked_ms", blocked.map(|ms| format!("{ms:.3}")))
+            .with("blocked_ms", format!("{blocked_ms:.3}"))
             .record();
     }
 }
 
 /// What was drained on these ports.
-pub fn drained(orders: &[Order], drain: Option<&DrainReport>) {
-    if let Some(drain) = drain {
-        let ports: Vec<String> = orders.iter().map(|order| order.port.to_string()).collect();
-        Event::new(Action::Drain)
-            .with("port", ports.join(","))
-            .drain(drain)
-            .record();
-    }
+pub fn drained(ports: impl IntoIterator<Item = u16>, drain: &DrainReport) {
+    Event::new(Action::Drain)
+        .with("port", show::joined(ports, ","))
+        .drain(drain)
+        .record();
 }
 
 /// A damaged cordon that was put back.
