@@ -21,14 +21,14 @@ pub struct Signals(Vec<(Signal, Listener)>);
 impl Foreground {
     /// From now on SIGINT and SIGTERM are caught, and SIGHUP is ignored.
     pub fn new() -> io::Result<Self> {
-        let foreground = Self::watching(&[Signal::INT, Signal::TERM])?;
+        let foreground = Self::watching([Signal::INT, Signal::TERM])?;
         foreground.outlive_terminal()?;
         Ok(foreground)
     }
 
     /// For work that a signal may end, but not the loss of the terminal.
     pub fn without_signals() -> io::Result<Self> {
-        let foreground = Self::watching(&[])?;
+        let foreground = Self::watching([])?;
         foreground.outlive_terminal()?;
         Ok(foreground)
     }
@@ -38,20 +38,18 @@ impl Foreground {
     /// also in the job.
     pub fn with_job() -> io::Result<Self> {
         let status = Status::read("self").ok().flatten();
-        let ignored = status
-            .and_then(|status| status.ignored_signals())
-            .unwrap_or_default();
+        let ignored = status.and_then(|status| status.ignored_signals());
+        let ignored = ignored.unwrap_or_default();
         let all = [Signal::INT, Signal::TERM, Signal::HUP, Signal::QUIT];
         let is_meant = |signal: &Signal| ignored & (1 << (signal.as_raw() - 1)) == 0;
-        let meant: Vec<Signal> = all.into_iter().filter(is_meant).collect();
-        Self::watching(&meant)
+        Self::watching(all.into_iter().filter(is_meant))
     }
 
-    fn watching(wanted: &[Signal]) -> io::Result<Self> {
+    fn watching(wanted: impl IntoIterator<Item = Signal>) -> io::Result<Self> {
         let runtime = runtime()?;
         let inside = runtime.enter();
-        let watch = |signal: &Signal| Ok((*signal, watch(*signal)?));
-        let signals: io::Result<_> = wanted.iter().map(watch).collect();
+        let watch = |signal| Ok((signal, watch(signal)?));
+        let signals: io::Result<_> = wanted.into_iter().map(watch).collect();
         drop(inside);
         Ok(Self {
             runtime,

@@ -61,10 +61,7 @@ pub fn ports(ports: &[u16]) -> Result<Vec<PortLock>, LockError> {
     let mut sorted = ports.to_vec();
     sorted.sort_unstable();
     sorted.dedup();
-    sorted
-        .into_iter()
-        .map(|port| lock(&path_of(port, "lock")?, port))
-        .collect()
+    sorted.into_iter().map(lock).collect()
 }
 
 /// The inode of this thread's network namespace: each namespace has its own ports.
@@ -80,11 +77,9 @@ fn prepare(directory: &Path) -> Result<(), LockError> {
         _ => {}
     }
     let found = std::fs::symlink_metadata(directory).map_err(LockError::Directory)?;
-    let is_ours = found.is_dir() && found.uid() == 0 && found.mode() & 0o022 == 0;
-    if is_ours {
-        Ok(())
-    } else {
-        Err(LockError::Untrusted)
+    match found.is_dir() && found.uid() == 0 && found.mode() & 0o022 == 0 {
+        true => Ok(()),
+        false => Err(LockError::Untrusted),
     }
 }
 
@@ -125,31 +120,21 @@ pub fn path_of(port: u16, kind: &str) -> Result<PathBuf, LockError> {
     Ok(directory.join(format!("{namespace}-{port}.{kind}")))
 }
 
-fn lock(path: &Path, port: u16) -> Result<PortLock, LockError> {
-    let failed = |source| LockError::Open {
-        path: path.to_owned(),
-        source,
-    };
-    let mut file = open(path)?;
+fn lock(port: u16) -> Result<PortLock, LockError> {
     let deadline = Instant::now() + LOCK_TIMEOUT;
     loop {
-        match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
-            Ok(locked) => return Ok(PortLock::signed(locked)),
-            Err((mut held, Errno::EWOULDBLOCK)) => {
-                if Instant::now() >= deadline {
-                    let pid = signer(&mut held);
-                    let holder = match pid {
-                        Some(pid) => format!("pgcordon process {pid}"),
-                        None => "another pgcordon process".to_owned(),
-                    };
-                    return Err(LockError::Taken { port, holder, pid });
-                }
-                file = held;
-                std::thread::sleep(LOCK_RETRY);
-            }
-            Err((held, Errno::EINTR)) => file = held,
-            Err((_, error)) => return Err(failed(error.into())),
+        if let Some(lock) = try_port(port)? {
+            return Ok(lock);
         }
+        if Instant::now() >= deadline {
+            let pid = signer(&mut open(&path_of(port, "lock")?)?);
+            let holder = match pid {
+                Some(pid) => format!("pgcordon process {pid}"),
+                None => "another pgcordon process".to_owned(),
+            };
+            return Err(LockError::Taken { port, holder, pid });
+        }
+        std::thread::sleep(LOCK_RETRY);
     }
 }
 

@@ -51,11 +51,12 @@ impl Message {
 
     /// For `NLMSG_ERROR`: the error, or `None` for an acknowledgement.
     fn error(&self) -> Option<io::Error> {
-        let code = self
+        match self
             .payload()
-            .get(..4)
-            .and_then(|code| code.try_into().ok());
-        match code.map(i32::from_ne_bytes) {
+            .first_chunk()
+            .copied()
+            .map(i32::from_ne_bytes)
+        {
             Some(0) => None,
             Some(code) => Some(io::Error::from_raw_os_error(code.saturating_neg())),
             None => Some(io::Error::from(io::ErrorKind::InvalidData)),
@@ -121,12 +122,11 @@ impl Link {
     /// Fails with `TimedOut` after [`WAIT`].
     pub fn request(&mut self, kind: u16, flags: u16, payload: &[u8]) -> io::Result<Vec<Message>> {
         let is_dump = flags & (nix::libc::NLM_F_DUMP as u16) != 0;
-        let flags = flags | nix::libc::NLM_F_REQUEST as u16;
-        let flags = if is_dump {
-            flags
-        } else {
-            flags | nix::libc::NLM_F_ACK as u16
+        let more = match is_dump {
+            true => nix::libc::NLM_F_REQUEST,
+            false => nix::libc::NLM_F_REQUEST | nix::libc::NLM_F_ACK,
         };
+        let flags = flags | more as u16;
         for _ in 0..DUMP_ATTEMPTS {
             let sequence = self.next_sequence();
             self.socket.send(&message(kind, flags, sequence, payload))?;
@@ -201,13 +201,11 @@ impl Link {
             let datagram = &mut self.buffer[aligned..][..DATAGRAM];
             match self.socket.recv(datagram) {
                 Ok(messages) => {
-                    return messages
-                        .map(|bytes| {
-                            Ok(Message {
-                                bytes: bytes?.to_vec(),
-                            })
-                        })
-                        .collect();
+                    let copy = |bytes: io::Result<&[u8]>| {
+                        let bytes = bytes?.to_vec();
+                        Ok(Message { bytes })
+                    };
+                    return messages.map(copy).collect();
                 }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Err(timed_out()),

@@ -2,6 +2,7 @@
 //! harmless.
 
 use std::io::{self, IsTerminal, Write};
+use std::os::fd::BorrowedFd;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Stream {
@@ -25,19 +26,20 @@ impl Stream {
 
     /// Whether writing there does not disturb another job of the terminal.
     pub fn is_foreground(self) -> bool {
-        let holder = match self {
-            Self::Stdout => rustix::termios::tcgetpgrp(io::stdout()),
-            Self::Stderr => rustix::termios::tcgetpgrp(io::stderr()),
-        };
+        let holder = rustix::termios::tcgetpgrp(self.descriptor());
         // A terminal of another session has no jobs of ours.
         holder.is_ok_and(|holder| holder == rustix::process::getpgrp())
             || holder == Err(rustix::io::Errno::NOTTY)
     }
 
     pub fn is_terminal(self) -> bool {
+        self.descriptor().is_terminal()
+    }
+
+    fn descriptor(self) -> BorrowedFd<'static> {
         match self {
-            Self::Stdout => io::stdout().is_terminal(),
-            Self::Stderr => io::stderr().is_terminal(),
+            Self::Stdout => rustix::stdio::stdout(),
+            Self::Stderr => rustix::stdio::stderr(),
         }
     }
 }
