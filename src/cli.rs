@@ -126,7 +126,6 @@ pub enum Command {
 
 impl Command {
     /// The word on the command line.
-    #[must_use]
     pub fn name(&self) -> &'static str {
         match self {
             Self::Start(_) => "start",

@@ -11,9 +11,6 @@ use crate::sys::trusted::Trust;
 use std::path::{Path, PathBuf};
 
 /// Runs one of them.
-///
-/// # Errors
-/// A policy to show that is not there, not to be trusted, or bad.
 pub fn run(context: &mut Context, command: &Policy) -> Result<(Answer, Exit), CommandError> {
     match command {
         Policy::Check(args) => Ok(check(args)),

@@ -10,9 +10,6 @@ use std::path::Path;
 use std::time::SystemTime;
 
 /// The cordons that a call of `start`, `hold`, `run` or `plan` asks for, one for each port.
-///
-/// # Errors
-/// No length, or a bad entry of the pass list.
 pub fn cordons(
     settings: &Settings,
     no_drain: bool,
@@ -69,9 +66,6 @@ fn random() -> u64 {
 }
 
 /// The networks of pass list entries.
-///
-/// # Errors
-/// An entry that is no network, an unknown interface, a file that cannot be read.
 pub fn networks<'a>(
     entries: impl IntoIterator<Item = &'a AllowEntry>,
 ) -> Result<Vec<IpNet>, CommandError> {
@@ -90,9 +84,6 @@ pub fn networks<'a>(
 const LONGEST_FILE: u64 = 16 << 20;
 
 /// The networks of a file: one a line, `#` starts a comment.
-///
-/// # Errors
-/// It cannot be read, is not to be trusted, or has a line that is no network.
 pub fn networks_of_file(path: &Path) -> Result<Vec<IpNet>, CommandError> {
     let text = trusted::read(path, LONGEST_FILE, Trust::RootOnly)?;
     let text = text.strip_prefix('\u{feff}').unwrap_or(&text);

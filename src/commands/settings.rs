@@ -17,9 +17,6 @@ pub struct Decision {
 }
 
 /// Decides what a call goes by; `run` is empty but for the command of that name.
-///
-/// # Errors
-/// A policy that is not there, not to be trusted, or bad; values that do not go together.
 pub fn decide(
     args: &Start,
     run: &Run,
@@ -59,9 +56,6 @@ pub fn decide(
 }
 
 /// The settings of a drain: flags alone, since it reads no policy.
-///
-/// # Errors
-/// A host without a password file.
 pub fn of_drain(args: &cli::Drain) -> Result<Settings, CommandError> {
     let flags = Policy {
         drain: args.drain.clone(),

@@ -13,20 +13,15 @@ pub enum DurationError {
     /// `10` could be seconds or minutes; on a production port nobody should guess.
     #[error("`{0}` has no unit; write {0}s for seconds or {0}m for minutes")]
     NoUnit(String),
-    /// Not a duration at all.
     #[error("`{text}` is not a duration: {why}; write it like 90s, 10m or 1h30m")]
     Malformed {
-        /// What was given.
         text: String,
         /// What the parser says of it.
         why: String,
     },
 }
 
-/// Reads a duration that carries its unit.
-///
-/// # Errors
-/// A bare number is an error of its own; `0s` is a valid duration here.
+/// Reads a duration that carries its unit: a bare number is an error of its own, `0s` is none.
 pub fn parse_duration(text: &str) -> Result<Duration, DurationError> {
     let bare = text.trim();
     if !bare.is_empty() && bare.bytes().all(|byte| byte.is_ascii_digit()) {
@@ -57,7 +52,6 @@ const LONGEST: Duration = Duration::from_secs(10 * 365 * 24 * 60 * 60);
 /// Why a duration is not used.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum LengthError {
-    /// Not a duration.
     #[error(transparent)]
     Duration(#[from] DurationError),
     /// What blocks something must be worth it.
@@ -153,14 +147,12 @@ fn within(length: Duration) -> Result<Duration, LengthError> {
 }
 
 /// Writes a duration as [`parse_duration`] reads it, exactly: `1h30m`.
-#[must_use]
 pub fn duration_text(duration: Duration) -> String {
     let text = humantime::format_duration(duration).to_string();
     text.replace(' ', "")
 }
 
 /// Writes a duration for a human, whole seconds at most: `9m 59s`.
-#[must_use]
 pub fn show_duration(duration: Duration) -> String {
     if duration < Duration::from_secs(1) {
         return format!("{} ms", duration.as_millis());

@@ -27,7 +27,6 @@ pub enum OnExpiry {
 
 impl OnExpiry {
     /// The word used on the command line and in policies.
-    #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Warn => "warn",

@@ -30,7 +30,6 @@ pub enum RampError {
     /// `10` could be a second or a minute.
     #[error("`{0}` has no unit; write {0}/s for {0} new connections a second")]
     NoUnit(String),
-    /// Not a rate at all.
     #[error("`{0}` is not a rate; write it like 10/s, for 10 new connections a second")]
     Malformed(String),
     /// Nobody would be let in, or there would be no limit.
@@ -46,9 +45,6 @@ pub enum RampError {
 
 impl Ramp {
     /// Whether a ramp may last so long; gives it in whole milliseconds, as the kernel counts.
-    ///
-    /// # Errors
-    /// Less than a second, more than a day.
     pub fn check_length(length: Duration) -> Result<Duration, RampError> {
         match length {
             short if short < Duration::from_secs(1) => Err(RampError::TooShort),

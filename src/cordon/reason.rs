@@ -30,9 +30,6 @@ pub enum ReasonError {
 
 impl Reason {
     /// Takes a text over if nftables can hold it.
-    ///
-    /// # Errors
-    /// Too long, or a character that cannot stand in a comment.
     pub fn new(text: &str) -> Result<Self, ReasonError> {
         if let Some(bad) = text
             .chars()
@@ -47,7 +44,6 @@ impl Reason {
     }
 
     /// The text.
-    #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
     }

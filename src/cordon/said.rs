@@ -6,17 +6,11 @@ use serde::{Deserialize, Deserializer, de::Error};
 pub const NO_VALUE: &str = "it has no value; give it one, or remove the key";
 
 /// Reads the value of a key that is there.
-///
-/// # Errors
-/// There is none, or it is none of its type.
 pub fn given<'de, D: Deserializer<'de>, T: Deserialize<'de>>(source: D) -> Result<T, D::Error> {
     Option::deserialize(source)?.ok_or_else(|| D::Error::custom(NO_VALUE))
 }
 
 /// The same for a field that is `None` where the key is left out.
-///
-/// # Errors
-/// As [`given`].
 pub fn said<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
     source: D,
 ) -> Result<Option<T>, D::Error> {

@@ -64,7 +64,6 @@ pub struct SpareError(String);
 
 impl Spare {
     /// Whether a connection is meant.
-    #[must_use]
     pub fn matches(&self, role: &str, database: &str, application: &str) -> bool {
         match self {
             Self::Role(name) => name == role,
@@ -111,7 +110,6 @@ pub struct KeepRules {
 /// How many synchronous standbys a commit waits for, by `synchronous_standby_names`
 /// (PostgreSQL's manual, section 20.6.1): `FIRST n (…)`, `ANY n (…)`, `n (…)` or a plain
 /// list, which is `FIRST 1`. Empty: none.
-#[must_use]
 pub fn synchronous_standbys_needed(names: &str) -> usize {
     let names = names.trim();
     if names.is_empty() {

@@ -27,14 +27,12 @@ pub enum Choice {
     None,
     /// One of the policies of this host.
     Name(String),
-    /// A file.
     File(PathBuf),
 }
 
 /// Why a text names no policy.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ChoiceError {
-    /// Not a name.
     #[error(
         "a policy's name has letters, digits, `-`, `_` and `.`; a file is given with a `/`, such as ./office.yaml"
     )]
@@ -79,28 +77,20 @@ pub enum PolicyError {
     /// Nobody has written one of this name.
     #[error("there is no policy {name} in {} or {}", PLACES[0], PLACES[1])]
     Unknown {
-        /// The name.
         name: String,
-        /// The names there are, and the nearest of them.
+        /// The names there are.
         there: Vec<String>,
         /// The name that was probably meant.
         nearest: Option<String>,
     },
-    /// The file.
     #[error(transparent)]
     File(#[from] FileError),
     /// What it says.
     #[error("policy {}", in_file(path, fault))]
-    Fault {
-        /// The file.
-        path: PathBuf,
-        /// The first fault.
-        fault: Fault,
-    },
+    Fault { path: PathBuf, fault: Fault },
 }
 
 /// A fault with its file, as compilers write it.
-#[must_use]
 pub fn in_file(path: &Path, fault: &Fault) -> String {
     format!("{}:{fault}", path.display())
 }
@@ -124,9 +114,6 @@ pub fn find(choice: Option<&Choice>, trust: Trust) -> Result<Option<Policy>, Pol
 }
 
 /// Reads one policy.
-///
-/// # Errors
-/// Not there, not to be trusted, or bad.
 pub fn load(path: &Path, trust: Trust) -> Result<Policy, PolicyError> {
     let text = trusted::read(path, LONGEST_FILE, trust)?;
     let path = path.to_owned();

@@ -17,9 +17,6 @@ const TOO_LONG: &str = "a policy has 64 KiB at most; a long list of networks has
 const TWICE: &str = "the key is there for the second time; keep one of them";
 
 /// Reads a policy.
-///
-/// # Errors
-/// The first fault.
 pub fn parse(text: &str) -> Result<Policy, Fault> {
     // Some editors put a byte order mark there; the parser would take it for indentation.
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);

@@ -14,7 +14,6 @@ const ORIGINS: usize = 34;
 /// What is wrong with a file, if anything is.
 #[derive(Debug, Clone, Serialize)]
 pub struct CheckedFile {
-    /// The file.
     #[serde(serialize_with = "shown")]
     pub file: PathBuf,
     /// Whether it can be used.
@@ -33,7 +32,6 @@ fn shown<S: Serializer>(path: &Path, serializer: S) -> Result<S::Ok, S::Error> {
 /// The result of `policy check`.
 #[derive(Debug, Clone)]
 pub struct Check {
-    /// The files, in the order in which they were given.
     pub files: Vec<CheckedFile>,
     /// What they come to, if one of them is bad.
     pub failure: Option<Failure>,
