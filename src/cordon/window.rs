@@ -36,6 +36,14 @@ impl Window {
             Err(_) => self.cordon.length,
         }
     }
+
+    /// The cordon with the time that is left now.
+    pub fn into_cordon_now(self) -> Cordon {
+        Cordon {
+            length: self.remaining_now(),
+            ..self.cordon
+        }
+    }
 }
 
 /// One window and no other that may come in its place.

@@ -195,26 +195,25 @@ impl Guarded {
     }
 
     /// A port's cordon as the kernel has it.
-    fn as_it_stands(&mut self, port: u16) -> Option<(u16, Cordon)> {
-        let mut window = self.named(port, Detail::Whole).ok().flatten()?;
-        window.cordon.length = window.remaining_now();
-        Some((port, window.cordon))
+    fn as_it_stands(&mut self, port: u16) -> Option<Cordon> {
+        let window = self.named(port, Detail::Whole).ok().flatten();
+        window.map(Window::into_cordon_now)
     }
 
     /// Tells the guards what stands, although they were told otherwise.
-    fn tell_again(&mut self, cordons: &[(u16, Cordon)], at: Moment) {
-        for (port, cordon) in cordons {
-            if let Some(own) = self.own(*port) {
+    fn tell_again(&mut self, cordons: &[Cordon], at: Moment) {
+        for cordon in cordons {
+            if let Some(own) = self.own(cordon.port) {
                 let told = lock(&own).again(at, cordon.clone());
-                tracing::debug!(port, ?told, "the guard goes on with what was there");
+                tracing::debug!(cordon.port, ?told, "the guard goes on with what was there");
             }
         }
     }
 
     /// The cordon of a port as its guard knows it now, to be told again if a change fails.
-    fn known(&self, ports: &BTreeSet<u16>) -> Vec<(u16, Cordon)> {
+    fn known(&self, ports: &BTreeSet<u16>) -> Vec<Cordon> {
         let now = Moment::now();
-        let of = |port: &u16| Some((*port, lock(&*self.own(*port)?).target()?.at(now)));
+        let of = |port: &u16| Some(lock(&*self.own(*port)?).target()?.at(now));
         ports.iter().filter_map(of).collect()
     }
 }
@@ -313,7 +312,7 @@ impl Firewall for Guarded {
             // What the kernel has says whether it was made.
             let at = Moment::now();
             let now = ports.iter().filter_map(|port| self.as_it_stands(*port));
-            let now: Vec<(u16, Cordon)> = now.collect();
+            let now: Vec<Cordon> = now.collect();
             self.tell_again(&now, at);
             fresh.extend(
                 taken_over

@@ -4,7 +4,7 @@
 use super::Guarded;
 use super::handle::Handle;
 use super::target::{Moment, Target};
-use crate::cordon::{Cordon, Window, WindowId};
+use crate::cordon::{Cordon, WindowId};
 use crate::firewall::{Change, Detail, Firewall, FirewallError, Nftables};
 use crate::sys::lock;
 use crate::window::Guards;
@@ -70,7 +70,7 @@ impl Guarded {
         if self.has_own(port) {
             return Ok(None);
         }
-        let Some(mut window) = self.named(port, Detail::Whole)? else {
+        let Some(window) = self.named(port, Detail::Whole)? else {
             return Ok(None);
         };
         let Some(named) = window.cordon.identity.guard else {
@@ -80,24 +80,23 @@ impl Guarded {
         self.end_guard(port, Some(named))?;
         // The time first: nobody may want a later end than the kernel has.
         let read_at = Moment::now();
-        window.cordon.length = window.remaining_now();
-        window.cordon.identity.guard = guard.as_ref().and_then(Handle::pid);
+        let mut cordon = window.into_cordon_now();
+        cordon.identity.guard = guard.as_ref().and_then(Handle::pid);
         Ok(Some(TakenOver {
+            port,
             guard,
+            target: Target::new(cordon, read_at),
             is_named: false,
-            target: Target::new(window.cordon.clone(), read_at),
-            window,
         }))
     }
 }
 
 /// A port whose guard is another one from now on.
 pub struct TakenOver {
+    port: u16,
     /// The new one, if it could be started.
     guard: Option<Handle>,
-    /// As it stands.
-    window: Window,
-    /// The same for a guard.
+    /// The cordon as it stands.
     target: Target,
     /// Whether a change names it.
     is_named: bool,
@@ -108,8 +107,8 @@ impl TakenOver {
     pub fn name_guard_in(&mut self, changes: &mut [(u16, Change)]) {
         for (port, change) in changes {
             if let Change::Renew(cordon) = change {
-                if *port == self.window.cordon.port {
-                    cordon.identity.guard = self.window.cordon.identity.guard;
+                if *port == self.port {
+                    cordon.identity.guard = self.guard.as_ref().and_then(Handle::pid);
                     self.is_named = true;
                 }
             }
@@ -124,14 +123,12 @@ impl TakenOver {
         made: &[(u16, Change)],
         at: Moment,
     ) -> Option<(Handle, Target)> {
-        let its = made
-            .iter()
-            .filter(|(port, _)| *port == self.window.cordon.port);
+        let its = made.iter().filter(|(port, _)| *port == self.port);
         its.for_each(|(_, change)| self.target.change(at, change));
         if !self.is_named || made.is_empty() {
             // By itself: a long pass list takes longer, and the end must not move with it.
             // A ramp is left as it is: the lock names its guard, too.
-            let port = self.window.cordon.port;
+            let port = self.port;
             if let Some(naming) = self.target.renewal(Moment::now()) {
                 let named = nftables.change(&[(port, naming)]);
                 tracing::debug!(port, ?named, "the window names its new guard");
@@ -142,15 +139,9 @@ impl TakenOver {
 
     /// Gives the guard, and what it is to guard, where it is not known whether the changes
     /// were made: what stands.
-    pub fn guarding_what_stands(
-        self,
-        cordons: &[(u16, Cordon)],
-        at: Moment,
-    ) -> Option<(Handle, Target)> {
-        let found = cordons
-            .iter()
-            .find(|(port, _)| *port == self.window.cordon.port);
-        let target = found.map_or(self.target, |(_, cordon)| Target::new(cordon.clone(), at));
+    pub fn guarding_what_stands(self, cordons: &[Cordon], at: Moment) -> Option<(Handle, Target)> {
+        let found = cordons.iter().find(|cordon| cordon.port == self.port);
+        let target = found.map_or(self.target, |cordon| Target::new(cordon.clone(), at));
         Some((self.guard?, target))
     }
 }
