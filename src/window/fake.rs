@@ -26,7 +26,6 @@ pub enum When {
     After(Call),
 }
 
-/// What the kernel holds, and for how long it has run.
 #[derive(Default)]
 pub struct State {
     pub tables: BTreeMap<u16, Table>,
@@ -114,7 +113,7 @@ impl Fake {
 }
 
 impl State {
-    fn write(&mut self, cordon: Cordon) {
+    pub fn write(&mut self, cordon: Cordon) {
         let table = Table {
             faults: Vec::new(),
             blocked: Counter::default(),
