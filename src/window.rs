@@ -77,7 +77,7 @@ pub fn raise(
 ) -> Result<Raised, WindowError> {
     let ports: Vec<u16> = cordons.iter().map(|cordon| cordon.port).collect();
     let _locks = locked(firewall, &ports)?;
-    let (mut leftovers, mut missing, mut found) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut leftovers, mut missing, mut in_force) = (Vec::new(), Vec::new(), Vec::new());
     for cordon in cordons {
         match firewall.read(cordon.port, Detail::Whole)? {
             Some(state) if state.closed().is_some() => {
@@ -85,9 +85,10 @@ pub fn raise(
                     let port = cordon.port;
                     return Err(WindowError::Occupied { port });
                 }
-                let outcome = verify::mend(firewall, state)?;
-                check_same(&outcome.window, cordon)?;
-                found.push(outcome);
+                if let Some(window) = state.closed() {
+                    check_same(window, cordon)?;
+                }
+                in_force.push(state);
             }
             // What is over, or a ramp: the new window takes its place in one transaction.
             Some(_) => {
@@ -97,6 +98,10 @@ pub fn raise(
             None => missing.push(cordon.clone()),
         }
     }
+    // Nothing is changed before every port is known to be acceptable.
+    let in_force = in_force.into_iter();
+    let found = in_force.map(|state| verify::mend(firewall, state));
+    let found = found.collect::<Result<_, _>>()?;
     let (fresh, acknowledged) = match missing.is_empty() {
         true => (Vec::new(), Instant::now()),
         false => raise_fresh(firewall, &missing, &leftovers)?,

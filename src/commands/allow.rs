@@ -12,9 +12,6 @@ use crate::window;
 
 /// Changes the pass list of windows. Whoever is taken off it is drained: a connection whose
 /// packets are dropped would hang.
-///
-/// # Errors
-/// No window, a bad entry, or the firewall's word.
 pub fn run(context: &mut Context, args: &Allow) -> Result<(Report, Exit), CommandError> {
     let networks = request::networks(&args.entries)?;
     let firewall = &mut context.firewall;

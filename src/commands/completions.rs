@@ -5,7 +5,6 @@ use clap::CommandFactory;
 use clap_complete::shells::{Bash, Fish, Zsh};
 
 /// The completions of a shell, as a script that it reads.
-#[must_use]
 pub fn run(args: &Completions) -> String {
     let mut command = Cli::command();
     let name = command.get_name().to_owned();

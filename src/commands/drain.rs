@@ -8,9 +8,6 @@ use crate::report::{Body, Outcome, Report};
 use crate::window;
 
 /// Drains the ports of windows again.
-///
-/// # Errors
-/// No window, or a missing privilege.
 pub fn run(context: &mut Context, args: &Drain) -> Result<(Report, Exit), CommandError> {
     let settings = settings::of_drain(args)?;
     raise::check_host(&settings)?;

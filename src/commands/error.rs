@@ -1,8 +1,8 @@
-//! Why a command failed: each with what the user can do, and the exit status it means.
+//! Why a command failed; what another module has said is handed on.
 
-use crate::clients;
+use crate::clients::{self, InterfaceError};
 use crate::cordon::{DrainReport, PassError, show};
-use crate::drain::ListenersError;
+use crate::drain::{ListenersError, SurveyError};
 use crate::failure::{AS_ROOT, Exit, Explain, Explanation, Kind};
 use crate::firewall::FirewallError;
 use crate::job::FindError;
@@ -12,116 +12,63 @@ use crate::sys::trusted::{FileError, HOW_TO_TRUST};
 use crate::window::{self, WindowError};
 use caps::Capability;
 use std::io;
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
-/// Why a command failed.
 #[derive(Debug, thiserror::Error)]
 pub enum CommandError {
-    /// A capability is missing.
     #[error("{0} is missing: pgcordon changes the kernel's firewall")]
     Capability(Capability),
-    /// The window is longer than is allowed.
     #[error("a window of {asked} is longer than {most}")]
-    TooLong {
-        /// What was asked for.
-        asked: String,
-        /// The most.
-        most: String,
-    },
-    /// An entry of the pass list.
+    TooLong { asked: String, most: String },
     #[error("{entry}: {source}")]
-    Allow {
-        /// The entry, or file and line.
-        entry: String,
-        /// What is wrong.
-        source: PassError,
-    },
-    /// A file of networks.
+    Allow { entry: String, source: PassError },
     #[error(transparent)]
     AllowFile(#[from] FileError),
-    /// A policy.
     #[error(transparent)]
     Policy(#[from] PolicyError),
-    /// Nobody has said how long the window lasts.
     #[error("how long? There is no --for, and {}", no_window(policy.as_deref()))]
-    NoLength {
-        /// The policy's file, if there is one.
-        policy: Option<PathBuf>,
-    },
+    NoLength { policy: Option<PathBuf> },
     /// `--ramp-rate` without a ramp.
     #[error("--ramp-rate says how fast, and nothing says for how long")]
     NoRamp,
     /// `--pg-host` without a password.
     #[error("PostgreSQL at {host} is reached through TCP, and no password file is named")]
-    NoPassfile {
-        /// The address.
-        host: std::net::IpAddr,
-    },
-    /// The pass list as a whole.
+    NoPassfile { host: IpAddr },
     #[error(transparent)]
     PassList(#[from] PassError),
-    /// There are several windows and none was named.
     #[error("there are windows on ports {}; name one", show::joined(ports, ", "))]
-    WhichWindow {
-        /// Their ports.
-        ports: Vec<u16>,
-    },
-    /// There is no window.
+    WhichWindow { ports: Vec<u16> },
     #[error("no window is in force{}", on(ports))]
-    NoWindow {
-        /// The ports that were named.
-        ports: Vec<u16>,
-    },
-    /// A window could not be raised or changed.
+    NoWindow { ports: Vec<u16> },
     #[error(transparent)]
     Window(#[from] WindowError),
-    /// The firewall could not be read.
     #[error(transparent)]
     Firewall(#[from] FirewallError),
     /// Signals could not be watched.
     #[error("cannot prepare the process: {0}")]
     Runtime(#[source] io::Error),
-    /// Sockets could not be listed.
     #[error("cannot list the port's sockets: {0}")]
     Sockets(#[source] io::Error),
-    /// Nobody could be found out about.
     #[error(transparent)]
-    Survey(crate::drain::SurveyError),
-    /// An interface of the pass list.
+    Survey(#[from] SurveyError),
     #[error(transparent)]
-    Interface(#[from] crate::clients::InterfaceError),
+    Interface(#[from] InterfaceError),
     /// `--pg-host` of another machine.
     #[error("--pg-host {host} is no address of this host")]
-    ForeignHost {
-        /// The address.
-        host: std::net::IpAddr,
-    },
-    /// Who listens on a port.
+    ForeignHost { host: IpAddr },
     #[error(transparent)]
     Listeners(#[from] ListenersError),
     /// `--spare` without SQL.
     #[error(
         "{why}; the cordon is lifted again, and nobody but clients that were logging in was cut"
     )]
-    Spare {
-        /// Why.
-        why: String,
-    },
+    Spare { why: String },
     /// With `--strict`: the drain was incomplete.
     #[error("the drain was incomplete{}; the cordon is lifted again", who(drain))]
-    Strict {
-        /// What the drain has done.
-        drain: Box<DrainReport>,
-    },
-    /// A file that was to be written.
+    Strict { drain: Box<DrainReport> },
     #[error("cannot write {}: {source}", path.display())]
-    Write {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        source: io::Error,
-    },
-    /// CMD of `run` cannot be run.
+    Write { path: PathBuf, source: io::Error },
     #[error(transparent)]
     Find(#[from] FindError),
     /// CMD of `run` could not be started, or not waited for.
@@ -130,14 +77,8 @@ pub enum CommandError {
     /// `-o json` with `run`.
     #[error("-o json cannot be had with run: stdout belongs to CMD")]
     StdoutTaken,
-    /// The file of `--report`.
     #[error("cannot write the report {}: {source}", path.display())]
-    ReportFile {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        source: io::Error,
-    },
+    ReportFile { path: PathBuf, source: io::Error },
     /// SIGINT or SIGTERM; what this call raised is lifted.
     #[error("interrupted; what this call raised is lifted")]
     Interrupted(Exit),
@@ -172,9 +113,6 @@ fn on(ports: &[u16]) -> String {
 }
 
 /// Whether this process may change nftables in its network namespace.
-///
-/// # Errors
-/// The capability that is missing.
 pub fn check_privilege() -> Result<(), CommandError> {
     match privilege::missing(&[Capability::CAP_NET_ADMIN]).first() {
         None => Ok(()),

@@ -10,9 +10,6 @@ use crate::window;
 use std::time::Duration;
 
 /// Moves the end of windows, to an earlier time only with `--shorten`.
-///
-/// # Errors
-/// No window, a total beyond `--max`, or the firewall's word.
 pub fn run(context: &mut Context, args: &Extend) -> Result<(Report, Exit), CommandError> {
     let end = match (args.by.map(|by| by.0), args.length.map(|length| length.0)) {
         (Some(more), _) => WindowEnd::By(more),

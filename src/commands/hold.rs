@@ -15,9 +15,6 @@ use std::time::{Duration, SystemTime};
 use tokio::sync::watch;
 
 /// Raises, drains, waits for the end of the window and its ramp, and lifts.
-///
-/// # Errors
-/// Then nothing of this call is in force.
 pub fn run(context: &mut Context, args: &Start) -> Result<(Report, Exit), CommandError> {
     let mut plan = Plan::new(args)?;
     context.firewall.stay_in_service();

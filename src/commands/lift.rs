@@ -8,9 +8,6 @@ use crate::report::{Body, Outcome, Report};
 use crate::window::{self, Guards, RampWish};
 
 /// Ends windows and ramps; that there is none is no failure.
-///
-/// # Errors
-/// Several windows and none named, `--ramp` without a known length, or the firewall's word.
 pub fn run(context: &mut Context, args: &Lift) -> Result<(Report, Exit), CommandError> {
     let firewall = &mut context.firewall;
     let ports = match select::with_ramps(firewall, &args.which) {

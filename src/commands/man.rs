@@ -8,9 +8,6 @@ use crate::cli::Man;
 use std::path::Path;
 
 /// Writes the pages into a directory, which is made if it is missing; says which.
-///
-/// # Errors
-/// The file or directory that could not be written.
 pub fn run(args: &Man) -> Result<String, CommandError> {
     let failed = |path: &Path| {
         let path = path.to_owned();

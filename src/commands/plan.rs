@@ -12,9 +12,6 @@ use crate::sys::runtime::runtime;
 use crate::window;
 
 /// Lists every connection with what would happen to it.
-///
-/// # Errors
-/// What `start` would refuse, a window in force that differs from what is asked for too.
 pub fn run(context: &mut Context, args: &Start) -> Result<(Report, Exit), CommandError> {
     let plan = Plan::new(args)?;
     let mut windows = Vec::new();
@@ -46,8 +43,7 @@ pub fn run(context: &mut Context, args: &Start) -> Result<(Report, Exit), Comman
             )),
             None => {}
         }
-        let survey = runtime.block_on(drain::survey(&order));
-        let survey = survey.map_err(CommandError::Survey)?;
+        let survey = runtime.block_on(drain::survey(&order))?;
         let warning = plan.listeners[number].warning.iter();
         warning
             .chain(&survey.warnings)

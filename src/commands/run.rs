@@ -18,9 +18,6 @@ use std::time::{Duration, SystemTime};
 use tokio::time::Instant;
 
 /// Raises, drains, runs CMD, and lifts.
-///
-/// # Errors
-/// Then nothing of this call is in force.
 pub fn run(context: &mut Context, args: &Run) -> Result<(Report, Exit), CommandError> {
     if context.json {
         return Err(CommandError::StdoutTaken);

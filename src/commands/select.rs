@@ -9,9 +9,6 @@ use std::time::{Duration, Instant};
 
 /// The ports that `extend`, `drain` and `allow` act on: those that are named, all that are
 /// blocked, or the only one.
-///
-/// # Errors
-/// Several windows and none named; no window (for `--all` and without a port).
 pub fn ports(firewall: &mut impl Guards, which: &Which) -> Result<Vec<u16>, CommandError> {
     choose(firewall, which, |seen| match seen.window() {
         Some(window) => window.is_closed(),
@@ -20,9 +17,6 @@ pub fn ports(firewall: &mut impl Guards, which: &Which) -> Result<Vec<u16>, Comm
 }
 
 /// The ports that `lift` acts on: as [`ports`], and those in a ramp too.
-///
-/// # Errors
-/// As [`ports`].
 pub fn with_ramps(firewall: &mut impl Guards, which: &Which) -> Result<Vec<u16>, CommandError> {
     choose(firewall, which, |seen| {
         seen.window().is_some() || seen.is_guarded
@@ -30,9 +24,6 @@ pub fn with_ramps(firewall: &mut impl Guards, which: &Which) -> Result<Vec<u16>,
 }
 
 /// The ports whose tables are left over from windows that are over, and their ramps.
-///
-/// # Errors
-/// The firewall cannot be read.
 pub fn leftovers(firewall: &mut impl Guards) -> Result<Vec<u16>, CommandError> {
     let seen = look(firewall)?;
     let over = |seen: &&Seen| seen.state.is_some() && seen.window().is_none();
@@ -97,9 +88,6 @@ const HEAL_POLL: Duration = Duration::from_millis(5);
 
 /// What stands on a port. Where a flush has just taken it away and a guard is about to put it
 /// back, this waits for it.
-///
-/// # Errors
-/// The firewall cannot be read.
 pub fn settled(
     firewall: &mut impl Guards,
     port: u16,
@@ -119,9 +107,6 @@ pub fn settled(
 }
 
 /// Waits until no cordon of these ports is being put back by its guard.
-///
-/// # Errors
-/// The firewall cannot be read.
 pub fn settle(firewall: &mut impl Guards, ports: &[u16]) -> Result<(), FirewallError> {
     for port in ports {
         settled(firewall, *port, Detail::Block)?;

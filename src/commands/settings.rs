@@ -2,7 +2,7 @@
 
 use super::CommandError;
 use crate::cli::{self, Start};
-use crate::cordon::{AllowEntry, PassList, show_duration};
+use crate::cordon::{AllowEntry, PassList, show};
 use crate::policy::{self, Choice, Policy, Run, Settings, Sources};
 use crate::sys::trusted::Trust;
 
@@ -75,8 +75,8 @@ fn checked(sources: &Sources) -> Result<Settings, CommandError> {
     let most = settings.max_window.0;
     if let Some(window) = settings.window.filter(|window| window.0 > most) {
         return Err(CommandError::TooLong {
-            asked: show_duration(window.0),
-            most: show_duration(most),
+            asked: show::duration(window.0),
+            most: show::duration(most),
         });
     }
     // Each of them may be good, and all of them cover everything.

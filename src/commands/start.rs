@@ -9,9 +9,6 @@ use crate::report::Report;
 use crate::window::Ownership;
 
 /// Raises the cordons, then drains.
-///
-/// # Errors
-/// Then nothing of this call is in force.
 pub fn run(context: &mut Context, args: &Start) -> Result<(Report, Exit), CommandError> {
     let mut plan = Plan::new(args)?;
     let mut foreground = Foreground::new().map_err(CommandError::Runtime)?;

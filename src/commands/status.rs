@@ -9,9 +9,6 @@ use crate::firewall::{Detail, Firewall};
 use crate::report::{Body, Report};
 
 /// Reads every window.
-///
-/// # Errors
-/// The firewall cannot be read.
 pub fn run(context: &mut Context, args: &Status) -> Result<(Report, Exit), CommandError> {
     let mut windows = Vec::new();
     let mut connections: Option<Vec<_>> = None;

@@ -40,9 +40,6 @@ pub struct Ran {
 }
 
 /// Waits for CMD's end.
-///
-/// # Errors
-/// What the kernel says of the wait for it.
 pub async fn to_its_end(
     context: &mut Context,
     settings: &Settings,

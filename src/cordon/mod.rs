@@ -18,9 +18,7 @@ mod window;
 
 pub(crate) use compare::{Difference, Tolerance};
 pub use drained::{Backends, Connection, DrainReport, Fate, Peer, Sockets, SqlOutcome};
-pub use duration::{
-    CancelTime, DrainTime, RampLength, WindowLength, parse_duration, show_duration,
-};
+pub use duration::{CancelTime, DrainTime, RampLength, WindowLength, parse_duration};
 pub use entry::{AllowEntry, Interface, Network};
 pub use expiry::OnExpiry;
 pub use identity::Identity;

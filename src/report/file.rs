@@ -24,10 +24,6 @@ enum Target {
 
 impl ReportFile {
     /// Prepares to write, so that a path which cannot be written is known in time.
-    ///
-    /// # Errors
-    /// What the kernel says; a folder, or a link to a file: root must not write where
-    /// someone else's link points.
     pub fn open(path: &Path) -> io::Result<Self> {
         let to = match path.symlink_metadata() {
             Ok(found) if found.is_dir() => return Err(io::ErrorKind::IsADirectory.into()),
@@ -52,15 +48,11 @@ impl ReportFile {
     }
 
     /// Where it will be.
-    #[must_use]
     pub fn path(&self) -> &Path {
         &self.path
     }
 
     /// Writes it.
-    ///
-    /// # Errors
-    /// Then a file of this path is what it was before.
     pub fn write(self, text: &str) -> io::Result<()> {
         let line = format!("{text}\n");
         match self.to {

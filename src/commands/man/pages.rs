@@ -19,7 +19,6 @@ pub struct Page {
 }
 
 /// Every page: pgcordon's own first.
-#[must_use]
 pub fn all() -> Vec<Page> {
     let mut root = Cli::command().disable_help_subcommand(true);
     // Flags of every command reach the commands, and each learns its full name.
