@@ -4,28 +4,26 @@ use crate::guard::Guarded;
 use crate::sys::terminal::{Paint, Stream, printable};
 use std::time::Instant;
 
-/// What every command has at hand.
 pub struct Context {
     /// The command's name.
     pub command: &'static str,
     /// When `main` began.
     pub began: Instant,
-    /// The kernel's firewall.
     pub firewall: Guarded,
-    /// Whether nothing but warnings and errors is to be said.
+    /// Only warnings and errors are written.
     pub quiet: bool,
-    /// Whether the result is to be JSON on stdout.
+    /// The result is JSON on stdout.
     pub json: bool,
     /// The soft limit of open files that pgcordon was started with; `None` is no limit.
     pub open_files: Option<u64>,
-    /// How text for a human is coloured.
+    /// For text on stderr.
     pub paint: Paint,
     /// What the user was warned of.
     pub warnings: Vec<String>,
 }
 
 impl Context {
-    /// Says what has been done so far, on stderr: stdout is for the result.
+    /// Writes what has been done so far to stderr: stdout is for the result.
     pub fn progress(&self, text: &str) {
         if !self.quiet {
             Stream::Stderr.line(text);
