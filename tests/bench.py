@@ -8,6 +8,7 @@ import argparse
 import ctypes
 import os
 import signal
+import socket
 import statistics
 import subprocess
 import sys
@@ -18,6 +19,9 @@ from pathlib import Path
 PORT = 5432
 SERVER4, SERVER6 = "203.0.113.1", "2001:db8:53::1"
 CLONE_NEWNET = 0x40000000
+NETLINK_NETFILTER, NFNLGRP_NFTABLES = 12, 7
+# The tables that block, as notifications name them: pgcordon's guard has one of its own.
+BLOCKING = {f"pgcordon_{PORT}\0".encode(), b"recipe\0"}
 
 # What an administrator would type: three rules.
 THREE_RULES = f"""\
@@ -131,21 +135,44 @@ class Bench:
         self.devnull = os.open(os.devnull, os.O_RDWR)
         self.messages = os.open(self.folder / "messages", os.O_RDWR | os.O_CREAT | os.O_APPEND)
 
-    def spawn(self, command):
-        """Runs a command to its end; its time in milliseconds."""
+    def begin(self, command):
+        """Starts a command; when, and its pid."""
         standard = (self.devnull, self.devnull, self.messages)
         files = [(os.POSIX_SPAWN_DUP2, file, fd) for fd, file in enumerate(standard)]
         began = time.perf_counter()
-        pid = os.posix_spawn(command[0], command, self.environment, file_actions=files)
+        return began, os.posix_spawn(command[0], command, self.environment, file_actions=files)
+
+    def end(self, command, pid):
+        """Waits for the end of a command, which must have succeeded; when that was."""
         _, status = os.waitpid(pid, 0)
-        took = (time.perf_counter() - began) * 1e3
+        ended = time.perf_counter()
         if status != 0:
             print((self.folder / "messages").read_text(), file=sys.stderr)
             sys.exit(f"status {os.waitstatus_to_exitcode(status)}: {' '.join(command)}")
-        return took
+        return ended
 
-    def start(self, *arguments):
-        return [self.options.pgcordon, "start", "--for", "10m", *arguments]
+    def spawn(self, command):
+        """Runs a command to its end; its time in milliseconds."""
+        began, pid = self.begin(command)
+        return (self.end(command, pid) - began) * 1e3
+
+    def spawn_until_blocked(self, command):
+        """Runs a command; how many milliseconds it took until the kernel has told of the table
+        that blocks."""
+        with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, NETLINK_NETFILTER) as kernel:
+            kernel.bind((0, 1 << (NFNLGRP_NFTABLES - 1)))
+            kernel.settimeout(30)
+            began, pid = self.begin(command)
+            while True:
+                told = kernel.recv(1 << 20)
+                now = time.perf_counter()
+                if any(table in told for table in BLOCKING):
+                    break
+        self.end(command, pid)
+        return (now - began) * 1e3
+
+    def start(self, *arguments, program=None):
+        return [program or self.options.pgcordon, "start", "--for", "10m", *arguments]
 
     def nft(self, rules):
         return ["/usr/sbin/nft", "-f", str(rules)]
@@ -158,12 +185,13 @@ class Bench:
         subprocess.run(["/usr/sbin/nft", "flush", "ruleset"], check=True)
         time.sleep(0.05)
 
-    def alternate(self, ours, theirs, rounds):
+    def alternate(self, ours, theirs, rounds, spawn=None):
         """Times of both commands, spawned in turn; the first pair warms up."""
+        spawn = spawn or self.spawn
         times = ([], [])
         for number in range(rounds + 1):
             for command, taken in zip((ours, theirs), times):
-                took = self.spawn(command)
+                took = spawn(command)
                 if number > 0:
                     taken.append(took)
                 self.clear()
@@ -250,9 +278,9 @@ class Bench:
                 sys.exit(f"sockets that do not go away: {self.sockets()}")
             time.sleep(0.05)
 
-    def until_nobody_is_left(self, count, rounds):
+    def until_nobody_is_left(self, count, rounds, theirs=("/bin/sh", "-c", RECIPE)):
         """Times of both, and for each what sockets were there at its return."""
-        commands = (self.start(), ["/bin/sh", "-c", RECIPE])
+        commands = (self.start(), list(theirs))
         times, left = ([], []), ([], [])
         for number in range(rounds + 1):
             for command, taken, remaining in zip(commands, times, left):
@@ -287,8 +315,8 @@ class Bench:
 class Table:
     """The results, as lines of a Markdown table."""
 
-    def __init__(self):
-        print("| what | pgcordon | compared with | ratio |")
+    def __init__(self, ours="pgcordon", theirs="compared with"):
+        print(f"| what | {ours} | {theirs} | ratio |")
         print("| --- | ---: | ---: | ---: |", flush=True)
 
     def line(self, what, ours, theirs="", ratio=""):
@@ -364,6 +392,24 @@ def versions(bench):
     )
 
 
+def compare(bench, theirs, quick):
+    """This pgcordon and another one, in what a change of it may cost."""
+    table = Table("this one", theirs)
+    pairs = 5 if quick else 60
+    ours, theirs = bench.start(), bench.start(program=theirs)
+    idle = os.open(f"/proc/{bench.options.idle_host}/ns/net", os.O_RDONLY)
+    for where, network in (
+        ("no listener", idle),
+        ("PostgreSQL idle", bench.server_network),
+    ):
+        bench.enter_network(network)
+        blocked = bench.alternate(ours, theirs, pairs, bench.spawn_until_blocked)
+        table.times(f"time to block, {where}", *blocked)
+        table.times(f"start, {where}", *bench.alternate(ours, theirs, pairs))
+    times, _ = bench.until_nobody_is_left(250, 1 if quick else 20, theirs)
+    table.times("until none of 250 sessions is left", *times)
+
+
 def main():
     parser = argparse.ArgumentParser(prog="tests/bench")
     parser.add_argument("--pgcordon", required=True, help=argparse.SUPPRESS)
@@ -374,17 +420,30 @@ def main():
     options = parser.parse_args()
     own = argparse.ArgumentParser(prog="tests/bench")
     own.add_argument("--quick", action="store_true", help="few rounds, for a look")
-    quick = own.parse_args([word for word in options.rest if word != "--"]).quick
+    own.add_argument(
+        "--against",
+        metavar="PGCORDON",
+        type=os.path.realpath,
+        help="compare this pgcordon with another one, in what a change may cost",
+    )
+    asked = own.parse_args([word for word in options.rest if word != "--"])
+    quick = asked.quick
 
     bench = Bench(options)
     bench.clear()
     print(versions(bench), "\n", flush=True)
+    if asked.against:
+        return compare(bench, asked.against, quick)
     table = Table()
     pairs = 5 if quick else 60
     three = bench.nft(bench.rules)
 
     idle = os.open(f"/proc/{options.idle_host}/ns/net", os.O_RDONLY)
     bench.enter_network(idle)
+    table.times(
+        "time to block by the kernel's own notification, no listener; `nft -f`, three rules",
+        *bench.alternate(bench.start(), three, pairs, bench.spawn_until_blocked),
+    )
     table.times(
         "start, no listener; `nft -f`, three rules", *bench.alternate(bench.start(), three, pairs)
     )
