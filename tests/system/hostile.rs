@@ -233,7 +233,7 @@ fn no_server_lets_the_clients_of_another_one_through() {
     liar.psql(&views).assert_status(0);
 
     // It can lie about who is there, and so keep the drain from being proven; no more.
-    let outcome = lab.server.try_cordon("start --for 10m --drain-timeout 2s");
+    let outcome = lab.server.try_cordon("start --for 10m --drain-timeout 5s");
     outcome.assert_status(3);
     let report = outcome.json();
     let pass = &report["windows"][0]["pass"];

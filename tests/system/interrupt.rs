@@ -130,9 +130,9 @@ fn hold_ends_with_its_window() {
     let vitals = lab.cluster().vitals();
     let client = lab.clients[0].connect(lab.server.at_v4(5432));
     let began = Instant::now();
-    let outcome = lab.server.pgcordon(["hold", "--for", "2s", "-o", "json"]);
+    let outcome = lab.server.pgcordon(["hold", "--for", "6s", "-o", "json"]);
     outcome.assert_status(0);
-    assert!(began.elapsed() >= Duration::from_secs(2));
+    assert!(began.elapsed() >= Duration::from_secs(6));
     let report = outcome.json();
     assert_eq!(report["command"], "hold");
     assert_eq!(report["result"], "lifted");

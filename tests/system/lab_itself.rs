@@ -6,11 +6,9 @@ use std::os::unix::fs::MetadataExt;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use crate::lab::{Call, Close, Lab, Login, Order, Postgres, Reach, TcpState};
+use crate::lab::{Call, Close, FIT, Lab, Login, Order, Postgres, Reach, SOON, TcpState};
 use nix::libc;
 use nix::sys::signal::Signal;
-
-const SOON: Duration = Duration::from_secs(5);
 
 #[test]
 fn sessions_over_both_families_see_postgresqls_farewell() {
@@ -179,6 +177,34 @@ fn a_firewall_of_one_host_is_seen_by_its_clients_alone() {
     let lock = "/run/only-here";
     lab.server.write(lock, "");
     assert!(!other.server.inside(|| fs::exists(lock).unwrap()));
+}
+
+#[test]
+fn where_a_lab_cannot_run_one_sentence_says_why() {
+    let lab = Lab::bare(0);
+    let server = &lab.server;
+    // A root directory of its own, in which all programs are.
+    server
+        .shell(
+            "mkdir -p /run/root/usr /run/root/proc; mount --bind /usr /run/root/usr
+             mount --rbind /proc /run/root/proc
+             for link in bin sbin lib lib64; do ln -s usr/$link /run/root/$link; done",
+        )
+        .assert_status(0);
+    let ask = || server.program("bash").args(["-s"]).input(FIT);
+    ask().run().assert_status(0);
+    for (asked, why) in [
+        (ask().user("nobody"), "needs root"),
+        (ask().without(&["sys_admin"]), "namespaces cannot be made"),
+        (ask().under(["chroot", "/run/root"]), "it is a chroot"),
+        (ask().without(&["net_admin"]), "nft cannot use nf_tables"),
+    ] {
+        let outcome = asked.run();
+        outcome.assert_status(1).assert_stderr_has(why);
+        let sentence = "the laboratory cannot run here: ";
+        assert!(outcome.stderr.starts_with(sentence), "{outcome}");
+        assert_eq!(outcome.stderr.lines().count(), 1, "{outcome}");
+    }
 }
 
 #[test]

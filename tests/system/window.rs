@@ -2,7 +2,9 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use crate::lab::{Lab, Reach, SOON, START, milliseconds, only_window, warns};
+use crate::lab::{
+    GLIMPSE, Lab, Reach, SOON, START, milliseconds, only_window, warns, with_time_enough,
+};
 use serde_json::{Value, json};
 
 /// How long a window is said to have left, in seconds.
@@ -12,7 +14,7 @@ fn remaining(report: &Value) -> f64 {
 
 #[track_caller]
 fn assert_about(seconds: f64, expected: f64) {
-    let near = (seconds - expected).abs() < 5.0;
+    let near = (expected - 50.0..expected + 1.0).contains(&seconds);
     assert!(near, "{seconds} s, and about {expected} s expected");
 }
 
@@ -52,7 +54,7 @@ fn a_report_has_the_fields_of_the_contract() {
         milliseconds(&window["ends_at"]),
     );
     assert!((before.as_millis()..=after.as_millis()).contains(&start));
-    assert!((start + 599_980..=after.as_millis() + 600_020).contains(&end));
+    assert!((start + 599_000..=after.as_millis() + 601_000).contains(&end));
     assert!(window["ends_at"].as_str().unwrap().ends_with('Z'));
 
     let later = lab.server.window();
@@ -267,10 +269,13 @@ fn connections_that_were_not_drained_go_on_in_a_longer_window_too() {
     let lab = Lab::new(1);
     let server = &lab.server;
     let session = lab.clients[0].connect(server.at_v4(5432));
-    server.cordon("start --for 1s --no-drain --no-guard");
-    server.cordon("extend --by 5m");
-    std::thread::sleep(Duration::from_millis(1200));
-    assert!(session.answers_within(Duration::from_secs(1)));
+    with_time_enough(|seconds| {
+        server.cordon(&format!("start --for {seconds}s --no-drain --no-guard"));
+        let first_end = Duration::from_secs(seconds) + GLIMPSE;
+        let extended = server.try_cordon("extend --by 5m").status.success();
+        extended.then(|| std::thread::sleep(first_end))
+    });
+    assert!(session.is_alive());
 }
 
 #[test]

@@ -14,6 +14,9 @@ pub const SERVER: &str = "203.0.113.1";
 /// The remote clients' address.
 pub const CLIENT: &str = "203.0.113.7";
 
+/// For what has to come to pass, however busy the machine is.
+pub const LONG: Duration = Duration::from_secs(30);
+
 /// Runs a story in a thread with a new network namespace in which `lo` is up.
 pub fn in_namespace(story: impl FnOnce() + Send + 'static) {
     let thread = thread::spawn(|| {
@@ -97,13 +100,11 @@ impl Remote {
 
 /// A connection from the calling thread's namespace; a link's first moments are waited for.
 pub fn connect(address: SocketAddr) -> TcpStream {
-    within(
-        Duration::from_secs(5),
-        "a connection",
-        || match TcpStream::connect_timeout(&address, Duration::from_secs(5)) {
+    within(LONG, "a connection", || {
+        match TcpStream::connect_timeout(&address, LONG) {
             Ok(stream) => {
                 // No story may wait for ever for a byte or a close.
-                let limit = Some(Duration::from_secs(10));
+                let limit = Some(LONG);
                 stream.set_read_timeout(limit).expect("a read timeout");
                 Some(stream)
             }
@@ -111,8 +112,8 @@ pub fn connect(address: SocketAddr) -> TcpStream {
                 panic!("{address} refuses connections")
             }
             Err(_) => None,
-        },
-    )
+        }
+    })
 }
 
 /// A listener of both families and a free port.

@@ -1,7 +1,7 @@
 //! Listeners and backends are found through /proc, and only backends past their startup
 //! are signalled.
 
-use super::net::{CLIENT, Remote, SERVER, connect, in_namespace, listener, within};
+use super::net::{CLIENT, LONG, Remote, SERVER, connect, in_namespace, listener, within};
 use super::server::{Server, log_in, message, send};
 use nix::sys::socket::{setsockopt, sockopt};
 use pgcordon::testing::clients::{
@@ -10,11 +10,9 @@ use pgcordon::testing::clients::{
 };
 use std::io::Read;
 use std::net::{SocketAddr, TcpStream};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 const PORT: u16 = 5432;
-const LONG: Duration = Duration::from_secs(10);
-
 fn at(address: &str) -> SocketAddr {
     SocketAddr::new(address.parse().unwrap(), PORT)
 }

@@ -1,14 +1,13 @@
 //! A real PostgreSQL in the calling thread's namespace, and clients that speak just enough
 //! of its protocol.
 
-use super::net::within;
+use super::net::{LONG, within};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::{Pid, User, chown};
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::time::Duration;
 
 /// A running server; stopped when dropped.
 pub struct Server {
@@ -48,7 +47,7 @@ impl Server {
             .expect("start PostgreSQL");
         let server = Self { process, folder };
         let ready = server.folder.path().join("data/postmaster.pid");
-        within(Duration::from_secs(30), "PostgreSQL's readiness", || {
+        within(LONG, "PostgreSQL's readiness", || {
             let lines = std::fs::read_to_string(&ready).unwrap_or_default();
             let status = lines.lines().nth(7).map(str::trim);
             (status == Some("ready")).then_some(())

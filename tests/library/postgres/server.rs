@@ -14,7 +14,7 @@ use tempfile::TempDir;
 pub const PORT: u16 = 5432;
 
 /// Long enough for a loaded machine; the stories about silence choose their own.
-pub const DEADLINE: Duration = Duration::from_secs(20);
+pub const DEADLINE: Duration = Duration::from_secs(60);
 
 /// Who may log in unless a story says otherwise.
 const HBA: &str = "local all postgres peer\nlocal all all trust\nhost all all 127.0.0.1/32 trust\n";

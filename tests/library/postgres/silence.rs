@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 const SHORT: Duration = Duration::from_millis(300);
 
 /// What the deadline may be missed by on a loaded machine.
-const SLACK: Duration = Duration::from_secs(2);
+const SLACK: Duration = Duration::from_secs(30);
 
 #[test]
 fn a_stopped_postmaster_is_not_waited_for() {

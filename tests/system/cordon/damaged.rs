@@ -1,7 +1,6 @@
 //! A cordon that someone has changed by hand: `status` says so.
 
-use crate::lab::{Lab, Reach, SOON, START, warns};
-use std::time::Duration;
+use crate::lab::{GLIMPSE, Lab, Reach, SOON, START, warns};
 
 /// What is done to a cordon, and what the warning must name.
 const DAMAGE: [(&str, &str, &[&str]); 7] = [
@@ -114,7 +113,7 @@ fn a_start_on_a_damaged_cordon_does_not_say_that_all_is_well() {
         server.cordon(START);
         server.nft("add table inet pgcordon_5432 { flags dormant; }");
         let outcome = server.try_cordon(line);
-        let open = client.reach(server.at_v4(5432), Duration::from_millis(300));
+        let open = client.reach(server.at_v4(5432), GLIMPSE);
         let told = outcome.status.code() != Some(0) || warns(&outcome.json(), &["damaged"]);
         if open == Reach::Connected && !told {
             quiet.push(outcome.to_string());

@@ -1,13 +1,9 @@
 //! Who may pass: addresses let in and out during a window, and large lists from files.
 
 use std::net::Ipv4Addr;
-use std::time::Duration;
 
-use crate::lab::{Host, Lab, Login, SOON, START, milliseconds, only_window, warns};
+use crate::lab::{GLIMPSE, Host, Lab, Login, SOON, START, milliseconds, only_window, warns};
 use serde_json::json;
-
-/// How long a client waits that is to be blocked.
-const GLIMPSE: Duration = Duration::from_millis(250);
 
 #[test]
 fn clients_are_let_in_and_out_during_a_window() {

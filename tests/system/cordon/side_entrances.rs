@@ -3,9 +3,9 @@
 //! open again after it.
 
 use std::net::SocketAddr;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use crate::lab::{Host, Lab, Login, SOON, START, TcpState};
+use crate::lab::{GLIMPSE, Host, Lab, Login, SOON, START, TcpState};
 
 /// Counts what the server's port says to other hosts, resets left out.
 const EAR: &str = "table inet ear { counter said { }; chain out { \
@@ -63,7 +63,7 @@ fn wait_closed(server: &Host) {
 
 /// A session over ordinary sockets, with a query.
 fn session(client: &Host, to: SocketAddr) -> String {
-    let login = Login::to(to).limit(Duration::from_millis(250));
+    let login = Login::to(to).limit(GLIMPSE);
     let Ok(session) = client.begin(&login) else {
         return "nothing".to_owned();
     };

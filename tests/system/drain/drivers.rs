@@ -27,7 +27,7 @@ fn is_cut_and_comes_back(lab: &Lab, driver: Program) {
     let started = lab.cluster().started_at();
     let running = driver.spawn();
     running.wait_for_stdout("connected", SOON);
-    let report = lab.server.cordon("start --for 1m");
+    let report = lab.server.cordon("start --for 10m");
     assert_complete(&report);
     assert_eq!(report["drain"]["backends"]["ended"], 1, "{report}");
     running.wait_for_stdout("lost", SOON);
@@ -104,7 +104,7 @@ fn pgbench() {
     let cut = bench(&["-T", "60"]).spawn();
     let busy = "select count(*) = 4 from pg_stat_activity where application_name = 'pgbench'";
     lab.cluster().wait_until(busy, SOON);
-    let report = lab.server.cordon("start --for 1m");
+    let report = lab.server.cordon("start --for 10m");
     assert_complete(&report);
     assert_eq!(report["drain"]["backends"]["ended"], 4, "{report}");
     let outcome = cut.wait(SOON);

@@ -1,8 +1,7 @@
 //! Who listens on the port decides what is drained, and whether anything is touched at all.
 
-use crate::lab::{Host, Lab, Login, Postgres, Reach, Running, SOON, assert_complete};
+use crate::lab::{GLIMPSE, Host, Lab, Login, Postgres, Reach, Running, SOON, assert_complete};
 use serde_json::json;
-use std::time::Duration;
 
 /// Starts a listener that is not PostgreSQL, and waits until it listens.
 fn listen(host: &Host, args: &[&str]) -> Running {
@@ -44,7 +43,7 @@ fn the_port_of_sshd_is_refused_and_nothing_is_touched() {
     assert_eq!(lab.cluster().vitals(), vitals);
 
     // With the flag the sockets are drained, and what is behind them is not claimed.
-    let line = ["start", "--for", "1m", "--port", "22", "--any-listener"];
+    let line = ["start", "--for", "10m", "--port", "22", "--any-listener"];
     let outcome = lab.server.pgcordon(line.into_iter().chain(["-o", "json"]));
     outcome.assert_status(3);
     assert!(shell.wait_end(SOON).is_closed());
@@ -56,7 +55,7 @@ fn the_port_of_sshd_is_refused_and_nothing_is_touched() {
 fn a_port_without_a_listener_is_cordoned_with_a_warning() {
     let lab = Lab::new(1);
     let vitals = lab.cluster().vitals();
-    let line = ["start", "--for", "1m", "--port", "6000", "-o", "json"];
+    let line = ["start", "--for", "10m", "--port", "6000", "-o", "json"];
     let outcome = lab.server.pgcordon(line);
     outcome.assert_status(0);
     let report = outcome.json();
@@ -65,9 +64,11 @@ fn a_port_without_a_listener_is_cordoned_with_a_warning() {
     assert!(warning.contains("6000"), "{warning}");
     assert!(warning.contains("container"), "{warning}");
     outcome.assert_stderr_has("warning:");
-    let short = Duration::from_millis(300);
     let client = &lab.clients[0];
-    assert_eq!(client.reach(lab.server.at_v4(6000), short), Reach::Silence);
+    assert_eq!(
+        client.reach(lab.server.at_v4(6000), GLIMPSE),
+        Reach::Silence
+    );
     assert_eq!(client.reach(lab.server.at_v4(5432), SOON), Reach::Connected);
     assert_eq!(lab.cluster().vitals(), vitals);
 }
@@ -85,7 +86,7 @@ fn a_proxy_is_drained_by_its_sockets_and_the_cluster_behind_it_is_left_alone() {
     assert!(pooled.is_alive());
     let local = lab.server.connect(([127, 0, 0, 1], 5432).into());
 
-    let line = ["start", "--for", "1m", "--any-listener", "-o", "json"];
+    let line = ["start", "--for", "10m", "--any-listener", "-o", "json"];
     let outcome = lab.server.pgcordon(line);
     outcome.assert_status(3);
     let report = outcome.json();
@@ -115,7 +116,7 @@ fn two_clusters_on_one_port_are_both_drained() {
     sessions[0].send_query("select pg_sleep(600)");
     sessions[3].send_query("select pg_sleep(600)");
 
-    let outcome = lab.server.pgcordon(["start", "--for", "1m", "-o", "json"]);
+    let outcome = lab.server.pgcordon(["start", "--for", "10m", "-o", "json"]);
     outcome.assert_status(0);
     let report = outcome.json();
     assert_complete(&report);
@@ -143,7 +144,7 @@ fn one_of_two_clusters_is_stopped_and_the_others_clients_hear_their_farewell() {
     sessions.extend(lab.clients[0].connect_many(lab.server.at_v6(5432), 2));
     let stopped = second.postmaster();
     lab.server.signal(stopped, "STOP");
-    let outcome = lab.server.pgcordon(["start", "--for", "1m", "-o", "json"]);
+    let outcome = lab.server.pgcordon(["start", "--for", "10m", "-o", "json"]);
     outcome.assert_status(0);
     assert_complete(&outcome.json());
     for session in &sessions {
@@ -159,11 +160,11 @@ fn a_cluster_beside_a_stranger_on_the_same_port() {
     let _stranger = listen(&lab.server, &["silent", "127.0.0.2", "5432"]);
     let vitals = lab.cluster().vitals();
     lab.server
-        .pgcordon(["start", "--for", "1m"])
+        .pgcordon(["start", "--for", "10m"])
         .assert_status(2)
         .assert_stderr_has("python3");
     let session = lab.clients[0].login(&Login::to(lab.server.at_v4(5432)));
-    let line = ["start", "--for", "1m", "--any-listener", "-o", "json"];
+    let line = ["start", "--for", "10m", "--any-listener", "-o", "json"];
     let outcome = lab.server.pgcordon(line);
     outcome.assert_status(3);
     session.wait_end(SOON).assert_farewell();

@@ -53,7 +53,7 @@ fn nobody_slips_through_who_arrives_as_the_port_is_closed() {
                 .zip(addresses)
                 .map(|(client, to)| scope.spawn(move || arrive(client, to, stop)))
                 .collect();
-            let outcome = lab.server.pgcordon(["start", "--for", "1m", "-o", "json"]);
+            let outcome = lab.server.pgcordon(["start", "--for", "10m", "-o", "json"]);
             stop.store(true, Ordering::Relaxed);
             outcome.assert_status(0);
             assert_complete(&outcome.json());
@@ -92,7 +92,7 @@ fn pgbench_is_cut_and_works_again_after_the_window() {
         "select count(*) = 4 from pg_stat_activity where application_name = 'pgbench'",
         SOON,
     );
-    let outcome = lab.server.pgcordon(["start", "--for", "1m", "-o", "json"]);
+    let outcome = lab.server.pgcordon(["start", "--for", "10m", "-o", "json"]);
     outcome.assert_status(0);
     let report = outcome.json();
     assert_complete(&report);

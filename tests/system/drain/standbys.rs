@@ -67,7 +67,7 @@ impl Scene {
     }
 
     fn start(&self, rest: &str) -> Value {
-        let line = format!("start --for 1m{rest}");
+        let line = format!("start --for 10m{rest}");
         let report = self.lab.server.cordon(&line);
         assert_complete(&report);
         assert_eq!(report["drain"]["sql"], "ok", "{report}");
@@ -140,7 +140,7 @@ fn without_it_a_standby_is_cut_and_comes_back_by_itself() {
 fn a_standby_stays_with_no_farewell_at_all() {
     let scene = Scene::set(false);
     let walsender = scene.walsender();
-    let line = "start --for 1m --allow-replication --farewell 0s";
+    let line = "start --for 10m --allow-replication --farewell 0s";
     assert_complete(&scene.lab.server.cordon(line));
     assert!(scene.client.wait_end(SOON).is_closed());
     scene.assert_streams(1);
@@ -166,7 +166,7 @@ fn a_standby_is_known_by_its_title_where_sql_is_refused() {
     let report = scene
         .lab
         .server
-        .cordon("start --for 1m --allow-replication");
+        .cordon("start --for 10m --allow-replication");
     assert_complete(&report);
     assert_ne!(report["drain"]["sql"], "ok", "{report}");
     scene.client.wait_end(SOON).assert_farewell();
@@ -175,7 +175,7 @@ fn a_standby_is_known_by_its_title_where_sql_is_refused() {
     scene.lab.server.cordon("lift");
 
     // Nobody can say whether commits wait for it.
-    let report = scene.lab.server.cordon("start --for 1m");
+    let report = scene.lab.server.cordon("start --for 10m");
     assert_complete(&report);
     assert!(warns(&report, &["standby", "203.0.113.11"]), "{report}");
     assert_eq!(scene.walsender(), "none");
@@ -213,7 +213,7 @@ fn a_synchronous_standby_passes_so_that_local_commits_go_on() {
             scene.assert_streams(number);
         }
         // The same call again finds what it asks for.
-        let again = scene.lab.server.cordon("start --for 30s");
+        let again = scene.lab.server.cordon("start --for 10m");
         assert_eq!(again["result"], "already-cordoned", "{again}");
         scene.assert_comes_back_after_the_window();
     }
@@ -226,7 +226,7 @@ fn a_synchronous_standby_passes_though_the_server_answers_late() {
         let walsender = scene.walsender();
         let postmaster = scene.lab.cluster().postmaster();
         scene.lab.server.signal(postmaster, "STOP");
-        let line = format!("start --for 1m -o json --farewell {farewell}");
+        let line = format!("start --for 10m -o json --farewell {farewell}");
         let start = scene.lab.server.spawn_pgcordon(line.split(' '));
         assert!(scene.client.wait_end(SOON).is_closed());
         std::thread::sleep(Duration::from_millis(200));
@@ -258,7 +258,7 @@ fn cut_standbys_cuts_a_synchronous_standby_after_all_others() {
     scene.lab.server.signal(backend, "STOP");
     let walsender: i32 = scene.walsender().parse().unwrap();
 
-    let line = "start --for 1m -o json --cut-standbys";
+    let line = "start --for 10m -o json --cut-standbys";
     let start = scene.lab.server.spawn_pgcordon(line.split(' '));
     scene.client.wait_end(SOON).assert_farewell();
     std::thread::sleep(Duration::from_millis(500));

@@ -7,7 +7,7 @@ use serde_json::Value;
 const SSL_REQUEST: [u8; 8] = [0, 0, 0, 8, 4, 210, 22, 47];
 
 fn start(lab: &Lab) -> Value {
-    let outcome = lab.server.pgcordon(["start", "--for", "1m", "-o", "json"]);
+    let outcome = lab.server.pgcordon(["start", "--for", "10m", "-o", "json"]);
     outcome.assert_status(0);
     let report = outcome.json();
     assert_complete(&report);

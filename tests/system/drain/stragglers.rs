@@ -3,13 +3,13 @@
 use crate::lab::{Close, Host, Lab, Postgres, SOON, Session, Vitals, assert_complete};
 use serde_json::{Value, json};
 
-/// A start whose drain is given a second.
+/// A start whose drain is given little time, in which all but one end.
 const SHORT: [&str; 7] = [
     "start",
     "--for",
-    "1m",
+    "10m",
     "--drain-timeout",
-    "1s",
+    "3s",
     "-o",
     "json",
 ];
@@ -228,7 +228,7 @@ fn without_a_farewell_sockets_go_first_and_backends_follow() {
     let scene = Scene::set(Postgres::new());
     scene.let_run();
     let idle: Vec<Session> = (0..5).map(|_| scene.connect()).collect();
-    let line = ["start", "--for", "1m", "--farewell", "0s", "-o", "json"];
+    let line = ["start", "--for", "10m", "--farewell", "0s", "-o", "json"];
     let outcome = scene.lab.server.pgcordon(line);
     outcome.assert_status(0);
     let report = outcome.json();
@@ -253,7 +253,7 @@ fn a_drain_ends_although_a_pool_keeps_its_closed_connections() {
     scene
         .lab
         .server
-        .pgcordon(["start", "--for", "1m", "--no-drain"])
+        .pgcordon(["start", "--for", "10m", "--no-drain"])
         .assert_status(0);
     scene.let_run();
     for session in [&pool, &scene.stuck] {
@@ -280,7 +280,7 @@ fn a_drain_ends_the_farewell_of_a_window_that_had_none() {
     scene
         .lab
         .server
-        .pgcordon(["start", "--for", "1m", "--no-drain"])
+        .pgcordon(["start", "--for", "10m", "--no-drain"])
         .assert_status(0);
     scene
         .lab

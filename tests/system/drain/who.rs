@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use std::time::Duration;
 
 /// For what is to stay silent.
-const SHORT: Duration = Duration::from_millis(300);
+const GLIMPSE: Duration = Duration::from_millis(300);
 
 /// A server with clients on two hosts.
 struct Scene {
@@ -43,7 +43,7 @@ impl Scene {
     fn assert_blocked(&self, client: usize) {
         let client = &self.lab.clients[client];
         for address in [self.lab.server.at_v4(5432), self.lab.server.at_v6(5432)] {
-            assert_eq!(client.reach(address, SHORT), Reach::Silence);
+            assert_eq!(client.reach(address, GLIMPSE), Reach::Silence);
         }
     }
 
@@ -61,7 +61,7 @@ fn assert_alive(sessions: &[Session]) {
 #[test]
 fn passed_addresses_are_neither_blocked_nor_drained() {
     let scene = Scene::set();
-    let line = ["start", "--for", "1m", "--allow", "203.0.113.11"];
+    let line = ["start", "--for", "10m", "--allow", "203.0.113.11"];
     let report = scene.run(&[&line[..], &["--allow", "2001:db8:53::11/128"]].concat());
     assert_complete(&report);
     assert_eq!(report["drain"]["backends"]["found"], 4, "{report}");
@@ -88,13 +88,13 @@ fn passed_addresses_are_neither_blocked_nor_drained() {
 #[test]
 fn an_interfaces_networks_pass() {
     let scene = Scene::set();
-    let refused = ["start", "--for", "1m", "--allow", "interface:nope"];
+    let refused = ["start", "--for", "10m", "--allow", "interface:nope"];
     let outcome = scene.lab.server.pgcordon(refused);
     outcome.assert_status(2).assert_stderr_has("nope");
     assert_eq!(scene.lab.server.ruleset(), "");
     assert_alive(&scene.first);
 
-    let report = scene.run(&["start", "--for", "1m", "--allow", "interface:eth0"]);
+    let report = scene.run(&["start", "--for", "10m", "--allow", "interface:eth0"]);
     assert_complete(&report);
     assert_eq!(
         report["windows"][0]["pass"],
@@ -114,7 +114,7 @@ fn an_interfaces_networks_pass() {
 fn without_a_drain_sessions_go_on_and_new_ones_are_blocked() {
     let scene = Scene::set();
     let loopback = scene.lab.server.connect(([127, 0, 0, 1], 5432).into());
-    let report = scene.run(&["start", "--for", "1m", "--no-drain"]);
+    let report = scene.run(&["start", "--for", "10m", "--no-drain"]);
     assert_eq!(report["result"], "cordoned");
     assert_eq!(report["drain"], Value::Null);
     scene.assert_blocked(0);
@@ -154,7 +154,7 @@ fn addresses_that_a_route_makes_local_are_local() {
         connect("10.9.1.2:0", v4),
         connect("10.9.1.2:0", "10.9.3.4:5432".parse().unwrap()),
     ];
-    let report = scene.run(&["start", "--for", "1m"]);
+    let report = scene.run(&["start", "--for", "10m"]);
     assert_complete(&report);
     assert_eq!(report["drain"]["backends"]["found"], 8, "{report}");
     assert_alive(&own);
@@ -172,7 +172,7 @@ fn clients_of_an_address_that_has_left_the_host_are_cut_at_once() {
     let moved = scene.lab.clients[0].connect("203.0.113.99:5432".parse().unwrap());
     let backend = moved.backend_pid();
     scene.lab.server.ip("addr del 203.0.113.99/24 dev eth0\n");
-    let report = scene.run(&["start", "--for", "1m"]);
+    let report = scene.run(&["start", "--for", "10m"]);
     assert_complete(&report);
     assert_eq!(report["drain"]["sockets"]["closing"], 0, "{report}");
     assert!(!scene.lab.server.is_process(backend));

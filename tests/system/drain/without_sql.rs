@@ -27,7 +27,7 @@ impl Scene {
     }
 
     fn start(&self) -> Value {
-        let line = ["start", "--for", "1m", "-o", "json"];
+        let line = ["start", "--for", "10m", "-o", "json"];
         let outcome = self.lab.server.pgcordon(line);
         outcome.assert_status(0);
         let report = outcome.json();

@@ -7,10 +7,8 @@
 //! | no descriptor for libraries | 127, the loader's | 127 | 127 |
 //! | few descriptors | 1, or 3 with the reason | 1, or 0 | 0, with a warning |
 
-use std::time::Duration;
-
 use super::case::{Case, Command, left};
-use crate::lab::{Lab, START};
+use crate::lab::{Lab, SOON, START};
 
 const READ_ONLY: &str = "mount -o remount,ro /run";
 
@@ -49,7 +47,7 @@ fn without_a_lock_nothing_is_closed_and_everything_can_be_opened() {
                 }
             }
             if matches!(command, Command::Start | Command::Lift) {
-                lab.clients[0].reach(port, Duration::from_secs(5));
+                lab.clients[0].reach(port, SOON);
             }
         }
     }

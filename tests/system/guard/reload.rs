@@ -1,18 +1,9 @@
 //! Other firewall tools on the same host, reloaded and stopped during a window, with their
 //! own commands.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use crate::lab::{Host, Lab, Reach, Running, SOON};
-
-/// Waits until the cordon was put back so often.
-#[track_caller]
-fn wait_healed(server: &Host, times: u64) {
-    let deadline = Instant::now() + SOON;
-    while server.window()["healed"].as_u64().unwrap() < times {
-        assert!(Instant::now() < deadline, "{}", server.window());
-    }
-}
 
 #[test]
 fn debians_nftables_service_is_reloaded_and_stopped_without_opening_the_port() {
@@ -28,12 +19,12 @@ fn debians_nftables_service_is_reloaded_and_stopped_without_opening_the_port() {
     server.cordon("start --for 10m");
     for (times, name) in (1..).zip(["ExecStart", "ExecReload", "ExecStop"]) {
         server.shell(&command(name)).assert_status(0);
-        wait_healed(server, times);
+        server.wait_healed(times);
         client.assert_blocked(&to);
     }
     // With the service's own rules in place, loaded again.
     server.shell(&command("ExecReload")).assert_status(0);
-    wait_healed(server, 4);
+    server.wait_healed(4);
     server.cordon("lift");
     assert!(server.ruleset().contains("table inet filter"));
     assert!(!server.ruleset().contains("pgcordon"));
@@ -86,7 +77,7 @@ fn start_firewalld(server: &Host) -> [Running; 2] {
     let daemon = server
         .program("firewalld")
         .args(["--nofork", "--nopid"])
-        .limit(Duration::from_secs(60))
+        .limit(SOON * 12)
         .spawn();
     let deadline = Instant::now() + SOON * 6;
     while server.shell("firewall-cmd --state || true").stdout.trim() != "running" {

@@ -30,8 +30,8 @@ fn a_terminal_sees_the_time_run_down_and_ctrl_c_opens_the_port() {
         Read("ready> "),
         Type(&format!("{HOLD} --for 2m\n")),
         Read("cordoned until"),
-        Read("1m 59s left; Ctrl-C opens the port"),
-        Read("1m 58s left; Ctrl-C opens the port"),
+        Read("left; Ctrl-C opens the port"),
+        Read("left; Ctrl-C opens the port"),
         Until(CLOSED),
         Type(CTRL_C),
         Read("interrupted"),
@@ -41,6 +41,9 @@ fn a_terminal_sees_the_time_run_down_and_ctrl_c_opens_the_port() {
         Until(SWEPT),
     ]);
     assert!(!seen.stdout.contains("panicked"), "{seen}");
+    let left: Vec<&str> = seen.stdout.split(" left; Ctrl-C opens").collect();
+    let [first, second, ..] = [left[0], left[1]].map(|text| &text[text.len() - 6..]);
+    assert!(first.starts_with("1m ") && second < first, "{seen}");
 }
 
 #[test]
@@ -59,7 +62,7 @@ fn a_stop_leaves_the_cordon_and_the_time_is_right_afterwards() {
         Type("$pgcordon extend --for 1h --quiet\n"),
         Read("ready> "),
         Type("fg\n"),
-        Read("59m 5"),
+        Read("59m "),
         Read("left; Ctrl-C"),
         Type(CTRL_C),
         Read("ready> "),
@@ -72,7 +75,7 @@ fn a_window_that_ends_during_a_stop_is_cleaned_up_after_it() {
     let lab = Lab::bare(0);
     lab.server.at_a_shell(&[
         Read("ready> "),
-        Type(&format!("{HOLD} --for 3s\n")),
+        Type(&format!("{HOLD} --for 10s\n")),
         Read("left; Ctrl-C"),
         Type(CTRL_Z),
         Read("Stopped"),
@@ -115,7 +118,7 @@ fn it_goes_on_without_a_terminal_until_its_time() {
     let lab = Lab::bare(1);
     lab.server.at_a_shell(&[
         Read("ready> "),
-        Type(&format!("{HOLD} --for 4s\n")),
+        Type(&format!("{HOLD} --for 10s\n")),
         Read("left; Ctrl-C"),
         HangUp,
         // The shell has gone, and hold lives on in spite of what it cannot write.
@@ -155,7 +158,7 @@ fn elsewhere_it_says_what_is_in_force_and_not_every_second() {
         hold.stderr_so_far()
     );
     server.cordon("extend --for 5m --shorten");
-    wait_for_stderr(&hold, "4m 5");
+    wait_for_stderr(&hold, "4m ");
     server.cordon("lift");
     let outcome = hold.wait(SOON);
     outcome.assert_status(0).assert_stdout_has("open again");

@@ -8,16 +8,18 @@ use serde_json::Value;
 use super::cluster::Cluster;
 use super::host::Host;
 use super::processes::GLANCE;
-use super::session::{PATIENCE, Session};
+use super::session::Session;
 use super::sockets::TcpState;
+use super::story::SOON;
 
 /// Remote sessions by `client_addr`: those of the bridge's networks but of the server's
 /// own addresses there.
 const REMOTE: &str = "(client_addr << '203.0.113.0/24' and client_addr <> '203.0.113.1' \
      or client_addr << '2001:db8:53::/64' and client_addr <> '2001:db8:53::1')";
 
-/// How long the last ACK of a client may be under way.
-const LAST_ACK: Duration = Duration::from_secs(2);
+/// How long the last ACK of a client may be under way. A client that hangs does so for a minute
+/// at least (FIN_WAIT2).
+const LAST_ACK: Duration = Duration::from_secs(10);
 
 /// What stays the same as long as the postmaster lives and no backend has crashed: a crash
 /// makes the postmaster start its helpers anew, and itself stays.
@@ -35,7 +37,7 @@ impl Cluster {
     pub fn vitals_by(&self, local: &Session) -> Vitals {
         let checkpointer = "from pg_stat_activity where backend_type = 'checkpointer'";
         // A server takes connections before its helpers have their rows.
-        local.wait_until(&format!("select exists (select {checkpointer})"), PATIENCE);
+        local.wait_until(&format!("select exists (select {checkpointer})"), SOON);
         Vitals {
             postmaster: self.postmaster(),
             started_at: local.value("select pg_postmaster_start_time()"),
@@ -104,6 +106,7 @@ impl Host {
         let deadline = Instant::now() + LAST_ACK;
         let mut left = self.open_or_closing(port);
         while !left.is_empty() && Instant::now() < deadline {
+            std::thread::sleep(GLANCE);
             left = self.open_or_closing(port);
         }
         assert_eq!(left, BTreeMap::new());

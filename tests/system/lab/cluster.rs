@@ -10,10 +10,8 @@ use super::outcome::Outcome;
 use super::postgres::Postgres;
 use super::processes::GLANCE;
 use super::session::Session;
+use super::story::SOON;
 use super::wire::Rows;
-
-/// How long PostgreSQL may take to start or to stop.
-const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Starts the postmaster as postgres and leaves it to the lab's first process, as it is
 /// left to init on a real host.
@@ -46,7 +44,7 @@ impl Cluster {
         let started = self.host.run(line.into_iter().chain(words));
         let pid = started.assert_status(0).stdout.trim().to_owned();
         let postmaster = format!("/proc/{pid}");
-        let deadline = Instant::now() + PATIENCE;
+        let deadline = Instant::now() + SOON;
         // As pg_ctl does, for want of an event: the eighth line of postmaster.pid, which may
         // still be that of a postmaster that was killed.
         let ready = self.host.inside(|| {
@@ -71,7 +69,7 @@ impl Cluster {
     pub fn stop(&self) {
         let postmaster = self.postmaster();
         self.host.signal(postmaster, "INT");
-        self.host.wait_gone(postmaster, PATIENCE);
+        self.host.wait_gone(postmaster, SOON);
     }
 
     /// The postmaster's process id in the lab.
@@ -159,7 +157,7 @@ impl Cluster {
         let sql = format!(
             "select exists (select from pg_stat_activity where pid = {backend} and state = '{state}')"
         );
-        self.wait_until(&sql, PATIENCE);
+        self.wait_until(&sql, SOON);
     }
 
     /// Runs SQL by psql over the Unix socket as postgres: unaligned, rows only.

@@ -30,6 +30,26 @@ impl Host {
             .assert_status(0);
     }
 
+    /// Counts from now on the connections that other hosts may begin at a port: behind a cordon,
+    /// and before everything else.
+    pub fn count_let_in(&self, port: u16) {
+        self.nft(&format!(
+            "table inet arrivals {{ chain first {{ type filter hook prerouting priority -300; \
+             iif != lo tcp dport {port} tcp flags & (syn | ack) == syn counter; }}; }}"
+        ));
+    }
+
+    /// How many first packets of connections were counted.
+    pub fn let_in(&self) -> u64 {
+        let objects = self.nft_json();
+        let rule = objects.iter().map(|object| &object["rule"]);
+        let mut ours = rule.filter(|rule| rule["table"] == "arrivals");
+        let counter = ours.next().expect("a counter")["expr"].as_array();
+        let counter = counter.and_then(|exprs| exprs.iter().find_map(|e| e.get("counter")));
+        let packets = counter.and_then(|counter| counter["packets"].as_u64());
+        packets.expect("a count")
+    }
+
     /// The elements of a set as `nft -j` shows them; nothing where it does not exist.
     pub fn set_elements(&self, table: &str, set: &str) -> Vec<Value> {
         let named = |object: &Value| {

@@ -6,6 +6,8 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use socket2::{Domain, Protocol, Socket, Type};
+
 use super::outcome::Outcome;
 use super::program::Program;
 use super::space::Space;
@@ -119,6 +121,18 @@ impl Host {
     /// Opens a TCP connection from here, on which nothing is sent.
     pub fn tcp(&self, to: SocketAddr, limit: Duration) -> io::Result<TcpStream> {
         self.inside(|| TcpStream::connect_timeout(&to, limit))
+    }
+
+    /// Begins so many connections from here at once, and waits for no answer.
+    pub fn knock(&self, to: SocketAddr, times: usize) -> Vec<Socket> {
+        let begin = || {
+            let socket = Socket::new(Domain::for_address(to), Type::STREAM, Some(Protocol::TCP))?;
+            socket.set_nonblocking(true)?;
+            // It says that it is under way.
+            let _ = socket.connect(&to.into());
+            io::Result::Ok(socket)
+        };
+        self.inside(|| (0..times).map(|_| begin().expect("a socket")).collect())
     }
 
     /// Tries to connect from here, and closes again.

@@ -13,7 +13,8 @@ use socket2::{Domain, Protocol, Socket, Type};
 
 use super::host::Host;
 use super::line::Stream;
-use super::session::{PATIENCE, Session};
+use super::session::Session;
+use super::story::SOON;
 use super::wire;
 
 /// Whom a session is to reach, and as whom.
@@ -50,7 +51,7 @@ impl Login {
             parameters: Vec::new(),
             from: None,
             silent: false,
-            limit: PATIENCE,
+            limit: SOON,
         }
         .parameter("user", "postgres")
         .parameter("database", "postgres")
@@ -128,7 +129,7 @@ impl Login {
         }
         socket.connect_timeout(&address.into(), self.limit)?;
         socket.set_tcp_nodelay(true)?;
-        socket.set_write_timeout(Some(PATIENCE))?;
+        socket.set_write_timeout(Some(SOON))?;
         Ok(socket.into())
     }
 }
@@ -162,7 +163,7 @@ impl Host {
             .unwrap_or_else(|e| panic!("a connection to PostgreSQL: {e}"));
         for session in &sessions {
             // A thousand backends take their time to start.
-            let answer = session.wait_answer(PATIENCE * 3);
+            let answer = session.wait_answer(SOON * 2);
             answer.unwrap_or_else(|failure| panic!("a login to PostgreSQL: {failure}"));
         }
         sessions
@@ -193,7 +194,7 @@ impl Host {
             sessions.map(|session| session.expect("a client")).collect()
         });
         for session in &sessions {
-            let answer = session.wait_answer(PATIENCE * 3);
+            let answer = session.wait_answer(SOON);
             answer.unwrap_or_else(|failure| panic!("a login to PostgreSQL: {failure}"));
         }
         sessions

@@ -1,15 +1,13 @@
 //! The logs of a host, taken by the real programs.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use serde_json::Value;
 
 use super::host::Host;
 use super::processes::GLANCE;
 use super::running::Running;
-
-/// How long a log may take to write a record down.
-const LATE: Duration = Duration::from_secs(10);
+use super::story::SOON;
 
 /// journald, with nothing but what this host's programs send.
 const JOURNALD: &str = "mkdir -p /run/systemd/journald.conf.d
@@ -66,9 +64,9 @@ impl Host {
     }
 
     fn wait_for(&self, mut is_there: impl FnMut() -> bool, what: &str) {
-        let deadline = Instant::now() + LATE;
+        let deadline = Instant::now() + SOON;
         while !is_there() {
-            assert!(Instant::now() < deadline, "no {what} within {LATE:?}");
+            assert!(Instant::now() < deadline, "no {what} within {SOON:?}");
             std::thread::sleep(GLANCE);
         }
     }

@@ -6,7 +6,7 @@
 //! let sessions = lab.clients[0].connect_many(lab.server.at_v4(5432), 10);
 //! lab.server.pgcordon(["start", "--for", "10m"]).assert_status(0);
 //! for session in &sessions {
-//!     session.wait_end(Duration::from_secs(5)).assert_farewell();
+//!     session.wait_end(SOON).assert_farewell();
 //! }
 //! ```
 //!
@@ -62,7 +62,10 @@ pub use relay::SlowLink;
 pub use running::Running;
 pub use session::Session;
 pub use sockets::TcpState;
-pub use story::{SOON, START, milliseconds, only_window, warns};
+pub use space::FIT;
+pub use story::{
+    GLIMPSE, SOON, START, assert_same_end, milliseconds, only_window, warns, with_time_enough,
+};
 pub use terminal::{CTRL_C, CTRL_Z, Step};
 pub use traced::{Call, Order};
 

@@ -6,6 +6,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use super::host::Host;
+use super::story::SOON;
 
 /// How often a state is read that no event announces.
 pub(super) const GLANCE: Duration = Duration::from_millis(5);
@@ -32,7 +33,7 @@ impl Host {
             self.signal(*pid, "KILL");
         }
         for pid in pids {
-            self.wait_gone(pid, Duration::from_secs(5));
+            self.wait_gone(pid, SOON);
         }
     }
 

@@ -11,7 +11,7 @@ use super::running::Running;
 use super::space::Space;
 
 /// How long a program may run when nothing else is said.
-const LIMIT: Duration = Duration::from_secs(60);
+const LIMIT: Duration = Duration::from_secs(120);
 
 /// A program to be run on a host.
 pub struct Program {
@@ -85,7 +85,7 @@ impl Program {
         self
     }
 
-    /// How long it may run before the test fails; 60 s by default.
+    /// How long it may run before the test fails; two minutes by default.
     pub fn limit(mut self, limit: Duration) -> Program {
         self.limit = limit;
         self

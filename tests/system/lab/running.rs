@@ -12,10 +12,7 @@ use rustix::process::{PidfdFlags, pidfd_open};
 use super::outcome::Outcome;
 use super::pipe::Pipe;
 use super::space::Space;
-
-/// How long a pipe may stay open after its program has ended. A guard that keeps its
-/// caller's stdout would hang every `$(pgcordon start)`.
-const PIPE_LIMIT: Duration = Duration::from_secs(5);
+use super::story::SOON;
 
 /// A program that was started on a host. Dropped, it is killed.
 pub struct Running {
@@ -103,9 +100,10 @@ impl Running {
             );
         };
         let took = self.started.elapsed();
+        // A guard that keeps its caller's stdout would hang every `$(pgcordon start)`.
         for (name, pipe) in [("stdout", &self.stdout), ("stderr", &self.stderr)] {
             assert!(
-                pipe.wait(PIPE_LIMIT, |pipe| pipe.ended),
+                pipe.wait(SOON, |pipe| pipe.ended),
                 "{} has ended, and something it left behind keeps its {name} open",
                 self.line
             );

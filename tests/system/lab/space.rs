@@ -6,7 +6,7 @@ use std::io::{BufRead, BufReader};
 use std::os::fd::{AsFd, OwnedFd};
 use std::panic;
 use std::process::{Child, Command, Stdio};
-use std::sync::{Arc, Once};
+use std::sync::{Arc, LazyLock, Once};
 use std::thread;
 
 use nix::mount::{MsFlags, mount};
@@ -34,6 +34,7 @@ pub struct Land {
 impl Land {
     /// Starts the first process in new PID, mount, network and IPC namespaces.
     pub fn new() -> Arc<Land> {
+        assert_fit();
         raise_limit();
         let mut first = apart(|| {
             let kinds =
@@ -154,6 +155,23 @@ impl Space {
             }
             work()
         })
+    }
+}
+
+/// Says why the machine is none that a lab can run on: a shell script, so that tests/run can
+/// ask before anything is built.
+pub const FIT: &str = include_str!("fit");
+
+/// Fails, with one sentence, where no lab can run. The machine is asked once.
+fn assert_fit() {
+    static REFUSAL: LazyLock<Option<String>> = LazyLock::new(|| {
+        let asked = Command::new("bash").args(["-c", FIT]).output();
+        let asked = asked.expect("bash, to ask whether a lab can run");
+        let said = String::from_utf8_lossy(&asked.stderr).trim().to_owned();
+        (!asked.status.success()).then_some(said)
+    });
+    if let Some(refusal) = &*REFUSAL {
+        panic!("{refusal}");
     }
 }
 

@@ -4,14 +4,11 @@ use std::fs::OpenOptions;
 use std::io::Write;
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::time::Duration;
 
 use super::cluster::Cluster;
 use super::host::Host;
 use super::postgres::Postgres;
-
-/// How long a base backup, and a standby that catches up, may take.
-const PATIENCE: Duration = Duration::from_secs(30);
+use super::story::SOON;
 
 impl Host {
     /// A standby here of a cluster at this address, which streams as `name`. It comes back
@@ -33,7 +30,7 @@ impl Host {
             .args(["-D", &data.to_string_lossy(), "-d", &conninfo])
             .args(["-R", "-X", "stream", "-c", "fast", "-N"])
             .user("postgres")
-            .limit(PATIENCE)
+            .limit(SOON)
             .run()
             .assert_status(0);
         let configuration = data.join("postgresql.conf");
@@ -61,7 +58,7 @@ impl Cluster {
     pub fn wait_streaming(&self, name: &str) {
         let row = format!("application_name = '{name}' and state = 'streaming'");
         let sql = format!("select exists (select from pg_stat_replication where {row})");
-        self.wait_until(&sql, PATIENCE);
+        self.wait_until(&sql, SOON);
     }
 
     /// The process that receives the stream here.

@@ -16,8 +16,9 @@ pub const START: &str = "start --for 10m --no-drain";
 /// is about how soon something comes within it.
 pub const SOON: Duration = Duration::from_secs(30);
 
-/// How long a client waits that is to be blocked.
-const GLIMPSE: Duration = Duration::from_millis(250);
+/// How long a client waits that is to be blocked. It may be short: what a slow machine makes of
+/// it is one more client that gets no answer.
+pub const GLIMPSE: Duration = Duration::from_millis(250);
 
 impl Host {
     /// Runs `pgcordon LINE -o json` to its end. The line is split at spaces.
@@ -47,6 +48,21 @@ impl Host {
                 return window;
             }
             assert!(Instant::now() < deadline, "no ramp: {window}");
+            std::thread::sleep(GLANCE);
+        }
+    }
+
+    /// Waits until the guard has put the only window here back so often, and gives that.
+    #[track_caller]
+    pub fn wait_healed(&self, times: u64) -> Value {
+        let deadline = Instant::now() + SOON;
+        loop {
+            let report = self.cordon("status");
+            let window = &report["windows"][0];
+            if window["healed"].as_u64() >= Some(times) {
+                return only_window(&report);
+            }
+            assert!(Instant::now() < deadline, "healed {times} times? {report}");
             std::thread::sleep(GLANCE);
         }
     }
@@ -124,6 +140,22 @@ pub fn milliseconds(time: &Value) -> u128 {
         .duration_since(std::time::UNIX_EPOCH)
         .expect("after 1970")
         .as_millis()
+}
+
+/// Fails unless two times are the same end: it is told by the time that is left, and a busy
+/// machine pauses between two looks.
+#[track_caller]
+pub fn assert_same_end(one: &Value, other: &Value) {
+    let apart = milliseconds(one).abs_diff(milliseconds(other));
+    assert!(apart <= 1000, "{one} and {other} are {apart} ms apart");
+}
+
+/// Tells a story whose windows, of so many seconds, have to last until something has been done
+/// in them: with longer ones where the story says, by None, that the machine was too slow.
+#[track_caller]
+pub fn with_time_enough<T>(story: impl FnMut(u64) -> Option<T>) -> T {
+    let told = [2, 6, 20, 60].into_iter().find_map(story);
+    told.expect("a machine on which a window of a minute is long enough")
 }
 
 impl Outcome {

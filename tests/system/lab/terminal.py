@@ -16,7 +16,7 @@ import subprocess
 import sys
 import time
 
-LIMIT_S = 20
+LIMIT_S = 30
 
 steps = json.loads(sys.argv[1])
 pid, terminal = pty.fork()

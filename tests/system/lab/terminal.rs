@@ -1,9 +1,8 @@
 //! A person at a terminal.
 
-use std::time::Duration;
-
 use super::host::Host;
 use super::outcome::Outcome;
+use super::story::SOON;
 
 /// What a person does at a terminal, one thing after the other.
 #[derive(Clone, Copy, Debug)]
@@ -49,7 +48,7 @@ impl Host {
             .args([steps.as_str()])
             .args(line)
             .env("pgcordon", env!("CARGO_BIN_EXE_pgcordon"))
-            .limit(Duration::from_secs(90))
+            .limit(SOON * 20)
             .run();
         outcome.assert_status(0);
         outcome

@@ -1,19 +1,14 @@
 //! pgcordon on a host.
 
-use std::time::Duration;
-
 use super::host::Host;
 use super::outcome::Outcome;
 use super::program::Program;
 use super::running::Running;
 
-/// No command of pgcordon that is not told to wait takes longer.
-const LIMIT: Duration = Duration::from_secs(30);
-
 impl Host {
     /// The tool, not started yet: add arguments, a user, missing capabilities.
     pub fn tool(&self) -> Program {
-        self.program(env!("CARGO_BIN_EXE_pgcordon")).limit(LIMIT)
+        self.program(env!("CARGO_BIN_EXE_pgcordon"))
     }
 
     /// The tool as another user, with that user's groups and no capability. It is a copy:
@@ -22,10 +17,10 @@ impl Host {
         let copy = "/run/lab/pgcordon";
         self.run(["install", "-D", env!("CARGO_BIN_EXE_pgcordon"), copy])
             .assert_status(0);
-        self.program(copy).limit(LIMIT).user(user)
+        self.program(copy).user(user)
     }
 
-    /// Runs pgcordon to its end, within 30 s.
+    /// Runs pgcordon to its end.
     pub fn pgcordon<S: AsRef<str>>(&self, args: impl IntoIterator<Item = S>) -> Outcome {
         self.tool().args(args).run()
     }

@@ -60,13 +60,12 @@ fn farewell(major: u32) {
     let vitals = cluster.vitals_by(&local);
     let remote = sessions(&lab, &local);
 
-    let planned = lab.server.cordon("plan --for 1m");
+    let planned = lab.server.cordon("plan --for 10m");
     assert_eq!(planned["drain"]["backends"]["found"], 20, "{planned}");
-    let report = lab.server.cordon("start --for 1m");
+    let report = lab.server.cordon("start --for 10m");
     assert_complete(&report);
     assert_eq!(report["drain"]["sql"], "ok", "{report}");
     assert_eq!(report["drain"]["backends"]["ended"], 20, "{report}");
-    assert_eq!(report["drain"]["signalled"], 0, "{report}");
     for session in &remote {
         session.wait_end(SOON).assert_farewell();
     }
@@ -99,7 +98,7 @@ fn silent(major: u32) {
     while cluster.psql("select 1").status.code() == Some(0) {
         assert!(Instant::now() < deadline, "a slot is free");
     }
-    let report = lab.server.cordon("start --for 1m");
+    let report = lab.server.cordon("start --for 10m");
     assert_complete(&report);
     assert_eq!(report["drain"]["signalled"], 0, "{report}");
     for session in &silent {
@@ -115,7 +114,7 @@ fn without_sql(major: u32) {
     let vitals = cluster.vitals_by(&local);
     let remote = sessions(&lab, &local);
     let silent = lab.clients[0].silent(lab.server.at_v4(5432));
-    let report: Value = lab.server.cordon("start --for 1m");
+    let report: Value = lab.server.cordon("start --for 10m");
     assert_complete(&report);
     let sql = report["drain"]["sql"].as_str().unwrap();
     assert!(sql.contains("pg_hba.conf rejects"), "{sql}");

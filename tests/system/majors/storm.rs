@@ -66,8 +66,8 @@ fn storm(major: u32) {
     let _storm = lab.clients[0]
         .python_program("tls_storm.py")
         .args([&v4, &v6, "5432"])
-        .limit(Duration::from_secs(240))
-        .under(["bash", "-c", "exec \"$@\" < <(exec sleep 240)", "storm"])
+        .limit(Duration::from_secs(3600))
+        .under(["bash", "-c", "exec \"$@\" < <(exec sleep 3600)", "storm"])
         .spawn();
     let mut destroyed = 0;
     for _ in 0..ROUNDS {
@@ -76,7 +76,7 @@ fn storm(major: u32) {
             assert!(Instant::now() < deadline, "no storm");
         }
         let steady = lab.clients[0].connect(lab.server.at_v4(5432));
-        let report = lab.server.cordon("start --for 1m");
+        let report = lab.server.cordon("start --for 10m");
         assert_complete(&report);
         steady.wait_end(SOON).assert_farewell();
         destroyed += report["drain"]["sockets"]["destroyed"].as_u64().unwrap();

@@ -1,13 +1,8 @@
 //! `run`: CMD within its window, its status, and what reaches it.
 
-use std::time::Duration;
-
-use crate::lab::{Host, Lab, Outcome, Program, Running, SOON};
+use crate::lab::{Host, Lab, Outcome, Program, Running, SOON, assert_same_end};
 use nix::sys::signal::Signal;
 use serde_json::{Value, json};
-
-/// For what takes a while on a busy machine.
-const PATIENCE: Duration = Duration::from_secs(20);
 
 /// `run FLAGS -- sh -c SCRIPT`, not started yet.
 fn run(server: &Host, flags: &str, script: &str) -> Program {
@@ -24,7 +19,7 @@ fn is_closed(server: &Host) -> bool {
 fn begin(server: &Host, flags: &str) -> Running {
     let script = "echo began; until [ -e /run/go ]; do sleep 0.05; done; exit 6";
     let running = run(server, flags, script).spawn();
-    running.wait_for_stdout("began", PATIENCE);
+    running.wait_for_stdout("began", SOON);
     running
 }
 
@@ -39,7 +34,7 @@ fn the_port_is_closed_for_as_long_as_the_command_runs() {
     client.assert_blocked(&[server.at_v4(5432), server.at_v6(5432)]);
     assert!(lab.cluster().connect_local().is_alive());
     server.write("/run/go", "");
-    let outcome = run.wait(PATIENCE);
+    let outcome = run.wait(SOON);
     outcome.assert_status(6).assert_stderr_has("open again");
     assert_eq!(outcome.stdout, "began\n", "stdout is the command's");
     assert_eq!(server.ruleset(), "");
@@ -185,9 +180,7 @@ fn the_command_inherits_what_the_caller_has_and_nothing_of_pgcordons() {
     let ends_at = report["windows"][0]["ends_at"].as_str().unwrap();
     let words: Vec<_> = outcome.stdout.split_whitespace().collect();
     assert_eq!(words[0], "5432,5433");
-    let apart = crate::lab::milliseconds(&json!(words[1]))
-        .abs_diff(crate::lab::milliseconds(&json!(ends_at)));
-    assert!(apart <= 20, "{outcome}");
+    assert_same_end(&json!(words[1]), &json!(ends_at));
     assert!(words[1].ends_with('Z') && words[1].len() == 24, "{outcome}");
     assert_eq!(words[2], "2");
 }
@@ -209,9 +202,9 @@ fn a_signal_to_pgcordon_reaches_the_command_and_then_the_port_is_opened() {
             &format!("trap - {name}; {child}"),
         )
         .spawn();
-        running.wait_for_stdout("began", PATIENCE);
+        running.wait_for_stdout("began", SOON);
         running.signal(signal);
-        running.wait(PATIENCE).assert_status(own);
+        running.wait(SOON).assert_status(own);
         // The shell has made its child ignore the other two.
         if matches!(name, "TERM" | "HUP") {
             let left = server.pids_of("sleep");
@@ -222,12 +215,12 @@ fn a_signal_to_pgcordon_reaches_the_command_and_then_the_port_is_opened() {
         let script =
             "trap 'echo noted' NAME; echo began; until [ -e /run/go ]; do sleep 0.05; done; exit 5";
         let running = run(server, "--for 5m --no-drain", &script.replace("NAME", name)).spawn();
-        running.wait_for_stdout("began", PATIENCE);
+        running.wait_for_stdout("began", SOON);
         running.signal(signal);
-        running.wait_for_stdout("noted", PATIENCE);
+        running.wait_for_stdout("noted", SOON);
         assert!(is_closed(server), "the command goes on after {name}");
         server.write("/run/go", "");
-        running.wait(PATIENCE).assert_status(5);
+        running.wait(SOON).assert_status(5);
         assert_eq!(server.ruleset(), "");
         server.shell("rm /run/go");
         for pid in server.pids_of("sleep") {
@@ -240,14 +233,14 @@ fn a_signal_to_pgcordon_reaches_the_command_and_then_the_port_is_opened() {
 fn a_killed_pgcordon_leaves_the_command_and_a_window_that_ends_by_itself() {
     let lab = Lab::bare(1);
     let (server, client) = (&lab.server, &lab.clients[0]);
-    let mut running = begin(server, "--for 4s --no-drain");
+    let mut running = begin(server, "--for 8s --no-drain");
     server.assert_every_element_ends(5432);
     running.signal(Signal::SIGKILL);
     while running.is_running() {}
     assert_eq!(server.pids_of("sh").len(), 1, "the command goes on");
     client.assert_blocked(&[server.at_v4(5432)]);
     assert_eq!(
-        client.reach(server.at_v4(5432), PATIENCE),
+        client.reach(server.at_v4(5432), SOON),
         crate::lab::Reach::Refused
     );
     server.write("/run/go", "");
@@ -284,9 +277,9 @@ fn a_signal_during_the_drain_lifts_and_the_command_does_not_run() {
     ] {
         let other = lab.clients[0].connect(server.at_v4(5432));
         let running = run(server, "--for 5m --drain-timeout 1m", "echo ran").spawn();
-        other.wait_end(PATIENCE).assert_farewell();
+        other.wait_end(SOON).assert_farewell();
         running.signal(signal);
-        let outcome = running.wait(PATIENCE);
+        let outcome = running.wait(SOON);
         outcome.assert_status(status);
         assert_eq!(outcome.stdout, "", "{outcome}");
         assert_eq!(server.ruleset(), "");

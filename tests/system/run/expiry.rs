@@ -2,11 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-use crate::lab::{Host, Lab, Outcome, Running, milliseconds, only_window, warns};
+use crate::lab::{Host, Lab, Outcome, Running, SOON, milliseconds, only_window, warns};
 use serde_json::{Value, json};
-
-/// For what takes a while on a busy machine.
-const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Starts `run --no-drain FLAGS -- sh -c SCRIPT`.
 fn spawn(server: &Host, flags: &str, script: &str) -> Running {
@@ -16,7 +13,7 @@ fn spawn(server: &Host, flags: &str, script: &str) -> Running {
 }
 
 fn run(server: &Host, flags: &str, script: &str) -> Outcome {
-    spawn(server, flags, script).wait(PATIENCE)
+    spawn(server, flags, script).wait(SOON)
 }
 
 fn report(server: &Host) -> Value {
@@ -47,13 +44,13 @@ fn a_window_that_another_lifts_has_ended() {
     for policy in ["warn", "extend"] {
         let script = "echo began; until [ -e /run/go ]; do sleep 0.05; done";
         let running = spawn(server, &format!("--for 1h --on-expiry {policy}"), script);
-        running.wait_for_stdout("began", PATIENCE);
+        running.wait_for_stdout("began", SOON);
         server.cordon("lift");
         while !running.stderr_so_far().contains("ended by someone else") {
             assert!(running.stderr_so_far().len() < 1000);
         }
         server.write("/run/go", "");
-        running.wait(PATIENCE).assert_status(124);
+        running.wait(SOON).assert_status(124);
         server.shell("rm /run/go");
     }
     // Also where there was no time to notice, and where another window has come.
@@ -93,23 +90,23 @@ fn extend_moves_the_end_on_up_to_the_most() {
     let script = "echo began; until [ -e /run/go ]; do sleep 0.05; done; exit 4";
     let running = spawn(
         server,
-        "--for 2s --on-expiry extend --report /run/report",
+        "--for 6s --on-expiry extend --report /run/report",
         script,
     );
-    running.wait_for_stdout("began", PATIENCE);
+    running.wait_for_stdout("began", SOON);
     let first = milliseconds(&server.window()["ends_at"]);
-    let began = Instant::now();
-    while began.elapsed() < Duration::from_secs(5) {
+    let deadline = Instant::now() + SOON;
+    while milliseconds(&server.window()["ends_at"]) <= first + 10_000 {
+        assert!(Instant::now() < deadline, "it is not extended again");
         client.assert_blocked(&[server.at_v4(5432)]);
         server.assert_every_element_ends(5432);
     }
-    assert!(milliseconds(&server.window()["ends_at"]) > first + 3000);
     server.write("/run/go", "");
-    running.wait(PATIENCE).assert_status(4);
+    running.wait(SOON).assert_status(4);
     let own = report(server);
     assert_eq!(own["cmd"]["in_time"], true);
     assert!(
-        milliseconds(&only_window(&own)["ends_at"]) > first + 3000,
+        milliseconds(&only_window(&own)["ends_at"]) > first + 10_000,
         "{own}"
     );
     assert_eq!(server.ruleset(), "");
@@ -117,14 +114,14 @@ fn extend_moves_the_end_on_up_to_the_most() {
     server.shell("rm /run/go");
     let script = "until [ -e /run/go ]; do sleep 0.05; done; exit 4";
     let began = Instant::now();
-    let running = spawn(server, "--for 2s --max 5s --on-expiry extend", script);
+    let running = spawn(server, "--for 4s --max 10s --on-expiry extend", script);
     while !running.stderr_so_far().contains("over before CMD") {
-        assert!(began.elapsed() < PATIENCE);
+        assert!(began.elapsed() < SOON);
     }
-    assert!(began.elapsed() > Duration::from_secs(3), "it was extended");
-    assert!(running.stderr_so_far().contains("5s is the most"));
+    assert!(began.elapsed() > Duration::from_secs(5), "it was extended");
+    assert!(running.stderr_so_far().contains("10s is the most"));
     server.write("/run/go", "");
-    running.wait(PATIENCE).assert_status(124);
+    running.wait(SOON).assert_status(124);
 }
 
 #[test]
@@ -134,7 +131,7 @@ fn kill_asks_first_and_then_insists_with_the_whole_group() {
     let polite = "trap 'echo asked; exit 9' TERM; sleep 60 & wait";
     let outcome = run(
         server,
-        "--for 1s --on-expiry kill --report /run/report",
+        "--for 3s --on-expiry kill --report /run/report",
         polite,
     );
     outcome.assert_status(124);
@@ -146,7 +143,7 @@ fn kill_asks_first_and_then_insists_with_the_whole_group() {
     let deaf = "trap '' TERM; sleep 300 & sleep 300; sleep 300";
     let outcome = run(
         server,
-        "--for 1s --on-expiry kill --report /run/report",
+        "--for 3s --on-expiry kill --report /run/report",
         deaf,
     );
     outcome.assert_status(124);
@@ -162,7 +159,7 @@ fn kill_asks_first_and_then_insists_with_the_whole_group() {
 
     // One that goes at once, and leaves a child that does not listen.
     let heir = "(trap '' TERM; exec sleep 300 >/dev/null 2>&1) & trap 'exit 0' TERM; wait";
-    let outcome = run(server, "--for 1s --on-expiry kill", heir);
+    let outcome = run(server, "--for 3s --on-expiry kill", heir);
     outcome.assert_status(124);
     assert!(
         outcome.took >= Duration::from_secs(11),
@@ -174,11 +171,12 @@ fn kill_asks_first_and_then_insists_with_the_whole_group() {
     // A stopped one hears it too.
     let outcome = run(
         server,
-        "--for 1s --on-expiry kill",
+        "--for 3s --on-expiry kill --report /run/report",
         "kill -STOP $$; sleep 60",
     );
     outcome.assert_status(124);
-    assert!(outcome.took < Duration::from_secs(10), "{:?}", outcome.took);
+    let own = report(server);
+    assert_eq!(own["cmd"]["signal"], 15, "{own}");
 }
 
 #[test]
@@ -236,10 +234,10 @@ fn a_ramp_begins_when_the_command_has_ended() {
     let own = only_window(&report(server));
     assert_eq!(own["phase"], "ramp", "{own}");
     let left = own["remaining_s"].as_f64().unwrap();
-    assert!((left - 60.0).abs() < 5.0, "{own}");
+    assert!((30.0..60.1).contains(&left), "{own}");
     assert_eq!(server.window()["id"], own["id"]);
     server.assert_every_element_ends(5432);
-    let reach = lab.clients[0].reach(server.at_v4(5432), PATIENCE);
+    let reach = lab.clients[0].reach(server.at_v4(5432), SOON);
     assert_eq!(reach, crate::lab::Reach::Refused, "it is let in");
 }
 

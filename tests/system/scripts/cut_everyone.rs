@@ -2,7 +2,6 @@
 
 use super::{assert_open, press_ctrl_c, script, stuck};
 use crate::lab::{Lab, SOON};
-use std::time::Duration;
 
 #[test]
 fn one_word_cuts_everyone_and_closes_the_port() {
@@ -71,7 +70,7 @@ fn who_does_not_end_is_named_and_the_port_is_closed_all_the_same() {
     let stuck = stuck(&lab.server, &lab.clients[0]);
     let run = || {
         script(&lab.server, "cut-everyone")
-            .env("PATIENCE", "1s")
+            .env("PATIENCE", "4s")
             .run()
     };
     for again in [false, true] {
@@ -106,6 +105,5 @@ fn a_duration_without_a_unit_is_explained() {
         .assert_status(2)
         .assert_stderr_has("10m for minutes");
     outcome.assert_stderr_has("usage: cut-everyone [DURATION [PORT]]");
-    assert!(outcome.took < Duration::from_secs(10), "{outcome}");
     assert_open(&lab.server);
 }

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 /// An upgrade takes ten seconds when nothing else runs.
-const LONG: Duration = Duration::from_secs(120);
+const LONG: Duration = Duration::from_secs(600);
 
 /// Puts PostgreSQL 14 beside the machine's 15, and makes 14/main as Debian does, open to the
 /// network. Places of the machine are covered, in this host's own mounts.

@@ -103,8 +103,8 @@ fn ctrl_c_ends_the_sql_and_opens_the_port() {
 
 #[test]
 fn sql_that_outlasts_the_window_is_told_of() {
-    let scene = Scene::set("insert into orders select 1; select pg_sleep(2);");
-    let outcome = scene.run_sql().args(["1s"]).run();
+    let scene = Scene::set("insert into orders select 1; select pg_sleep(6);");
+    let outcome = scene.run_sql().args(["3s"]).run();
     outcome
         .assert_status(124)
         .assert_stderr_has("the window ended before the SQL did");

@@ -49,7 +49,7 @@ impl Scene {
     }
 
     fn start(&self, rest: &str) -> Value {
-        let report = self.lab.server.cordon(&format!("start --for 1m {rest}"));
+        let report = self.lab.server.cordon(&format!("start --for 10m {rest}"));
         assert_complete(&report);
         assert_eq!(report["drain"]["sql"], "ok", "{report}");
         report
