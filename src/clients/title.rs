@@ -49,43 +49,32 @@ fn client(word: &str) -> Option<Client> {
 mod tests {
     use super::*;
 
-    fn at(address: &str) -> Client {
-        Client::Address {
-            address: address.parse().unwrap(),
-        }
-    }
-
     #[test]
     fn titles_of_sessions_name_their_clients() {
+        let other = "203.0.113.7:43000";
         for (title, client) in [
+            ("app shop 203.0.113.7(43000) idle", other),
             (
-                "postgres: app shop 203.0.113.7(43000) idle",
-                at("203.0.113.7:43000"),
+                "main: app shop 203.0.113.7(43000) idle in transaction (aborted)",
+                other,
             ),
             (
-                "postgres: main: app shop 203.0.113.7(43000) idle in transaction (aborted)",
-                at("203.0.113.7:43000"),
+                "walsender repl 2001:db8::7(43000) streaming 0/3000148",
+                "[2001:db8::7]:43000",
             ),
+            ("app shop ::ffff:203.0.113.7(43000) SELECT", other),
             (
-                "postgres: walsender repl 2001:db8::7(43000) streaming 0/3000148",
-                at("[2001:db8::7]:43000"),
+                "app name with spaces 127.0.0.1(1) authentication",
+                "127.0.0.1:1",
             ),
-            (
-                "postgres: app shop ::ffff:203.0.113.7(43000) SELECT",
-                at("203.0.113.7:43000"),
-            ),
-            (
-                "postgres: app name with spaces 127.0.0.1(1) authentication",
-                at("127.0.0.1:1"),
-            ),
-            ("postgres: app shop [local] idle", Client::Unix),
-            (
-                "postgres: app shop fe80::1%eth0(43000) idle",
-                at("[fe80::1]:43000"),
-            ),
+            ("app shop fe80::1%eth0(43000) idle", "[fe80::1]:43000"),
         ] {
-            assert_eq!(Client::from_title(title), client, "{title}");
+            let address = client.parse().unwrap();
+            let named = Client::from_title(&format!("postgres: {title}"));
+            assert_eq!(named, Client::Address { address }, "{title}");
         }
+        let local = Client::from_title("postgres: app shop [local] idle");
+        assert_eq!(local, Client::Unix);
     }
 
     #[test]

@@ -15,25 +15,27 @@ use std::ptr::NonNull;
 /// The value of an expression's attribute.
 #[derive(Debug, Clone)]
 pub enum Value {
-    U8(u8),
-    U32(u32),
-    U64(u64),
-    Text(CString),
-    /// In network order.
+    /// Numbers in this host's order, keys and masks in network order.
     Bytes(Vec<u8>),
     Nested(Box<Expr>),
 }
 
 macro_rules! value_from {
-    ($($kind:ty => $variant:ident),*) => {
+    ($($kind:ty => $bytes:expr),*) => {
         $(impl From<$kind> for Value {
             fn from(value: $kind) -> Self {
-                Self::$variant(value)
+                Self::Bytes($bytes(value))
             }
         })*
     };
 }
-value_from!(u8 => U8, u32 => U32, u64 => U64, CString => Text, Vec<u8> => Bytes);
+value_from!(
+    u8 => |number| vec![number],
+    u32 => |number: u32| number.to_ne_bytes().to_vec(),
+    u64 => |number: u64| number.to_ne_bytes().to_vec(),
+    CString => CString::into_bytes_with_nul,
+    Vec<u8> => std::convert::identity
+);
 
 impl From<Expr> for Value {
     fn from(inner: Expr) -> Self {
@@ -76,18 +78,6 @@ impl Expr {
             // its data, and the nested expression is given away for good.
             unsafe {
                 match value {
-                    Value::U8(number) => {
-                        sys::nftnl_expr_set_u8(expr.as_ptr(), attribute, *number);
-                    }
-                    Value::U32(number) => {
-                        sys::nftnl_expr_set_u32(expr.as_ptr(), attribute, *number);
-                    }
-                    Value::U64(number) => {
-                        sys::nftnl_expr_set_u64(expr.as_ptr(), attribute, *number);
-                    }
-                    Value::Text(text) => {
-                        sys::nftnl_expr_set_str(expr.as_ptr(), attribute, text.as_ptr());
-                    }
                     Value::Bytes(bytes) => {
                         let data = bytes.as_ptr().cast::<c_void>();
                         let length = bytes.len() as u32;

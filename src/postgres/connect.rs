@@ -4,7 +4,7 @@
 use super::options::Tier;
 use super::passfile::{self, Wanted};
 use super::procfs;
-use super::socket::{self, Attempt, UnixSocket};
+use super::socket::{self, UnixSocket};
 use super::{DATABASES, SessionError, Target};
 use crate::sys::privilege;
 use std::net::SocketAddr;
@@ -44,13 +44,11 @@ impl Deadline {
     }
 }
 
-#[derive(Debug)]
-pub(super) struct LoggedIn {
-    pub(super) client: Client,
-    pub(super) role: String,
-}
-
-pub(super) async fn log_in(target: &Target, deadline: Deadline) -> Result<LoggedIn, SessionError> {
+/// The session's client, and its role.
+pub(super) async fn log_in(
+    target: &Target,
+    deadline: Deadline,
+) -> Result<(Client, String), SessionError> {
     if let Some(host) = target.access.host {
         let pid = target.postmaster;
         let owner = procfs::effective_ids(pid)
@@ -90,7 +88,7 @@ async fn log_in_by(
     owner: u32,
     target: &Target,
     deadline: Deadline,
-) -> Result<LoggedIn, SessionError> {
+) -> Result<(Client, String), SessionError> {
     let role = match &target.access.user {
         Some(user) => user.to_string(),
         None => {
@@ -116,7 +114,7 @@ async fn log_in_by(
     loop {
         let config = config(target, &role, database, tier, deadline.whole)?;
         let error = match route.try_login(&config, target, deadline).await? {
-            Ok(client) => return Ok(LoggedIn { client, role }),
+            Ok(client) => return Ok((client, role)),
             Err(error) => error,
         };
         let sqlstate = error.code().map_or("", |code| code.code());
@@ -148,10 +146,9 @@ fn config(
         .ssl_mode(SslMode::Disable)
         .options(tier.options(statement_deadline + Duration::from_secs(1)));
     if let (Some(host), Some(path)) = (target.access.host, &target.access.passfile) {
-        let port = target.port;
         let wanted = Wanted {
             host,
-            port,
+            port: target.port,
             database,
             role,
         };
@@ -201,20 +198,13 @@ async fn connect_unix(
     deadline: Deadline,
 ) -> Result<UnixStream, SessionError> {
     loop {
-        match socket.connect(postmaster)? {
-            Attempt::Connected(connected) => {
-                return socket::stream(connected).map_err(|source| SessionError::Connect {
-                    to: socket.path.display().to_string(),
-                    source,
-                });
-            }
-            Attempt::QueueFull => {
-                let pause = tokio::time::sleep(QUEUE_RETRY);
-                deadline
-                    .wait("its queue of connections is full", pause)
-                    .await?;
-            }
+        if let Some(connected) = socket.connect(postmaster)? {
+            return Ok(connected);
         }
+        let pause = tokio::time::sleep(QUEUE_RETRY);
+        deadline
+            .wait("its queue of connections is full", pause)
+            .await?;
     }
 }
 

@@ -19,11 +19,7 @@ pub enum SessionError {
     #[error(
         "cannot open the Unix socket {path}: {source} (if its file was removed, only a restart of PostgreSQL brings it back: use another one with --pg-socket-dir, or --pg-host)"
     )]
-    OpenSocket {
-        /// Its path, as the postmaster names it.
-        path: PathBuf,
-        source: io::Error,
-    },
+    OpenSocket { path: PathBuf, source: io::Error },
     #[error("{path} is not a socket: remove it, or name the right directory with --pg-socket-dir")]
     NotASocket { path: PathBuf },
     #[error(
@@ -45,7 +41,6 @@ pub enum SessionError {
         peer: i32,
         postmaster: i32,
     },
-    /// The owner of the socket has no name, so there is no role of that name.
     #[error(
         "the owner of the Unix socket, uid {uid}, is not in the user database: name a role with --pg-user"
     )]
@@ -77,7 +72,6 @@ pub enum SessionError {
         "PostgreSQL refuses the login as role \"{role}\": {message} (let root in with the line `local all {role} peer` at the top of pg_hba.conf and reload, or name a role with --pg-user, or use --pg-host with --pg-passfile)"
     )]
     Refused { role: String, message: String },
-    /// The server wants a password and there is none.
     #[error(
         "PostgreSQL wants a password of role \"{role}\", or an authentication that pgcordon does not speak: {message} (let root in with the line `local all {role} peer` at the top of pg_hba.conf and reload, or use --pg-host with --pg-passfile)"
     )]
@@ -85,17 +79,9 @@ pub enum SessionError {
     #[error(
         "PostgreSQL lets nobody into database \"{database}\": {message} (name another one with --pg-database)"
     )]
-    NoDatabase {
-        /// The last one tried.
-        database: String,
-        message: String,
-    },
+    NoDatabase { database: String, message: String },
     #[error("the login to PostgreSQL failed: {message} (its log says more)")]
-    Login {
-        /// `None` if the server gave none.
-        sqlstate: Option<String>,
-        message: String,
-    },
+    Login { message: String },
     /// Something in between forwards the connection.
     #[error(
         "the server that answered is that of port {found}, not of port {port}: a pooler or a forwarding is between; use --pg-socket-dir or --pg-host to name the server itself"
@@ -113,7 +99,6 @@ pub enum SessionError {
     #[error("role \"{role}\" lacks what the drain needs: {} (run `GRANT {} TO \"{role}\"`, or name a superuser with --pg-user)", missing.join(", "), missing.join(", "))]
     MissingRights {
         role: String,
-        /// The predefined roles that it would have to be a member of.
         missing: Vec<&'static str>,
     },
     #[error("the session could not be checked: {0}")]
@@ -130,11 +115,7 @@ pub enum StatementError {
     )]
     Closed,
     #[error("{message} (SQLSTATE {sqlstate})")]
-    Server {
-        /// The five characters of the manual's "PostgreSQL Error Codes".
-        sqlstate: String,
-        message: String,
-    },
+    Server { sqlstate: String, message: String },
     #[error("PostgreSQL's answer cannot be read: {0} (is this a server of version 12 to 18?)")]
     Unreadable(String),
 }
@@ -162,32 +143,21 @@ impl From<tokio_postgres::Error> for StatementError {
 impl SessionError {
     /// What a failed login means.
     pub(super) fn of_login(error: &tokio_postgres::Error, role: &str, database: &str) -> Self {
+        let (role, database) = (role.to_owned(), database.to_owned());
         let Some(server) = error.as_db_error() else {
             let message = with_causes(error);
-            return if needs_credentials(error) {
-                let role = role.to_owned();
-                Self::Authentication { role, message }
-            } else {
-                let sqlstate = None;
-                Self::Login { sqlstate, message }
+            return match needs_credentials(error) {
+                true => Self::Authentication { role, message },
+                false => Self::Login { message },
             };
         };
         let message = server.message().to_owned();
         match server.code().code() {
             "53300" => Self::TooManyConnections { message },
             "57P03" => Self::CannotConnectNow { message },
-            code if code.starts_with("28") => Self::Refused {
-                role: role.to_owned(),
-                message,
-            },
-            "3D000" | "55000" => Self::NoDatabase {
-                database: database.to_owned(),
-                message,
-            },
-            code => Self::Login {
-                sqlstate: Some(code.to_owned()),
-                message,
-            },
+            code if code.starts_with("28") => Self::Refused { role, message },
+            "3D000" | "55000" => Self::NoDatabase { database, message },
+            _ => Self::Login { message },
         }
     }
 

@@ -133,11 +133,9 @@ mod tests {
 
     #[test]
     fn the_guess_follows_the_data_directory() {
-        assert_eq!(Tier::guess(Some(13)), Tier::Since12);
-        assert_eq!(Tier::guess(Some(14)), Tier::Since14);
-        assert_eq!(Tier::guess(Some(16)), Tier::Since14);
-        assert_eq!(Tier::guess(Some(18)), Tier::Since17);
-        assert_eq!(Tier::guess(None), Tier::Since17);
+        let guesses = [Some(13), Some(14), Some(16), Some(18), None].map(Tier::guess);
+        use Tier::{Since12, Since14, Since17};
+        assert_eq!(guesses, [Since12, Since14, Since14, Since17, Since17]);
     }
 
     #[test]

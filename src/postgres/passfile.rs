@@ -1,7 +1,6 @@
 //! Reads the password for `--pg-host` from a file in the format of `.pgpass`.
 
 use crate::sys::trusted::{self, Trust};
-use std::fs::File;
 use std::io::Read;
 use std::net::IpAddr;
 use std::os::unix::fs::MetadataExt;
@@ -27,7 +26,10 @@ pub(super) struct Wanted<'a> {
 /// error is the end of a sentence.
 pub(super) fn password(path: &Path, wanted: Wanted<'_>) -> Result<Vec<u8>, String> {
     let file = trusted::open(path, Trust::RootOnly).map_err(|error| error.to_string())?;
-    check(&file)?;
+    let mode = file.metadata().map_err(|error| error.to_string())?.mode();
+    if mode & 0o077 != 0 {
+        return Err(format!("its mode is {:04o}, not 0600", mode & 0o7777));
+    }
     let mut text = Vec::new();
     file.take(MAX_BYTES)
         .read_to_end(&mut text)
@@ -45,22 +47,12 @@ pub(super) fn password(path: &Path, wanted: Wanted<'_>) -> Result<Vec<u8>, Strin
         })
 }
 
-fn check(file: &File) -> Result<(), String> {
-    let metadata = file.metadata().map_err(|error| error.to_string())?;
-    if metadata.mode() & 0o077 != 0 {
-        let mode = metadata.mode() & 0o7777;
-        return Err(format!("its mode is {mode:04o}, not 0600"));
-    }
-    Ok(())
-}
-
 fn match_line(line: &[u8], wanted: Wanted<'_>) -> Option<Vec<u8>> {
     let line = line.strip_suffix(b"\r").unwrap_or(line);
     if line.starts_with(b"#") {
         return None;
     }
-    let fields = fields(line)?;
-    let [host, port, database, role, password] = fields;
+    let [host, port, database, role, password] = fields(line)?;
     let is = |(raw, text): &(bool, Vec<u8>), value: &str| *raw || text == value.as_bytes();
     let host_is = is(&host, &wanted.host.to_string())
         || (wanted.host.is_loopback() && is(&host, "localhost"));
@@ -111,22 +103,20 @@ mod tests {
 
     #[test]
     fn a_line_matches_by_its_first_four_fields() {
-        assert_eq!(
-            matched("127.0.0.1:5432:postgres:cordon:pw").as_deref(),
-            Some("pw")
-        );
-        assert_eq!(
-            matched("localhost:*:*:cordon:p w#\r").as_deref(),
-            Some("p w#")
-        );
-        assert_eq!(matched("*:*:*:*:*").as_deref(), Some("*"));
-        assert_eq!(matched("127.0.0.2:5432:postgres:cordon:pw"), None);
-        assert_eq!(matched("*:5433:*:*:pw"), None);
-        assert_eq!(matched("*:*:*:cordon2:pw"), None);
-        assert_eq!(matched("*:*:*:*x:pw"), None);
-        assert_eq!(matched("#*:*:*:*:pw"), None);
-        assert_eq!(matched("*:*:*:*"), None);
-        assert_eq!(matched(""), None);
+        for (line, password) in [
+            ("127.0.0.1:5432:postgres:cordon:pw", Some("pw")),
+            ("localhost:*:*:cordon:p w#\r", Some("p w#")),
+            ("*:*:*:*:*", Some("*")),
+            ("127.0.0.2:5432:postgres:cordon:pw", None),
+            ("*:5433:*:*:pw", None),
+            ("*:*:*:cordon2:pw", None),
+            ("*:*:*:*x:pw", None),
+            ("#*:*:*:*:pw", None),
+            ("*:*:*:*", None),
+            ("", None),
+        ] {
+            assert_eq!(matched(line).as_deref(), password, "{line}");
+        }
     }
 
     #[test]

@@ -1,9 +1,9 @@
 //! A session that is checked: it is with the right server and may see and end every backend.
 
-use super::connect::{self, Deadline, LoggedIn};
+use super::connect::{self, Deadline};
 use super::procfs::{self, Backend};
-use super::statements::text;
-use super::{SessionError, StatementError, Target};
+use super::statements::{first, text};
+use super::{SessionError, Target};
 use std::time::Duration;
 use tokio_postgres::Client;
 
@@ -29,11 +29,9 @@ pub struct Session {
 impl Session {
     /// Finds the server's socket, logs in and checks the session. `deadline` bounds all of this
     /// together, and later each statement by itself. It needs a tokio runtime with I/O and time.
-    ///
-    /// Looking up the owner's name in the user database is not bounded by the deadline.
     pub async fn open(target: &Target, deadline: Duration) -> Result<Self, SessionError> {
         let until = Deadline::after(deadline);
-        let LoggedIn { client, role } = connect::log_in(target, until).await?;
+        let (client, role) = connect::log_in(target, until).await?;
         let session = Self {
             client,
             deadline,
@@ -45,22 +43,19 @@ impl Session {
         Ok(session)
     }
 
-    /// Checks that the server is the right one and what the session may do.
     async fn check(&self, port: u16) -> Result<(), SessionError> {
         let postmaster = self.postmaster;
         let answer = self.read(CHECK).await.map_err(SessionError::Check)?;
-        let facts = answer.first().map(Facts::of).transpose();
-        let facts = facts.map_err(|e| SessionError::Check(e.into()))?;
-        let facts = facts
-            .ok_or_else(|| SessionError::Check(StatementError::Unreadable("no row".to_owned())))?;
+        let row = first(&answer).map_err(SessionError::Check)?;
+        let facts = Facts::of(row).map_err(|error| SessionError::Check(error.into()))?;
         if facts.port != port.to_string() {
             let found = facts.port;
             return Err(SessionError::WrongPort { port, found });
         }
         // If the server has its own pid namespace and the kernel does not list children, the
         // checks of SO_PEERCRED and the port must suffice.
-        if procfs::find_backend(postmaster, facts.backend) == Backend::Stranger {
-            let backend = facts.backend;
+        let backend = facts.backend;
+        if procfs::find_backend(postmaster, backend) == Backend::Stranger {
             return Err(SessionError::WrongBackend {
                 backend,
                 postmaster,

@@ -11,6 +11,7 @@ use rustix::net::{self, AddressFamily, SocketAddrUnix, SocketFlags, SocketType};
 use std::io;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::path::{Path, PathBuf};
+use tokio::net::UnixStream;
 
 /// Opens a socket's file only to refer to it.
 const NAME_ONLY: OFlags = OFlags::PATH.union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
@@ -31,13 +32,6 @@ enum At {
     File(OwnedFd),
     /// A name in the abstract namespace of this network namespace.
     Abstract(Vec<u8>),
-}
-
-pub(super) enum Attempt {
-    /// A connected, non-blocking socket whose peer is the postmaster.
-    Connected(OwnedFd),
-    /// The queue of connections that wait to be accepted is full.
-    QueueFull,
 }
 
 /// The Unix sockets through which the server may be reached, best first.
@@ -110,12 +104,13 @@ impl UnixSocket {
 
     /// Tries to connect once, without waiting. Only during the connect are this thread's
     /// effective ids the owner's. Then asks the kernel who called listen(2) (`SO_PEERCRED`,
-    /// unix(7)).
-    pub(super) fn connect(&self, postmaster: i32) -> Result<Attempt, SessionError> {
-        let refused = |errno: Errno| SessionError::Connect {
+    /// unix(7)). `None` if the queue of connections that wait to be accepted is full.
+    pub(super) fn connect(&self, postmaster: i32) -> Result<Option<UnixStream>, SessionError> {
+        let failed = |source: io::Error| SessionError::Connect {
             to: self.path.display().to_string(),
-            source: errno.into(),
+            source,
         };
+        let refused = |errno: Errno| failed(errno.into());
         let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
         let socket = net::socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None)
             .map_err(refused)?;
@@ -137,13 +132,10 @@ impl UnixSocket {
         match connected {
             Ok(()) => {}
             // A Unix socket never says EINPROGRESS: it says EAGAIN and has done nothing.
-            Err(Errno::AGAIN | Errno::INTR) => return Ok(Attempt::QueueFull),
+            Err(Errno::AGAIN | Errno::INTR) => return Ok(None),
             Err(errno) => return Err(refused(errno)),
         }
-        let peer = getsockopt(&socket, PeerCredentials).map_err(|errno| SessionError::Connect {
-            to: self.path.display().to_string(),
-            source: errno.into(),
-        })?;
+        let peer = getsockopt(&socket, PeerCredentials).map_err(|errno| failed(errno.into()))?;
         if peer.pid() != postmaster {
             return Err(SessionError::WrongPeer {
                 path: self.path.clone(),
@@ -151,7 +143,8 @@ impl UnixSocket {
                 postmaster,
             });
         }
-        Ok(Attempt::Connected(socket))
+        let stream = UnixStream::from_std(socket.into()).map_err(failed)?;
+        Ok(Some(stream))
     }
 }
 
@@ -184,8 +177,4 @@ fn open_as_process(pid: i32, path: &Path) -> rustix::io::Result<OwnedFd> {
         }
         opened => opened,
     }
-}
-
-pub(super) fn stream(socket: OwnedFd) -> io::Result<tokio::net::UnixStream> {
-    tokio::net::UnixStream::from_std(socket.into())
 }

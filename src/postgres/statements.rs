@@ -18,7 +18,6 @@ pub struct Row {
     pub role: String,
     /// Empty for the server's own processes and for walsenders.
     pub database: String,
-    /// `application_name`.
     pub application: String,
     /// The client's address; `None` for Unix sockets, parallel workers and the server's own
     /// processes. IPv6 without its scope: PostgreSQL strips it.
@@ -87,14 +86,14 @@ impl Session {
         self.for_each(CANCEL, pids).await
     }
 
-    /// The standbys that are connected.
     pub async fn replication(&self) -> Result<Vec<Standby>, StatementError> {
         let rows = self.read(REPLICATION).await?;
         rows.iter().map(|row| Ok(Standby::of(row)?)).collect()
     }
 
     pub async fn synchronous_standby_names(&self) -> Result<String, StatementError> {
-        self.read_text(STANDBY_NAMES).await
+        let rows = self.read(STANDBY_NAMES).await?;
+        Ok(text(first(&rows)?, 0)?)
     }
 
     /// The number of prepared transactions: they survive a drain and keep their locks.
@@ -110,11 +109,6 @@ impl Session {
         statement: &str,
     ) -> Result<Vec<tokio_postgres::Row>, StatementError> {
         self.bounded(self.client.query_typed(statement, &[])).await
-    }
-
-    async fn read_text(&self, statement: &str) -> Result<String, StatementError> {
-        let rows = self.read(statement).await?;
-        Ok(text(first(&rows)?, 0)?)
     }
 
     /// Prepares a statement with one pid once, and sends it for all pids before it waits for the
@@ -155,7 +149,7 @@ impl Session {
     }
 }
 
-fn first(rows: &[tokio_postgres::Row]) -> Result<&tokio_postgres::Row, StatementError> {
+pub(super) fn first(rows: &[tokio_postgres::Row]) -> Result<&tokio_postgres::Row, StatementError> {
     rows.first()
         .ok_or_else(|| StatementError::Unreadable("no row".to_owned()))
 }
@@ -244,12 +238,6 @@ mod tests {
         assert_eq!(decoded(b"j\xfcrgen"), "jürgen");
         assert_eq!(decoded(&"jü".as_bytes()[..2]), "j");
         assert_eq!(decoded(b"\xff\xfe"), "\u{ff}\u{fe}");
-    }
-
-    #[test]
-    fn a_wait_is_its_type_and_name() {
-        assert_eq!(wait_event("Lock", "relation"), "Lock/relation");
-        assert_eq!(wait_event("", ""), "");
     }
 
     #[test]
