@@ -111,8 +111,9 @@ impl Child {
     }
 
     pub fn holds_listener(&self, inodes: &PortInodes) -> bool {
-        let mut sockets = self.sockets.iter();
-        sockets.any(|(_, inode)| inodes.listening.contains(inode))
+        self.sockets
+            .iter()
+            .any(|(_, inode)| inodes.listening.contains(inode))
     }
 
     /// Its own end of a TCP connection of the port that the scan does not list.

@@ -149,15 +149,17 @@ mod tests {
         message[4..8].copy_from_slice(&[0x15, 0x38, 0xa7, 0xf8]);
         message[8..12].copy_from_slice(&[10, 0, 0, 1]);
         message[24..28].copy_from_slice(&[203, 0, 113, 7]);
-        for (place, value) in [
+        let numbers = [
             (40, 3),
             (44, 1),
             (48, 2),
             (56, 4),
             (60, 5),
             (64, 6),
-            (68, 7_u32),
-        ] {
+            (68, 7),
+        ];
+        for (place, value) in numbers {
+            let value: u32 = value;
             message[place..place + 4].copy_from_slice(&value.to_ne_bytes());
         }
         let response = Response::parse(&message).unwrap();

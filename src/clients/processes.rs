@@ -38,7 +38,6 @@ pub struct Process {
     pub pid: i32,
     /// Its name (`comm`), at most 15 bytes.
     pub name: String,
-    /// Its effective user.
     pub uid: u32,
     /// What it runs, the same for a postmaster and its backends.
     pub executable: Executable,

@@ -36,20 +36,14 @@ pub trait Firewall {
     fn read(&mut self, port: u16, detail: Detail) -> Result<Option<TableState>, FirewallError>;
 
     /// Raises cordons and removes the tables of `leftovers`, all in one transaction. Returns the
-    /// time of the kernel's acknowledgement.
-    ///
-    /// After an error none of the cordons is in force, unless it [is
+    /// time of the kernel's acknowledgement. After an error none of the cordons is in force, unless it [is
     /// uncertain](FirewallError::is_uncertain).
     fn raise(&mut self, cordons: &[Cordon], leftovers: &[u16]) -> Result<Instant, FirewallError>;
 
-    /// Changes the cordons of ports in one transaction.
-    ///
-    /// After an error they are what they were, unless it is uncertain.
+    /// Changes the cordons of ports in one transaction. After an error they are what they were, unless it is uncertain.
     fn change(&mut self, changes: &[(u16, Change)]) -> Result<(), FirewallError>;
 
-    /// Removes the tables of ports in one transaction.
-    ///
-    /// After an error they are all still there, unless it is uncertain.
+    /// Removes the tables of ports in one transaction. After an error they are all still there, unless it is uncertain.
     fn remove(&mut self, ports: &[u16]) -> Result<(), FirewallError>;
 }
 

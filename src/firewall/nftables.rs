@@ -53,9 +53,9 @@ impl Firewall for Nftables {
 
     fn raise(&mut self, cordons: &[Cordon], leftovers: &[u16]) -> Result<Instant, FirewallError> {
         let mut transaction = Transaction::new();
-        for port in leftovers {
-            transaction.delete_table(*port);
-        }
+        leftovers
+            .iter()
+            .for_each(|port| transaction.delete_table(*port));
         for cordon in cordons {
             let table = table_name(cordon.port);
             transaction.create(&Ruleset::of(cordon));
@@ -94,9 +94,9 @@ impl Firewall for Nftables {
 
     fn remove(&mut self, ports: &[u16]) -> Result<(), FirewallError> {
         let mut transaction = Transaction::new();
-        for port in ports {
-            transaction.delete_table(*port);
-        }
+        ports
+            .iter()
+            .for_each(|port| transaction.delete_table(*port));
         transaction.commit()
     }
 }

@@ -224,10 +224,8 @@ fn read_rule(message: &Message, rule: Attributes<'_>) -> Option<RuleFacts> {
             bytes: data.u64(attr::rule::COUNTER_BYTES)?,
         })
     });
-    let rate = named("limit").and_then(|expr| {
-        let data = expr.nested(attr::rule::EXPR_DATA)?;
-        data.u64(attr::rule::LIMIT_RATE)
-    });
+    let limit = named("limit").and_then(|expr| expr.nested(attr::rule::EXPR_DATA));
+    let rate = limit.and_then(|limit| limit.u64(attr::rule::LIMIT_RATE));
     Some(RuleFacts {
         chain: rule.name(attr::rule::CHAIN)?.to_owned(),
         text: normalized(&ffi::rule_text(&message.bytes)?),

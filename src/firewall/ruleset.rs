@@ -341,18 +341,14 @@ mod tests {
     use std::time::SystemTime;
 
     /// The words behind `@`, `goto` and `jump` of a rule's syntax.
-    fn names(syntax: &str) -> impl Iterator<Item = String> {
+    fn names(syntax: &str) -> Vec<String> {
         let words: Vec<&str> = syntax.split(' ').collect();
-        let chain = |pair: &[&str]| match pair {
+        let name = |pair: &[&str]| match pair {
             ["goto" | "jump", chain] => Some(format!("-> {chain} ")),
             [_, set] => set.strip_prefix('@').map(|set| format!("set {set} ")),
             _ => None,
         };
-        words
-            .windows(2)
-            .filter_map(chain)
-            .collect::<Vec<_>>()
-            .into_iter()
+        words.windows(2).filter_map(name).collect()
     }
 
     #[test]

@@ -79,22 +79,14 @@ impl Transaction {
             remove: libc::NLM_F_ACK as u16,
         };
         self.batch.add(&quiet, kind);
-        self.steps.push(Step {
-            name,
-            acknowledged: false,
-            deletes_table: false,
-        });
+        self.note(name, false, false);
     }
 
     /// Removes a port's table and all that is in it.
     pub fn delete_table(&mut self, port: u16) {
         let name = table_name(port);
         self.batch.add(&table(&name), MsgType::Del);
-        self.steps.push(Step {
-            name: format!("delete table inet {name}"),
-            acknowledged: true,
-            deletes_table: true,
-        });
+        self.note(format!("delete table inet {name}"), true, true);
     }
 
     /// Creates a table that belongs to the socket this is sent on (`NFT_TABLE_F_OWNER`, Linux
@@ -183,10 +175,14 @@ impl Transaction {
 
     fn add_plain(&mut self, name: String, message: &Plain) {
         self.batch.add(message, MsgType::Add);
+        self.note(name, message.flags & libc::NLM_F_ACK as u16 != 0, false);
+    }
+
+    fn note(&mut self, name: String, acknowledged: bool, deletes_table: bool) {
         self.steps.push(Step {
             name,
-            acknowledged: message.flags & libc::NLM_F_ACK as u16 != 0,
-            deletes_table: false,
+            acknowledged,
+            deletes_table,
         });
     }
 
@@ -247,12 +243,10 @@ fn await_answers(link: &mut Link, steps: &[Step], first: u32) -> Result<(), Fire
             io::ErrorKind::TimedOut => FirewallError::NoAnswer,
             _ => FirewallError::Receive(error),
         })?;
-        for answer in answers {
-            let step = answer
-                .sequence
-                .checked_sub(first)
-                .and_then(|number| steps.get(number as usize));
-            match (answer.error, step) {
+        for (sequence, error) in answers {
+            let number = sequence.checked_sub(first);
+            let step = number.and_then(|number| steps.get(number as usize));
+            match (error, step) {
                 (Some(source), step) => {
                     let name = step.map_or("the transaction as a whole", |step| &step.name);
                     let deletes_table = step.is_some_and(|step| step.deletes_table);

@@ -51,26 +51,13 @@ impl Message {
 
     /// For `NLMSG_ERROR`: the error, or `None` for an acknowledgement.
     fn error(&self) -> Option<io::Error> {
-        match self
-            .payload()
-            .first_chunk()
-            .copied()
-            .map(i32::from_ne_bytes)
-        {
+        let code = self.payload().first_chunk().copied();
+        match code.map(i32::from_ne_bytes) {
             Some(0) => None,
             Some(code) => Some(io::Error::from_raw_os_error(code.saturating_neg())),
             None => Some(io::Error::from(io::ErrorKind::InvalidData)),
         }
     }
-}
-
-/// The kernel's answer to one message.
-#[derive(Debug)]
-pub struct Answer {
-    /// Of that message; 0 for the transaction as a whole.
-    pub sequence: u32,
-    /// `None` if it was acknowledged.
-    pub error: Option<io::Error>,
 }
 
 pub struct Link {
@@ -117,9 +104,8 @@ impl Link {
     }
 
     /// Sends one request and returns all messages of the answer: those of the dump if `flags`
-    /// contains `NLM_F_DUMP`, otherwise those before the acknowledgement.
-    ///
-    /// Fails with `TimedOut` after [`WAIT`].
+    /// contains `NLM_F_DUMP`, otherwise those before the acknowledgement. Fails with `TimedOut`
+    /// after [`WAIT`].
     pub fn request(&mut self, kind: u16, flags: u16, payload: &[u8]) -> io::Result<Vec<Message>> {
         let is_dump = flags & (nix::libc::NLM_F_DUMP as u16) != 0;
         let more = match is_dump {
@@ -172,25 +158,19 @@ impl Link {
         }
     }
 
-    /// Reads one datagram of errors and acknowledgements.
-    ///
-    /// Fails with `TimedOut` at the deadline.
-    pub fn answers(&mut self, deadline: Instant) -> io::Result<Vec<Answer>> {
+    /// Reads one datagram of errors and acknowledgements (`None`), each with the sequence number
+    /// of its message, or 0 for the transaction as a whole. Fails with `TimedOut` at the deadline.
+    pub fn answers(&mut self, deadline: Instant) -> io::Result<Vec<(u32, Option<io::Error>)>> {
         let is_answer = |m: &Message| i32::from(m.kind()) == nix::libc::NLMSG_ERROR;
         let messages = self.receive(deadline)?;
         Ok(messages
             .into_iter()
             .filter(is_answer)
-            .map(|message| Answer {
-                sequence: message.sequence(),
-                error: message.error(),
-            })
+            .map(|message| (message.sequence(), message.error()))
             .collect())
     }
 
-    /// Reads one datagram.
-    ///
-    /// Fails with `TimedOut` at the deadline.
+    /// Reads one datagram. Fails with `TimedOut` at the deadline.
     pub fn receive(&mut self, deadline: Instant) -> io::Result<Vec<Message>> {
         let timed_out = || io::Error::new(io::ErrorKind::TimedOut, "the kernel did not answer");
         let aligned = self.buffer.as_ptr().align_offset(size_of::<u32>());

@@ -30,28 +30,21 @@ pub const HOW_TO_TRUST: &str = "the file and every directory on the way must bel
 pub enum FileError {
     #[error("cannot read {}: {source}", path.display())]
     Read { path: PathBuf, source: io::Error },
-    /// A pipe, a device or a directory.
     #[error("cannot read {}: it is not a regular file", .0.display())]
     NotRegular(PathBuf),
     #[error("cannot read {}: it has more than {} MiB", path.display(), most >> 20)]
-    TooLong {
-        path: PathBuf,
-        /// In bytes.
-        most: u64,
-    },
+    TooLong { path: PathBuf, most: u64 },
     #[error("cannot read {}: line {line} is not UTF-8", path.display())]
     NotText { path: PathBuf, line: usize },
     #[error("{} is not trusted: {} belongs to uid {uid}, not to root", path.display(), culprit.display())]
     Owner {
         path: PathBuf,
-        /// The file, or a directory on the way.
         culprit: PathBuf,
         uid: u32,
     },
     #[error("{} is not trusted: others than root may write {} (mode {mode:04o})", path.display(), culprit.display())]
     Writable {
         path: PathBuf,
-        /// The file, or a directory on the way.
         culprit: PathBuf,
         mode: u32,
     },
@@ -76,10 +69,7 @@ pub fn open(path: &Path, trust: Trust) -> Result<File, FileError> {
             .map_err(|errno| unreadable(path, errno))?
             .into(),
     };
-    let facts = file.metadata().map_err(|source| FileError::Read {
-        path: path.to_owned(),
-        source,
-    })?;
+    let facts = file.metadata().map_err(|error| unreadable(path, error))?;
     match facts.is_file() {
         true => Ok(file),
         false => Err(FileError::NotRegular(path.to_owned())),
@@ -89,13 +79,10 @@ pub fn open(path: &Path, trust: Trust) -> Result<File, FileError> {
 /// Reads a regular file of at most `most` bytes as text.
 pub fn read(path: &Path, most: u64, trust: Trust) -> Result<String, FileError> {
     let file = open(path, trust)?;
-    let unreadable = |source| FileError::Read {
-        path: path.to_owned(),
-        source,
-    };
     let mut bytes = Vec::new();
-    let mut limited = file.take(most + 1);
-    limited.read_to_end(&mut bytes).map_err(unreadable)?;
+    file.take(most + 1)
+        .read_to_end(&mut bytes)
+        .map_err(|error| unreadable(path, error))?;
     if bytes.len() as u64 > most {
         return Err(FileError::TooLong {
             path: path.to_owned(),
@@ -123,10 +110,10 @@ const DIRECTORY: OFlags = OFlags::PATH
     .union(OFlags::NOFOLLOW)
     .union(OFlags::CLOEXEC);
 
-fn unreadable(path: &Path, errno: Errno) -> FileError {
+fn unreadable(path: &Path, error: impl Into<io::Error>) -> FileError {
     FileError::Read {
         path: path.to_owned(),
-        source: errno.into(),
+        source: error.into(),
     }
 }
 
@@ -135,13 +122,9 @@ fn unreadable(path: &Path, errno: Errno) -> FileError {
 /// meanwhile. Symbolic links are followed here, not by the kernel, so that their targets are
 /// checked in the same way.
 fn open_trusted(path: &Path) -> Result<File, FileError> {
-    let whole = std::path::absolute(path).map_err(|source| FileError::Read {
-        path: path.to_owned(),
-        source,
-    })?;
-    let walk = Walk { path };
-    let root = rustix::fs::open("/", DIRECTORY, Mode::empty()).map_err(|e| walk.unreadable(e))?;
-    walk.check(&root, Path::new("/"))?;
+    let whole = std::path::absolute(path).map_err(|error| unreadable(path, error))?;
+    let root = rustix::fs::open("/", DIRECTORY, Mode::empty()).map_err(|e| unreadable(path, e))?;
+    check(&root, path, Path::new("/"))?;
     let mut way: Vec<(OwnedFd, PathBuf)> = vec![(root, "/".into())];
     let mut steps = steps(&whole);
     let mut links = 0;
@@ -158,20 +141,20 @@ fn open_trusted(path: &Path) -> Result<File, FileError> {
         };
         match openat(here, &step, flags, Mode::empty()) {
             Ok(file) if steps.is_empty() => {
-                walk.check(&file, &culprit)?;
+                check(&file, path, &culprit)?;
                 return Ok(file.into());
             }
             Ok(directory) => {
-                walk.check(&directory, &culprit)?;
+                check(&directory, path, &culprit)?;
                 way.push((directory, culprit));
             }
             Err(errno @ (Errno::LOOP | Errno::NOTDIR)) => {
                 let Ok(target) = readlinkat(here, &step, Vec::new()) else {
-                    return Err(walk.unreadable(errno));
+                    return Err(unreadable(path, errno));
                 };
                 links += 1;
                 if links > MOST_LINKS {
-                    return Err(walk.unreadable(Errno::LOOP));
+                    return Err(unreadable(path, Errno::LOOP));
                 }
                 let target = PathBuf::from(OsString::from_vec(target.into_bytes()));
                 if target.is_absolute() {
@@ -179,7 +162,7 @@ fn open_trusted(path: &Path) -> Result<File, FileError> {
                 }
                 steps.extend(self::steps(&target));
             }
-            Err(errno) => return Err(walk.unreadable(errno)),
+            Err(errno) => return Err(unreadable(path, errno)),
         }
     }
     Err(FileError::NotRegular(path.to_owned()))
@@ -195,32 +178,22 @@ fn steps(path: &Path) -> Vec<OsString> {
     path.components().rev().filter_map(step).collect()
 }
 
-/// The path as it was given, for messages.
-struct Walk<'a> {
-    path: &'a Path,
-}
-
-impl Walk<'_> {
-    fn unreadable(&self, errno: Errno) -> FileError {
-        unreadable(self.path, errno)
+/// Whether root trusts a step of the way to `path`.
+fn check(opened: &OwnedFd, path: &Path, culprit: &Path) -> Result<(), FileError> {
+    let facts: Stat = fstat(opened).map_err(|errno| unreadable(path, errno))?;
+    let (path, culprit) = (path.to_owned(), culprit.to_owned());
+    if facts.st_uid != 0 {
+        let uid = facts.st_uid;
+        return Err(FileError::Owner { path, culprit, uid });
     }
-
-    fn check(&self, opened: &OwnedFd, culprit: &Path) -> Result<(), FileError> {
-        let facts: Stat = fstat(opened).map_err(|errno| self.unreadable(errno))?;
-        let (path, culprit) = (self.path.to_owned(), culprit.to_owned());
-        if facts.st_uid != 0 {
-            let uid = facts.st_uid;
-            return Err(FileError::Owner { path, culprit, uid });
-        }
-        // An access control list that lets anybody write shows in the group's bits.
-        if facts.st_mode & 0o022 != 0 {
-            let mode = facts.st_mode & 0o7777;
-            return Err(FileError::Writable {
-                path,
-                culprit,
-                mode,
-            });
-        }
-        Ok(())
+    // An access control list that lets anybody write shows in the group's bits.
+    if facts.st_mode & 0o022 != 0 {
+        let mode = facts.st_mode & 0o7777;
+        return Err(FileError::Writable {
+            path,
+            culprit,
+            mode,
+        });
     }
+    Ok(())
 }
