@@ -14,16 +14,12 @@ pub fn run(context: &mut Context, args: &Lift) -> Result<(Report, Exit), Command
         Err(CommandError::NoWindow { .. }) => Vec::new(),
         other => other?,
     };
-    // A cordon that another program has flushed just now is a window all the same: lifting
-    // ends its guard before that puts it back.
-    let guarded = |port: &u16| firewall.guard(*port).is_some();
-    let is_guarded = ports.iter().any(guarded);
     let (windows, changed, outcome) = match args.ramp {
         None => {
-            let windows = window::lift(firewall, &ports)?;
-            audit::lifted(&windows, "");
-            let changed = !windows.is_empty() || is_guarded;
-            (windows, changed, changed.then_some(Outcome::Lifted))
+            let lifted = window::lift(firewall, &ports)?;
+            audit::lifted(&lifted.windows, "");
+            let changed = !lifted.windows.is_empty() || lifted.has_dismissed;
+            (lifted.windows, changed, changed.then_some(Outcome::Lifted))
         }
         Some(length) => {
             let per_second = args.ramp_rate.map(|rate| rate.0);

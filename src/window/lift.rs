@@ -6,9 +6,19 @@ use crate::firewall::{Detail, FirewallError};
 use crate::sys::lock::LockError;
 use std::time::{Duration, Instant};
 
-/// Ends windows now, and removes what is left of old ones. Returns the windows that were in
-/// force, as they were. After an error they last until their time.
-pub fn lift(firewall: &mut impl Guards, ports: &[u16]) -> Result<Vec<Window>, WindowError> {
+/// What was ended.
+#[derive(Debug, Default)]
+pub struct Lifted {
+    /// The windows that were in force, as they were.
+    pub windows: Vec<Window>,
+    /// Whether a guard was ended: a cordon that another program has flushed just now is a window
+    /// all the same, which its guard would put back.
+    pub has_dismissed: bool,
+}
+
+/// Ends windows now, and removes what is left of old ones. After an error they last until their
+/// time.
+pub fn lift(firewall: &mut impl Guards, ports: &[u16]) -> Result<Lifted, WindowError> {
     remove_if(firewall, ports, |_| true)
 }
 
@@ -18,10 +28,13 @@ pub fn lift_own(firewall: &mut impl Guards, own: &[WindowId]) -> Result<Vec<Wind
     let ports: Vec<u16> = own.iter().map(|own| own.port).collect();
     let is_own = |window: Option<&Window>| window.is_none_or(|window| own.contains(&window.id()));
     let lifted = remove_if(firewall, &ports, is_own);
-    lifted.map_err(|error| WindowError::Left {
-        ports,
-        source: Box::new(error),
-    })
+    match lifted {
+        Ok(lifted) => Ok(lifted.windows),
+        Err(error) => Err(WindowError::Left {
+            ports,
+            source: Box::new(error),
+        }),
+    }
 }
 
 /// Removes tables whose windows are over.
@@ -163,20 +176,21 @@ fn remove_if(
     firewall: &mut impl Guards,
     ports: &[u16],
     is_meant: impl Fn(Option<&Window>) -> bool,
-) -> Result<Vec<Window>, WindowError> {
+) -> Result<Lifted, WindowError> {
     let _locks = lock_if_possible(firewall, ports)?;
-    let (mut lifted, mut tables) = (Vec::new(), Vec::new());
+    let (mut lifted, mut tables) = (Lifted::default(), Vec::new());
     for port in ports {
         let mut state = firewall.read(*port, Detail::Block)?;
         let window = state.as_ref().and_then(|s| s.window.as_ref());
         if is_meant(window) && firewall.guard(*port).is_some() {
             // It may have changed the table just now; from here on nobody puts it back.
             firewall.dismiss(*port)?;
+            lifted.has_dismissed = true;
             state = firewall.read(*port, Detail::Block)?;
         }
         if let Some(state) = state.filter(|s| is_meant(s.window.as_ref())) {
             tables.push(*port);
-            lifted.extend(state.window);
+            lifted.windows.extend(state.window);
         }
     }
     remove(firewall, &tables)?;

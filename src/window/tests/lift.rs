@@ -11,10 +11,13 @@ fn the_window_and_its_guard_end() {
     let mut fake = Fake::with([cordon(5432, 7), cordon(5433, 8)]);
     fake.guards.insert(5432, 99);
     let lifted = lift(&mut fake, &[5431, 5432]).unwrap();
-    assert_eq!(lifted.len(), 1);
-    assert_eq!(lifted[0].id(), id(5432, 7));
+    assert_eq!(lifted.windows.len(), 1);
+    assert_eq!(lifted.windows[0].id(), id(5432, 7));
+    assert!(lifted.has_dismissed);
     assert_eq!(fake.tables(), [5433]);
     assert!(fake.guards.is_empty());
+    let again = lift(&mut fake, &[5431, 5432]).unwrap();
+    assert!(again.windows.is_empty() && !again.has_dismissed);
 }
 
 #[test]
