@@ -261,14 +261,7 @@ impl<'a, F: Guards> Ladder<'a, F> {
 fn nobody(port: u16, client: Option<SocketAddr>) -> Peer {
     Peer {
         port,
-        pid: None,
-        role: String::new(),
-        database: String::new(),
-        application: String::new(),
         client,
-        state: String::new(),
-        wait: String::new(),
-        since: None,
-        query: String::new(),
+        ..Peer::default()
     }
 }

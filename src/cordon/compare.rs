@@ -52,17 +52,14 @@ impl Tolerance {
         }
     }
 
-    /// Whether `time` ends much later than `should`.
     pub(crate) fn is_later(self, time: Duration, should: Duration) -> bool {
         time > should.saturating_add(self.later)
     }
 
-    /// Whether `time` ends much earlier than `should`.
     pub(crate) fn is_earlier(self, time: Duration, should: Duration) -> bool {
         time.saturating_add(self.earlier) < should
     }
 
-    /// Whether it ends much earlier or much later.
     pub(crate) fn differs(self, time: Duration, should: Duration) -> bool {
         self.is_later(time, should) || self.is_earlier(time, should)
     }
@@ -169,7 +166,6 @@ impl Cordon {
         differences.into_iter().flatten().collect()
     }
 
-    /// The difference of the lengths alone.
     pub(crate) fn length_difference(
         &self,
         seen: &Window,
@@ -186,22 +182,16 @@ impl Cordon {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cordon::{Counter, Identity, Reason};
+    use crate::cordon::{Counter, Identity};
     use std::time::SystemTime;
 
     fn cordon() -> Cordon {
         Cordon {
-            port: 5432,
             identity: Identity::new(7, SystemTime::UNIX_EPOCH, "root", 0),
-            phase: Phase::Closed,
             length: Duration::from_secs(60),
-            ramp: None,
-            farewell: Duration::from_secs(2),
-            verdict: Verdict::Drop,
-            pass: PassList::default(),
             spared: vec![flow(1), flow(2)],
             closing: vec![closing(3, 10)],
-            reason: None,
+            ..Cordon::sample(5432, 7)
         }
     }
 
@@ -249,7 +239,7 @@ mod tests {
                 seen.pass = PassList::new(["10.0.0.0/8".parse().unwrap()]).unwrap();
             }),
             ("the reason is changed", |seen| {
-                seen.reason = Reason::new("upgrade").ok();
+                seen.reason = "upgrade".parse().ok();
             }),
             ("existing connections are let through", |seen| {
                 seen.farewell = Duration::from_secs(3);

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 /// One connection to the port, as `plan` and the list of stragglers show it: the fields of
 /// `pg_stat_activity` if there is a row, otherwise what its socket and process tell.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct Peer {
     pub port: u16,
     /// The backend's pid on this host; `None` if no process holds the socket.
@@ -28,18 +28,15 @@ pub struct Peer {
 /// What a drain would do with a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fate {
-    /// It is remote and would be ended.
     Cut,
     /// Its address is on the pass list.
     Pass,
     /// Its flow is let through.
     Spared,
-    /// It is local.
     Local,
 }
 
 impl Fate {
-    /// The word in the list of connections.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Cut => "cut",
@@ -68,23 +65,18 @@ pub enum SqlOutcome {
     NotUsed(String),
 }
 
-/// Backends, as rows of `pg_stat_activity` or as processes where SQL was not to be had.
+/// Remote backends that the drain has met, as rows of `pg_stat_activity` or as processes where SQL was not to be had.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Backends {
-    /// Remote backends that the drain has met.
     pub found: usize,
-    /// Those that have ended.
     pub ended: usize,
-    /// Those that are still there.
     pub left: usize,
 }
 
-/// Sockets of the port with a remote peer.
+/// Sockets of the port with a remote peer that the drain has met.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Sockets {
-    /// Sockets that the drain has met.
     pub found: usize,
-    /// Those that it destroyed.
     pub destroyed: usize,
     /// Those whose close is under way and let through.
     pub closing: usize,
@@ -100,7 +92,7 @@ pub struct DrainReport {
     pub sockets: Sockets,
     /// How many backends got SIGTERM from us, because SQL did not reach them.
     pub signalled: usize,
-    /// Connections that were let through by `--spare`.
+    /// By `--spare`.
     pub spared: Vec<Peer>,
     /// Remote backends, and sockets without one, that were still there when the drain's time was
     /// up.
@@ -117,13 +109,14 @@ pub struct DrainReport {
 impl DrainReport {
     /// Combines two drains of one call.
     pub fn and(mut self, other: Self) -> Self {
+        let joined = |one: String, two: String| match one == two {
+            true => one,
+            false => format!("{one}; {two}"),
+        };
         self.sql = match (self.sql, other.sql) {
             (SqlOutcome::Used, sql) | (sql, SqlOutcome::Used) => sql,
-            (SqlOutcome::NotUsed(one), SqlOutcome::NotUsed(two)) if one == two => {
-                SqlOutcome::NotUsed(one)
-            }
             (SqlOutcome::NotUsed(one), SqlOutcome::NotUsed(two)) => {
-                SqlOutcome::NotUsed(format!("{one}; {two}"))
+                SqlOutcome::NotUsed(joined(one, two))
             }
         };
         self.backends.found += other.backends.found;

@@ -4,30 +4,24 @@
 mod compare;
 mod drained;
 mod duration;
-mod entry;
-mod expiry;
 mod identity;
 mod pass;
-mod port;
 mod ramp;
-mod reason;
-mod said;
 pub mod show;
 mod spare;
+mod values;
 mod window;
 
 pub(crate) use compare::{Difference, Tolerance};
 pub use drained::{Backends, Connection, DrainReport, Fate, Peer, Sockets, SqlOutcome};
 pub use duration::{CancelTime, DrainTime, RampLength, WindowLength, parse_duration};
-pub use entry::{AllowEntry, Interface, Network};
-pub use expiry::OnExpiry;
 pub use identity::Identity;
 pub use pass::{PassError, PassList};
-pub use port::Port;
 pub use ramp::{DEFAULT_RAMP_RATE, Ramp, RampError, Rate};
-pub use reason::Reason;
-pub use said::{NO_VALUE, given, said};
-pub use spare::{KeepRules, Name, Spare, synchronous_standbys_needed};
+pub use spare::{KeepRules, Spare, synchronous_standbys_needed};
+pub use values::{
+    AllowEntry, Interface, NO_VALUE, Name, Network, OnExpiry, Port, Reason, Verdict, given, said,
+};
 pub use window::{ClosingFlow, Counter, Knock, Phase, Window, WindowEnd, WindowId};
 
 use std::net::{IpAddr, SocketAddr};
@@ -145,39 +139,22 @@ impl Cordon {
     }
 }
 
-/// What happens to a remote packet under a cordon.
-#[derive(
-    Debug,
-    Clone,
-    Copy,
-    PartialEq,
-    Eq,
-    Default,
-    serde::Serialize,
-    serde::Deserialize,
-    schemars::JsonSchema,
-)]
-#[serde(rename_all = "lowercase")]
-pub enum Verdict {
-    /// Dropped without an answer: the client waits and tries again.
-    #[default]
-    Drop,
-    /// Answered by a TCP reset (at most 1000 a second), so that the client fails at once.
-    Reset,
-}
-
-impl Verdict {
-    /// The word of the command line and of JSON.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Drop => "drop",
-            Self::Reset => "reset",
+#[cfg(test)]
+impl Cordon {
+    /// A cordon of ten minutes for the tests.
+    pub(crate) fn sample(port: u16, id: u64) -> Self {
+        Self {
+            port,
+            identity: Identity::new(id, std::time::SystemTime::now(), "root", 0),
+            phase: Phase::Closed,
+            length: Duration::from_secs(600),
+            ramp: None,
+            farewell: Duration::from_secs(2),
+            verdict: Verdict::Drop,
+            pass: PassList::default(),
+            spared: Vec::new(),
+            closing: Vec::new(),
+            reason: None,
         }
-    }
-}
-
-impl std::fmt::Display for Verdict {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(self.as_str())
     }
 }

@@ -1,59 +1,13 @@
 //! Which existing connections stay: `--spare role=…`, and standbys.
 
-use schemars::JsonSchema;
-use serde_with::{DeserializeFromStr, SerializeDisplay};
 use std::fmt;
 use std::str::FromStr;
-
-/// The longest name that PostgreSQL keeps, in bytes (`NAMEDATALEN` less one).
-const LONGEST_NAME: usize = 63;
-
-/// The name of a role, a database or an application.
-#[derive(Debug, Clone, PartialEq, Eq, DeserializeFromStr, SerializeDisplay, JsonSchema)]
-#[schemars(inline)]
-pub struct Name(#[schemars(length(min = 1, max = 63))] pub String);
-
-/// Why a text is no name.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum NameError {
-    /// No character.
-    #[error("the name is empty")]
-    Empty,
-    /// PostgreSQL cuts longer names off.
-    #[error("the name has {0} bytes; PostgreSQL keeps {LONGEST_NAME}, so nothing would match")]
-    TooLong(usize),
-    /// No name that anybody gave on purpose.
-    #[error("a name has no control characters")]
-    Control,
-}
-
-impl FromStr for Name {
-    type Err = NameError;
-
-    fn from_str(text: &str) -> Result<Self, NameError> {
-        match text {
-            "" => Err(NameError::Empty),
-            long if long.len() > LONGEST_NAME => Err(NameError::TooLong(long.len())),
-            name if name.contains(char::is_control) => Err(NameError::Control),
-            name => Ok(Self(name.to_owned())),
-        }
-    }
-}
-
-impl fmt::Display for Name {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
 
 /// One `--spare`: existing connections of a role, to a database or of an application.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Spare {
-    /// `role=NAME`
     Role(String),
-    /// `database=NAME`
     Database(String),
-    /// `application=NAME`
     Application(String),
 }
 
@@ -63,7 +17,6 @@ pub enum Spare {
 pub struct SpareError(String);
 
 impl Spare {
-    /// Whether a connection is meant.
     pub fn matches(&self, role: &str, database: &str, application: &str) -> bool {
         match self {
             Self::Role(name) => name == role,

@@ -7,7 +7,7 @@ use super::readback::Table;
 use super::ruleset::{Ruleset, ramp_length};
 use crate::cordon::{
     ClosingFlow, Cordon, Counter, DEFAULT_RAMP_RATE, Identity, Knock, PassList, Phase, Ramp,
-    Reason, Verdict, Window,
+    Verdict, Window,
 };
 use std::time::{Duration, SystemTime};
 
@@ -82,7 +82,7 @@ impl Table {
             reason: self
                 .drop_rule()
                 .and_then(|rule| rule.comment.as_deref())
-                .and_then(|comment| Reason::new(comment).ok()),
+                .and_then(|comment| comment.parse().ok()),
         };
         Some(Window {
             cordon,

@@ -146,7 +146,7 @@ fn policy() -> impl Strategy<Value = Policy> {
         Just(OnExpiry::Extend),
         Just(OnExpiry::Kill)
     ]);
-    let reason = of("[ !#-~]{0,100}".prop_map(|text| Reason::new(&text).unwrap()));
+    let reason = of("[ !#-~]{0,100}".prop_map(|text| text.parse::<Reason>().unwrap()));
     let values = (
         of(text()),
         of(ports),
