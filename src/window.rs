@@ -28,7 +28,6 @@ pub trait Guards: Firewall {
     /// While it lives, no other call and no guard changes the cordon.
     type Lock;
 
-    /// Locks ports.
     fn lock(&mut self, ports: &[u16]) -> Result<Vec<Self::Lock>, LockError>;
 
     /// The process that guards the port, if one is alive.
@@ -79,24 +78,19 @@ pub fn raise(
     let _locks = locked(firewall, &ports)?;
     let (mut leftovers, mut missing, mut in_force) = (Vec::new(), Vec::new(), Vec::new());
     for cordon in cordons {
-        match firewall.read(cordon.port, Detail::Whole)? {
-            Some(state) if state.closed().is_some() => {
-                if ownership == Ownership::Exclusive {
-                    let port = cordon.port;
-                    return Err(WindowError::Occupied { port });
-                }
-                if let Some(window) = state.closed() {
-                    check_same(window, cordon)?;
-                }
-                in_force.push(state);
+        let port = cordon.port;
+        let state = firewall.read(port, Detail::Whole)?;
+        if let Some(window) = state.as_ref().and_then(TableState::closed) {
+            if ownership == Ownership::Exclusive {
+                return Err(WindowError::Occupied { port });
             }
-            // What is over, or a ramp: the new window takes its place in one transaction.
-            Some(_) => {
-                leftovers.push(cordon.port);
-                missing.push(cordon.clone());
-            }
-            None => missing.push(cordon.clone()),
+            check_same(window, cordon)?;
+            in_force.extend(state);
+            continue;
         }
+        missing.push(cordon.clone());
+        // What is over, or a ramp: the new window takes its place in one transaction.
+        leftovers.extend(state.map(|_| port));
     }
     // Nothing is changed before every port is known to be acceptable.
     let in_force = in_force.into_iter();
@@ -157,14 +151,12 @@ fn take_back(firewall: &mut impl Guards, cordons: &[Cordon], error: WindowError)
     let mut left = Vec::new();
     for cordon in cordons {
         let port = cordon.port;
-        let ours = |state: &TableState| {
-            let window = state.window.as_ref();
-            window.is_some_and(|window| window.id() == cordon.id())
-        };
-        match firewall.read(port, Detail::Block) {
-            Ok(state) if !state.as_ref().is_some_and(ours) => continue,
-            // What cannot be read is ours: the port is locked, and had no window.
-            _ => {}
+        // What cannot be read is ours: the port is locked, and had no window.
+        if let Ok(state) = firewall.read(port, Detail::Block) {
+            let window = state.and_then(|state| state.window);
+            if window.is_none_or(|window| window.id() != cordon.id()) {
+                continue;
+            }
         }
         let removed = match firewall.remove(&[port]) {
             Err(error) if error.is_uncertain() => {

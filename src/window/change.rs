@@ -1,7 +1,7 @@
 //! Changing windows in force: their end and their pass list.
 
 use super::{Guards, Outcome, WindowError, all_in_force, differs, in_force, locked};
-use crate::cordon::{Cordon, Tolerance, Window, WindowEnd};
+use crate::cordon::{Tolerance, Window, WindowEnd};
 use crate::firewall::{Change, FirewallError};
 use ipnet::IpNet;
 use std::time::{Duration, Instant, SystemTime};
@@ -17,7 +17,7 @@ pub fn extend(
 ) -> Result<Vec<Outcome>, WindowError> {
     let _locks = locked(firewall, ports)?;
     let mut outcomes = all_in_force(firewall, ports)?;
-    let mut renewed = Vec::new();
+    let (mut renewed, mut changes) = (Vec::new(), Vec::new());
     for outcome in &mut outcomes {
         let window = &outcome.window;
         let length = match end {
@@ -28,11 +28,11 @@ pub fn extend(
             continue;
         }
         check_total(window, length, most)?;
-        renewed.push(window.cordon.clone().ending_in(length));
+        let cordon = window.cordon.clone().ending_in(length);
+        changes.push((cordon.port, Change::renew(cordon.clone())));
+        renewed.push(cordon);
         outcome.changed = true;
     }
-    let renew = |cordon: &Cordon| (cordon.port, Change::renew(cordon.clone()));
-    let changes: Vec<_> = renewed.iter().map(renew).collect();
     let written = Instant::now();
     change(firewall, &changes)?;
     for cordon in renewed {
@@ -47,12 +47,11 @@ pub fn extend(
 }
 
 fn check_total(window: &Window, length: Duration, most: Duration) -> Result<(), WindowError> {
-    if window.cordon.identity.id == 0 {
-        return Ok(()); // Nobody knows when it began.
-    }
+    // Of a window without an identity nobody knows when it began.
+    let is_known = window.cordon.identity.id != 0;
     let since_start = SystemTime::now().duration_since(window.cordon.identity.started_at);
     let total = since_start.unwrap_or_default().saturating_add(length);
-    if total > most && length > window.cordon.length {
+    if is_known && total > most && length > window.cordon.length {
         let port = window.cordon.port;
         return Err(WindowError::TooLong { port, total, most });
     }

@@ -9,58 +9,35 @@ use std::time::Duration;
 /// Why a window could not be raised or changed.
 #[derive(Debug, thiserror::Error)]
 pub enum WindowError {
-    /// The firewall refused or could not be read.
     #[error(transparent)]
     Firewall(#[from] FirewallError),
-    /// Another call holds the lock.
     #[error(transparent)]
     Lock(#[from] LockError),
     /// The port is in a window that is not the one that was asked for.
     #[error("port {port} is in a window already, with {}", differences.join(", "))]
-    Differs {
-        /// The port.
-        port: u16,
-        /// In which points.
-        differences: Vec<String>,
-    },
+    Differs { port: u16, differences: Vec<String> },
     /// `hold` and `run` want a window of their own.
     #[error("port {port} is in a window already")]
-    Occupied {
-        /// The port.
-        port: u16,
-    },
-    /// There is no window.
+    Occupied { port: u16 },
     #[error("port {port} is not in a window")]
-    None {
-        /// The port.
-        port: u16,
-    },
+    None { port: u16 },
     /// The window is over, and its ramp goes on.
     #[error(
         "port {port} is in its ramp: the window is over, and new connections are let in slowly"
     )]
-    Ramp {
-        /// The port.
-        port: u16,
-    },
+    Ramp { port: u16 },
     /// A ramp was asked for, and nobody has said how long it is.
     #[error("the window on port {port} was raised without a ramp")]
-    NoRamp {
-        /// The port.
-        port: u16,
-    },
-    /// The end would be too far from the start.
+    NoRamp { port: u16 },
     #[error(
         "the window on port {port} would last {} in total, and {} is the most",
         show::duration(*total),
         show::duration(*most)
     )]
     TooLong {
-        /// The port.
         port: u16,
         /// From its start to its new end.
         total: Duration,
-        /// The most that is allowed.
         most: Duration,
     },
     /// What this call has raised could not be removed again, after it had failed.
@@ -69,24 +46,15 @@ pub enum WindowError {
         show::joined(ports, ", ")
     )]
     Left {
-        /// The ports.
         ports: Vec<u16>,
-        /// Why the call has failed.
         source: Box<WindowError>,
     },
     /// A change of a window may be in force, and cannot be read back.
     #[error("the window is in force; whether it was changed could not be read back: {source}")]
-    Unverified {
-        /// Why.
-        source: FirewallError,
-    },
+    Unverified { source: FirewallError },
     /// The removal of a window may be in force, and cannot be read back.
     #[error("whether the window has ended could not be read back: {source}")]
-    LiftUnverified {
-        /// Why.
-        source: FirewallError,
-    },
-    /// The pass list could not be made.
+    LiftUnverified { source: FirewallError },
     #[error(transparent)]
     Pass(#[from] crate::cordon::PassError),
 }

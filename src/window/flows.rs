@@ -55,11 +55,8 @@ pub fn end_farewell(
     closing: Vec<SocketAddr>,
 ) -> Result<(), WindowError> {
     let _lock = locked(firewall, &[port])?;
-    let change = Change::FarewellOver {
-        closing,
-        linger: LINGER,
-    };
-    Ok(firewall.change(&[(port, change)])?)
+    let linger = LINGER;
+    Ok(firewall.change(&[(port, Change::FarewellOver { closing, linger })])?)
 }
 
 /// Lets sockets finish a close that is under way, where there is no farewell to end.

@@ -8,28 +8,15 @@ use super::fake::Call::{Change, Ports, Raise, Read, Remove};
 use super::fake::When::{self, After, Before};
 use super::fake::{Fake, State};
 use super::*;
-use crate::cordon::{Identity, PassList, Phase, Ramp, Verdict, WindowEnd, WindowId};
+use crate::cordon::{PassList, Phase, Ramp, Verdict, WindowEnd, WindowId};
 use std::time::SystemTime;
 
 const SECOND: Duration = Duration::from_secs(1);
 const MINUTE: Duration = Duration::from_secs(60);
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// A cordon of ten minutes.
 fn cordon(port: u16, id: u64) -> Cordon {
-    Cordon {
-        port,
-        identity: Identity::new(id, SystemTime::now(), "root", 0),
-        phase: Phase::Closed,
-        length: 10 * MINUTE,
-        ramp: None,
-        farewell: 2 * SECOND,
-        verdict: Verdict::Drop,
-        pass: PassList::default(),
-        spared: Vec::new(),
-        closing: Vec::new(),
-        reason: None,
-    }
+    Cordon::sample(port, id)
 }
 
 fn with_ramp(port: u16, id: u64) -> Cordon {

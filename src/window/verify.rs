@@ -27,9 +27,7 @@ pub fn verify(
         return differs(vec!["the window is not there".to_owned()]);
     };
     let differences = cordon.differences(&window, written.elapsed(), Tolerance::READ_BACK);
-    let of_writing = differences
-        .iter()
-        .filter(|difference| difference.is_of_writing());
+    let of_writing = differences.iter().filter(|it| it.is_of_writing());
     faults.extend(of_writing.map(Difference::to_string));
     if !faults.is_empty() {
         return differs(faults);
@@ -52,7 +50,12 @@ pub fn mend(firewall: &mut impl Guards, state: TableState) -> Result<Outcome, Wi
             mended: Vec::new(),
         });
     }
-    let mut cordon = without_farewell(window.cordon);
+    let mut cordon = window.cordon;
+    // It begins no new farewell.
+    cordon.farewell = match cordon.farewell_lasts() {
+        true => cordon.length,
+        false => Duration::ZERO,
+    };
     cordon.identity.healed = cordon.identity.healed.saturating_add(1);
     let written = Instant::now();
     firewall.raise(std::slice::from_ref(&cordon), &[port])?;
@@ -61,13 +64,4 @@ pub fn mend(firewall: &mut impl Guards, state: TableState) -> Result<Outcome, Wi
         changed: true,
         mended: state.faults,
     })
-}
-
-/// A cordon that is put back begins no new farewell.
-fn without_farewell(cordon: Cordon) -> Cordon {
-    let farewell = match cordon.farewell_lasts() {
-        true => cordon.length,
-        false => Duration::ZERO,
-    };
-    Cordon { farewell, ..cordon }
 }
