@@ -37,7 +37,7 @@ use std::os::fd::OwnedFd;
 use std::time::Duration;
 
 /// A transaction that takes longer makes a window end noticeably later than it was to.
-const SLOW_TRANSACTION: Duration = Duration::from_millis(100);
+const SLOW_TRANSACTION: Duration = Duration::from_millis(50);
 
 /// How long the end of a killed guard may take; it is held up only inside the kernel.
 const KILLED_WITHIN: Duration = Duration::from_secs(5);

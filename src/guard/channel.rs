@@ -8,6 +8,8 @@ use super::target::Moment;
 use crate::cordon::Cordon;
 use crate::firewall::Change;
 use crate::postgres::Access;
+use crate::sys::fd;
+use rustix::event::{PollFd, PollFlags};
 use serde::{Deserialize, Serialize};
 use std::io::{self, Read, Write};
 use std::os::fd::{AsFd, BorrowedFd};
@@ -45,15 +47,13 @@ pub struct Timestamped {
 pub struct Sender(UnixStream);
 
 impl Sender {
-    /// The sending end of a socket.
     pub fn new(stream: UnixStream) -> io::Result<Self> {
         stream.set_write_timeout(Some(SEND_TIMEOUT))?;
         Ok(Self(stream))
     }
 
-    /// Tells the guard something that is true from `at` on.
-    pub fn tell(&mut self, at: Moment, message: Message) -> io::Result<()> {
-        let sent_at = at;
+    /// Tells the guard something that is true from `sent_at` on.
+    pub fn tell(&mut self, sent_at: Moment, message: Message) -> io::Result<()> {
         let mut line = serde_json::to_vec(&Timestamped { sent_at, message })?;
         line.push(b'\n');
         self.0.write_all(&line)
@@ -78,9 +78,7 @@ impl Sender {
         }
         match word.as_slice() {
             READY => Ok(()),
-            words => Err(io::Error::other(
-                String::from_utf8_lossy(words).into_owned(),
-            )),
+            words => Err(io::Error::other(String::from_utf8_lossy(words))),
         }
     }
 }
@@ -97,7 +95,6 @@ pub struct Receiver {
 }
 
 impl Receiver {
-    /// The receiving end of a socket.
     pub fn new(stream: UnixStream) -> io::Result<Self> {
         stream.set_nonblocking(true)?;
         Ok(Self {
@@ -110,6 +107,11 @@ impl Receiver {
     /// Whether nobody is left who could say anything.
     pub fn has_ended(&self) -> bool {
         self.ended
+    }
+
+    /// Waits until something is told, or nobody is left.
+    pub fn wait(&self) -> io::Result<()> {
+        fd::wait(&mut [PollFd::new(self, PollFlags::IN)], None).map(drop)
     }
 
     /// Everything that was told by now, without waiting.

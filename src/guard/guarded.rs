@@ -127,13 +127,14 @@ impl Guarded {
     pub(super) fn stand(&self, fresh: Vec<(Handle, Target)>) {
         let access = self.guards().leave.clone().unwrap_or_default();
         let at = Moment::now();
-        let mut told = Vec::new();
-        for (mut guard, target) in fresh {
+        let tell = |(mut guard, target): (Handle, Target)| {
             let cordon = target.at(at);
             let port = cordon.port;
             let taken = guard.take(at, cordon, access.clone());
-            told.push((port, guard, taken));
-        }
+            (port, guard, taken)
+        };
+        // All are told before one is waited for.
+        let told: Vec<_> = fresh.into_iter().map(tell).collect();
         for (port, mut guard, taken) in told {
             match taken.and_then(|()| guard.wait()) {
                 Ok(()) => self.insert(port, guard),
@@ -246,19 +247,17 @@ impl Firewall for Guarded {
         let mut fresh = Vec::new();
         for cordon in &mut cordons {
             let port = cordon.port;
-            // A damaged cordon that is put back keeps having a guard.
             let before = match leftovers.contains(&port) {
                 true => self.named(port, Detail::Block)?,
                 false => None,
             };
-            let is_before = |window: &Window| window.id() == cordon.id();
-            let is_same = before.as_ref().is_some_and(is_before);
+            // A damaged cordon that is put back keeps having a guard.
+            let is_same = before
+                .as_ref()
+                .is_some_and(|window| window.id() == cordon.id());
             let named = before.and_then(|window| window.cordon.identity.guard);
-            let wants_guard = self.guards().leave.is_some() || is_same && named.is_some();
-            let guard = match wants_guard {
-                true => self.start_guard(port),
-                false => None,
-            };
+            let wants_guard = self.leaves_guards() || is_same && named.is_some();
+            let guard = wants_guard.then(|| self.start_guard(port)).flatten();
             self.end_guard(port, named)?;
             cordon.identity.guard = guard.as_ref().and_then(Handle::pid);
             fresh.extend(guard.map(|guard| (guard, cordon.clone())));
@@ -314,11 +313,8 @@ impl Firewall for Guarded {
             let now = ports.iter().filter_map(|port| self.as_it_stands(*port));
             let now: Vec<Cordon> = now.collect();
             self.tell_again(&now, at);
-            fresh.extend(
-                taken_over
-                    .into_iter()
-                    .filter_map(|t| t.guarding_what_stands(&now, at)),
-            );
+            let taken_over = taken_over.into_iter();
+            fresh.extend(taken_over.filter_map(|taken| taken.guarding_what_stands(&now, at)));
         } else {
             if changed.is_err() {
                 self.tell_again(&before, at);

@@ -52,18 +52,17 @@ impl Handle {
             .stdout(Stdio::null())
             .stderr(Stdio::null())
             .spawn()?;
-        Ok(Self {
-            guard: Guard::Child(child),
-            sender: Sender::new(ours)?,
-            access: Access::default(),
-            target: None,
-        })
+        Self::new(Guard::Child(child), ours)
     }
 
     /// The guard that this process itself is.
     pub fn inside(stream: UnixStream) -> io::Result<Self> {
+        Self::new(Guard::Myself, stream)
+    }
+
+    fn new(guard: Guard, stream: UnixStream) -> io::Result<Self> {
         Ok(Self {
-            guard: Guard::Myself,
+            guard,
             sender: Sender::new(stream)?,
             access: Access::default(),
             target: None,

@@ -9,7 +9,7 @@ use nix::fcntl::{FcntlArg, fcntl};
 use nix::libc;
 use std::fs::File;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
 /// How often the holder of a taken lock is read until it can be seen.
@@ -25,27 +25,21 @@ pub struct GuardLock(#[expect(dead_code, reason = "held, not used")] File);
 
 impl GuardLock {
     /// Makes this process the guard of a port.
-    ///
-    /// # Errors
-    /// Another guard is alive, or no lock can be had here.
     pub fn take(port: u16) -> Result<Self, LockError> {
         let path = path_of(port, "guard")?;
         let mut file = open(&path)?;
-        let failed = |source| LockError::Open {
-            path: path.clone(),
-            source,
-        };
         match fcntl(&file, FcntlArg::F_OFD_SETLK(&whole_file())) {
             Ok(_) => {}
             Err(Errno::EAGAIN | Errno::EACCES) => {
                 let pid = signer(&mut file);
-                let holder = match pid {
-                    Some(pid) => format!("the guard {pid}"),
-                    None => "another guard".to_owned(),
-                };
+                let named = pid.map(|pid| format!("the guard {pid}"));
+                let holder = named.unwrap_or_else(|| "another guard".to_owned());
                 return Err(LockError::Taken { port, holder, pid });
             }
-            Err(error) => return Err(failed(error.into())),
+            Err(error) => {
+                let source = error.into();
+                return Err(LockError::Open { path, source });
+            }
         }
         // Where /run is full the lock tells that there is a guard, and the window's comment who.
         if let Err(error) = sign(&mut file) {
@@ -68,13 +62,12 @@ fn whole_file() -> libc::flock {
 
 /// The process that guards a port of this network namespace, while it is alive: the one that
 /// holds the lock, or, where there is no lock file, the one that is `named` by the window.
-///
-/// # Errors
-/// It cannot be found out, since this process has no file descriptor left; or the lock is held
-/// by a process that is not to be seen from here, as in another PID namespace.
+/// It fails where this process has no file descriptor left, or where the lock is held by a process
+/// that is not to be seen from here, as in another PID namespace.
 pub fn guardian(port: u16, named: Option<u32>) -> io::Result<Option<u32>> {
     let namespace = network_namespace()?;
-    let mut file = match File::open(path_of_guard(port)?) {
+    let path = Path::new(DIRECTORY).join(format!("{namespace}-{port}.guard"));
+    let mut file = match File::open(path) {
         Ok(file) => file,
         Err(error) if lacks_descriptors(&error) => return Err(error),
         Err(_) => return as_guard(named, port, namespace),
@@ -97,11 +90,6 @@ pub fn guardian(port: u16, named: Option<u32>) -> io::Result<Option<u32>> {
     ))
 }
 
-fn path_of_guard(port: u16) -> io::Result<PathBuf> {
-    let namespace = network_namespace()?;
-    Ok(Path::new(DIRECTORY).join(format!("{namespace}-{port}.guard")))
-}
-
 /// The ports of this network namespace that had a guard; it may be gone.
 pub fn guarded_ports() -> Vec<u16> {
     let (Ok(namespace), Ok(files)) = (network_namespace(), std::fs::read_dir(DIRECTORY)) else {
@@ -119,8 +107,7 @@ pub fn guarded_ports() -> Vec<u16> {
 /// A process, if it is the guard of a port of this network namespace: a pid may belong to
 /// another process by now, and anybody can call himself so.
 fn as_guard(pid: Option<u32>, port: u16, namespace: u64) -> io::Result<Option<u32>> {
-    let Some(pid) = pid else { return Ok(None) };
-    let Ok(process) = i32::try_from(pid) else {
+    let Some(process) = pid.and_then(|pid| i32::try_from(pid).ok()) else {
         return Ok(None);
     };
     let words = match proc::command_line(process) {
@@ -133,5 +120,5 @@ fn as_guard(pid: Option<u32>, port: u16, namespace: u64) -> io::Result<Option<u3
         && words.next() == Some(port.to_string().as_bytes())
         && proc::owner(process).is_ok_and(|owner| owner == own)
         && proc::namespace(process, "net").is_ok_and(|network| network == namespace);
-    Ok(is_it.then_some(pid))
+    Ok(pid.filter(|_| is_it))
 }

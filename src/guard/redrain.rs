@@ -89,16 +89,11 @@ fn drain(cordon: &Cordon, access: Access, mut firewall: Guarded) {
     if let Err(error) = privilege::use_all() {
         tracing::warn!(%error, "the guard drains with fewer rights");
     }
-    let order = match Order::after_heal(cordon, access) {
-        Ok(order) => order,
-        Err(error) => {
-            tracing::warn!(%error, "who had got in could not be drained");
-            return;
-        }
-    };
-    let report = drain::drain(&mut firewall, &order);
-    audit::Event::new(Action::Drain)
-        .with("port", cordon.port)
-        .drain(&report)
-        .record();
+    match Order::after_heal(cordon, access) {
+        Ok(order) => audit::Event::new(Action::Drain)
+            .with("port", cordon.port)
+            .drain(&drain::drain(&mut firewall, &order))
+            .record(),
+        Err(error) => tracing::warn!(%error, "who had got in could not be drained"),
+    }
 }

@@ -32,19 +32,14 @@ const LOCK_RETRY: Duration = Duration::from_millis(5);
 /// Why a guard cannot stand guard.
 #[derive(Debug, thiserror::Error)]
 pub enum GuardError {
-    /// It was not started by pgcordon.
     #[error("{NAME} is started by pgcordon start, hold and run, not by hand")]
     ByHand,
-    /// The kernel does not tell what happens.
     #[error("cannot listen to nftables: {0}")]
     Events(#[source] io::Error),
-    /// Nobody can tell it anything.
     #[error("cannot listen to pgcordon: {0}")]
     Channel(#[source] io::Error),
-    /// Another guard is there.
     #[error(transparent)]
     Taken(LockError),
-    /// Waiting failed.
     #[error("cannot wait: {0}")]
     Wait(#[source] io::Error),
 }
@@ -108,7 +103,7 @@ fn first_message(channel: &mut Receiver) -> Result<Option<(Target, Access)>, Gua
         if order.is_some() || channel.has_ended() {
             return Ok(order);
         }
-        fd::wait(&mut [PollFd::new(channel, PollFlags::IN)], None).map_err(GuardError::Wait)?;
+        channel.wait().map_err(GuardError::Wait)?;
     }
 }
 
@@ -143,8 +138,7 @@ impl Run {
     /// Waits until its word was heard; false if whoever has started it is gone.
     fn wait_until_heard(&mut self) -> Result<bool, GuardError> {
         while !self.is_heard && !self.channel.has_ended() {
-            let mut set = [PollFd::new(&self.channel, PollFlags::IN)];
-            fd::wait(&mut set, None).map_err(GuardError::Wait)?;
+            self.channel.wait().map_err(GuardError::Wait)?;
             self.receive();
         }
         Ok(self.is_heard)
@@ -161,10 +155,8 @@ impl Run {
             if left <= LAST_LOOK && self.last.is_none() {
                 self.last = self.healer.window();
             }
-            let retry = self
-                .healer
-                .retry_at
-                .map(|at| at.saturating_duration_since(Instant::now()));
+            let retry = self.healer.retry_at;
+            let retry = retry.map(|at| at.saturating_duration_since(Instant::now()));
             let look = Some(left.saturating_sub(LAST_LOOK)).filter(|look| !look.is_zero());
             let next = [retry, look].into_iter().flatten().min();
             self.wait_for_anything(next.map_or(left, |next| next.min(left)))?;
@@ -283,11 +275,13 @@ impl Run {
         loop {
             match lock::try_port(self.port) {
                 Ok(Some(lock)) => return Some(lock),
-                Ok(None) if Instant::now() < deadline => {}
+                Ok(None) if Instant::now() < deadline => {
+                    std::thread::sleep(LOCK_RETRY);
+                    self.receive();
+                }
                 Ok(None) => {
-                    tracing::warn!(
-                        "the port's lock is held for too long; the guard goes on without"
-                    );
+                    let held = "the port's lock is held for too long; the guard goes on without";
+                    tracing::warn!("{held}");
                     return None;
                 }
                 Err(error) => {
@@ -295,8 +289,6 @@ impl Run {
                     return None;
                 }
             }
-            std::thread::sleep(LOCK_RETRY);
-            self.receive();
         }
     }
 
@@ -312,10 +304,10 @@ impl Run {
                 tracing::warn!(%error, "the empty table could not be removed");
                 return;
             }
-            match self.healer.window() {
-                Some(_) => std::thread::sleep(SWEEP_RETRY),
-                None => return,
+            if self.healer.window().is_none() {
+                return;
             }
+            std::thread::sleep(SWEEP_RETRY);
         }
     }
 }

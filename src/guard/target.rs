@@ -110,25 +110,24 @@ impl Target {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cordon::{Identity, PassList, Ramp, Verdict};
+    use crate::cordon::Ramp;
     use std::net::SocketAddr;
-    use std::time::SystemTime;
 
     const MINUTE: Duration = Duration::from_secs(60);
 
     fn cordon() -> Cordon {
+        Cordon::sample(5432, 7)
+    }
+
+    fn with_ramp() -> Cordon {
+        let ramp = Ramp {
+            length: MINUTE,
+            per_second: 10,
+        };
         Cordon {
-            port: 5432,
-            identity: Identity::new(7, SystemTime::UNIX_EPOCH, "root", 0),
-            phase: Phase::Closed,
-            length: 10 * MINUTE,
-            ramp: None,
-            farewell: Duration::from_secs(2),
-            verdict: Verdict::Drop,
-            pass: PassList::default(),
-            spared: Vec::new(),
-            closing: Vec::new(),
-            reason: None,
+            ramp: Some(ramp),
+            spared: vec![flow(1)],
+            ..cordon()
         }
     }
 
@@ -150,19 +149,8 @@ mod tests {
 
     #[test]
     fn a_ramp_comes_when_the_window_is_over() {
-        let ramp = Ramp {
-            length: MINUTE,
-            per_second: 10,
-        };
         let start = Moment::now();
-        let target = Target::new(
-            Cordon {
-                ramp: Some(ramp),
-                spared: vec![flow(1)],
-                ..cordon()
-            },
-            start,
-        );
+        let target = Target::new(with_ramp(), start);
         let closed = target.at(start.after(9 * MINUTE));
         assert_eq!((closed.phase, closed.length), (Phase::Closed, MINUTE));
         let ramping = target.at(start.after(10 * MINUTE + MINUTE / 2));
@@ -174,11 +162,7 @@ mod tests {
     #[test]
     fn nothing_is_written_that_would_close_a_port_in_its_ramp() {
         let start = Moment::now();
-        let ramp = Some(Ramp {
-            length: MINUTE,
-            per_second: 10,
-        });
-        let target = Target::new(Cordon { ramp, ..cordon() }, start);
+        let target = Target::new(with_ramp(), start);
         assert!(target.renewal(start.after(9 * MINUTE)).is_some());
         assert_eq!(target.renewal(start.after(10 * MINUTE)), None);
         assert_eq!(target.renewal(start.after(20 * MINUTE)), None);
