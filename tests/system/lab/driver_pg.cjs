@@ -21,10 +21,12 @@ pool.on('error', lost)
 async function main() {
   let said = ''
   for (;;) {
+    // A query that was answered just before the connection was lost is not back.
+    const now = word
     try {
       await pool.query('select pg_sleep(0.02)')
-      if (said !== word) console.log(word)
-      said = word
+      if (said !== now) console.log(now)
+      said = now
     } catch (error) {
       lost(error)
       await new Promise((resolve) => setTimeout(resolve, 100))
