@@ -280,8 +280,10 @@ impl Firewall for Guarded {
             let mut at = written;
             if took_long || cordon.pass.len() > LONG {
                 // The kernel has taken its time with it: what it says is the window's end.
+                // Where it cannot be asked, what was written ends no later. To fail here would say
+                // that nothing is in force.
                 let now = Moment::now();
-                if let Some(window) = self.named(cordon.port, Detail::Block)? {
+                if let Ok(Some(window)) = self.named(cordon.port, Detail::Block) {
                     (cordon.length, at) = (window.cordon.length, now);
                 }
             }

@@ -140,3 +140,23 @@ fn an_acknowledgement_that_never_comes_is_waited_for_no_longer_than_is_said() {
         }
     }
 }
+
+#[test]
+fn a_raised_cordon_that_cannot_be_asked_how_long_it_lasts_is_not_called_undone() {
+    let lab = Lab::bare(1);
+    let server = &lab.server;
+    // A list so long that the guard's end is taken from the kernel, not from what was written.
+    let networks = (0..5000).map(|n| format!("10.{}.{}.0/32\n", n / 256, n % 256));
+    server.write("/run/pass", networks.collect::<String>());
+    let line = "start --for 10m --no-drain --allow @/run/pass";
+    let number = transaction(server, line);
+    server.cordon("lift");
+    let mut netlink = Netlink::fail_from(number + 1, Fault::Refused(Errno::ENOBUFS));
+    let tool = server.tool().args(line.split(' ')).args(["-o", "json"]);
+    let (outcome, _) = tool.run_traced(|call| netlink.order(call));
+    assert!(left(server).unwrap() > 590, "{outcome}");
+    let report = outcome.assert_status(3).json();
+    assert_eq!(report["error"]["kind"], "left", "{outcome}");
+    server.cordon("lift");
+    assert_eq!(server.ruleset(), "");
+}
