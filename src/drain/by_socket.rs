@@ -94,10 +94,8 @@ impl<F: Guards> Ladder<'_, F> {
         let inodes = PortInodes::new(&listening, &self.scan.left.open);
         for id in self.sql.ids() {
             for backend in clients::backends(&self.sql[id].process, &inodes)? {
-                if backend.is_walsender() && (self.is_waited_for(id) || !chosen) {
-                    continue;
-                }
-                if self.stays_by_title(&backend)? {
+                let is_waited_for = backend.is_walsender() && (self.is_waited_for(id) || !chosen);
+                if is_waited_for || self.stays_by_title(&backend)? {
                     continue;
                 }
                 if chosen || backend.stage == Stage::Startup {
@@ -152,10 +150,10 @@ impl<F: Guards> Ladder<'_, F> {
     /// the sake of other clients: a synchronous standby that is cut stops local commits.
     fn is_waited_for(&self, id: ServerId) -> bool {
         let server = &self.sql[id];
-        let failed = match &server.state {
-            server::State::Unavailable { passing, .. } => !passing,
-            _ => false,
-        };
+        let failed = matches!(
+            server.state,
+            server::State::Unavailable { passing: false, .. }
+        );
         let patience = server::SQL_TIMEOUT.min(self.order.timeout / 2);
         !server.answered && !failed && self.began.elapsed() < patience
     }
@@ -196,14 +194,9 @@ impl<F: Guards> Ladder<'_, F> {
 
     /// Ends one backend without SQL.
     fn end_backend(&mut self, backend: Backend) -> Result<(), DrainError> {
-        let held: Vec<Socket> = self
-            .scan
-            .left
-            .open
-            .iter()
-            .filter(|socket| backend.inodes.contains(&socket.inode))
-            .cloned()
-            .collect();
+        let is_held = |socket: &&Socket| backend.inodes.contains(&socket.inode);
+        let open = self.scan.left.open.iter();
+        let held: Vec<Socket> = open.filter(is_held).cloned().collect();
         let client = held.first().map(|socket| socket.remote);
         if backend.stage == Stage::Startup {
             for socket in &held {
@@ -212,10 +205,8 @@ impl<F: Guards> Ladder<'_, F> {
             // What has arrived before it may read on, and even log in: it has to end.
             return self.watch_backend(backend, client);
         }
-        if held
-            .iter()
-            .any(|socket| self.scan.may_not_be_read(socket.cookie()))
-        {
+        let may_not_be_read = |socket: &Socket| self.scan.may_not_be_read(socket.cookie());
+        if held.iter().any(may_not_be_read) {
             return Ok(()); // It is looked at again soon.
         }
         self.scan.owned.extend(&backend.inodes);
@@ -234,7 +225,8 @@ impl<F: Guards> Ladder<'_, F> {
         if is_told {
             self.begin_farewell()?;
             match clients::signal(&backend) {
-                Ok(signalled) => self.signalled += sigterms(signalled),
+                Ok(Signalled::Sent) => self.signalled += 1,
+                Ok(Signalled::Gone) => {}
                 Err(error) => self.warn(error.to_string()),
             }
         }
@@ -258,24 +250,5 @@ impl<F: Guards> Ladder<'_, F> {
         };
         let added = self.watch.add(backend.pid, backend.pidfd, peer);
         added.map_err(DrainError::Watch)
-    }
-}
-
-/// How many SIGTERMs were sent: a process that had ended before got none.
-fn sigterms(signalled: Signalled) -> usize {
-    match signalled {
-        Signalled::Sent => 1,
-        Signalled::Gone => 0,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_process_that_had_ended_is_not_counted_as_signalled() {
-        let signalled = [Signalled::Sent, Signalled::Gone, Signalled::Sent];
-        assert_eq!(signalled.into_iter().map(sigterms).sum::<usize>(), 2);
     }
 }

@@ -70,13 +70,11 @@ impl<F: Guards> Ladder<'_, F> {
                 .extend(spared.map(|row| server::peer(port, Some(row.pid), row)));
             self.classifier.spare(choices.spared);
         }
-        self.sql
-            .last
-            .extend(choices.last.iter().map(|pid| (id, *pid)));
-        choices
-            .warnings
-            .into_iter()
-            .for_each(|text| self.warn(text));
+        let last = choices.last.into_iter().map(|pid| (id, pid));
+        self.sql.last.extend(last);
+        for text in choices.warnings {
+            self.warn(text);
+        }
         self.scan.classify_again(&mut self.classifier)
     }
 
@@ -122,10 +120,10 @@ impl<F: Guards> Ladder<'_, F> {
 
     /// Watches the backends of remote rows, and returns those that are to be told now.
     fn meet(&mut self, id: ServerId, rows: &[Row]) -> Result<Vec<i32>, DrainError> {
-        let mut by_client = HashMap::new();
-        for socket in &self.scan.left.open {
-            by_client.insert((socket.remote.ip(), socket.remote.port()), socket.clone());
-        }
+        let open = self.scan.left.open.iter().cloned();
+        let by_client: HashMap<_, _> = open
+            .map(|socket| ((socket.remote.ip(), socket.remote.port()), socket))
+            .collect();
         let mut pids = Vec::new();
         for row in rows {
             let Some(client) = server::client(row) else {
@@ -163,12 +161,11 @@ impl<F: Guards> Ladder<'_, F> {
     /// Watches the process of a row; returns its pid on this host.
     fn watch_row(&mut self, id: ServerId, row: &Row) -> Result<Option<i32>, DrainError> {
         let server = &mut self.sql[id];
-        let server::State::Ready(session) = &server.state else {
-            return Ok(None);
+        let pid = match &server.state {
+            server::State::Ready(session) => session.host_pid(row.pid),
+            _ => None,
         };
-        let Some(pid) = session.host_pid(row.pid) else {
-            return Ok(None);
-        };
+        let Some(pid) = pid else { return Ok(None) };
         server.host_pids.insert(row.pid, pid);
         if self.watch.is_alive(pid) {
             return Ok(Some(pid));
@@ -216,9 +213,6 @@ impl<F: Guards> Ladder<'_, F> {
 
     /// Tells backends of a server to end, by SQL.
     pub(super) fn tell(&mut self, id: ServerId, pids: Vec<i32>) -> Result<(), DrainError> {
-        if pids.is_empty() {
-            return Ok(());
-        }
         let pids = self.still_there(id, pids)?;
         if pids.is_empty() {
             return Ok(());

@@ -18,7 +18,6 @@ pub struct Choices {
     pub spared: Vec<SocketAddr>,
     /// Backends, by the server's pid, that are cut after all others.
     pub last: HashSet<i32>,
-    /// What the user should know.
     pub warnings: Vec<String>,
 }
 
@@ -34,23 +33,21 @@ fn is_spared(order: &Order, row: &Row) -> bool {
 
 /// Chooses among the remote rows of a server.
 pub fn choose(classifier: &mut Classifier, order: &Order, facts: &Facts) -> io::Result<Choices> {
-    let mut remote = Vec::new();
+    let mut choices = Choices::default();
+    let mut standbys = Vec::new();
     for row in &facts.rows {
         let Some(client) = server::client(row) else {
             continue;
         };
-        if classifier.fate(client, 0)? == Fate::Cut {
-            remote.push((row, client));
+        if classifier.fate(client, 0)? != Fate::Cut {
+            continue;
+        }
+        if is_spared(order, row) {
+            choices.spared.push(client);
+        } else if row.backend_type == "walsender" {
+            standbys.push((row, client));
         }
     }
-    let mut choices = Choices::default();
-    let (stays, remote): (Vec<_>, Vec<_>) = remote
-        .into_iter()
-        .partition(|(row, _)| is_spared(order, row));
-    choices.spared = stays.into_iter().map(|(_, client)| client).collect();
-
-    let standbys = |(row, _): &&(&Row, SocketAddr)| row.backend_type == "walsender";
-    let standbys: Vec<_> = remote.iter().filter(standbys).collect();
     let at_risk: HashSet<i32> = standbys.iter().map(|(row, _)| row.pid).collect();
     let needed = needed(facts, &at_risk);
     for (row, client) in standbys {
@@ -87,63 +84,43 @@ pub fn unknown_standby(address: IpAddr) -> String {
 /// `synchronous_standby_names` wants beyond those that stay anyway.
 fn needed(facts: &Facts, at_risk: &HashSet<i32>) -> Vec<i32> {
     let wanted = synchronous_standbys_needed(&facts.standby_names);
-    let mut counted: Vec<&Standby> = facts
-        .standbys
-        .iter()
-        .filter(|standby| matches!(standby.sync_state.as_str(), "sync" | "quorum"))
-        .collect();
-    counted.sort_by_key(|standby| standby.pid);
-    let (at_risk, staying): (Vec<_>, Vec<_>) = counted
-        .into_iter()
-        .partition(|standby| at_risk.contains(&standby.pid));
+    let is_counted = |standby: &&Standby| matches!(&*standby.sync_state, "sync" | "quorum");
+    let counted = facts.standbys.iter().filter(is_counted);
+    let mut counted: Vec<i32> = counted.map(|standby| standby.pid).collect();
+    counted.sort_unstable();
+    let (at_risk, staying): (Vec<_>, Vec<_>) =
+        counted.into_iter().partition(|pid| at_risk.contains(pid));
     let missing = wanted.saturating_sub(staying.len());
-    at_risk
-        .iter()
-        .take(missing)
-        .map(|standby| standby.pid)
-        .collect()
+    at_risk.into_iter().take(missing).collect()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn standby(pid: i32, sync_state: &str) -> Standby {
-        Standby {
-            pid,
-            sync_state: sync_state.to_owned(),
-        }
-    }
-
-    fn facts(names: &str, standbys: Vec<Standby>) -> Facts {
-        Facts {
-            rows: Vec::new(),
-            standbys,
-            standby_names: names.to_owned(),
-        }
-    }
-
     #[test]
     fn as_many_synchronous_standbys_are_needed_as_commits_wait_for() {
-        let three = || {
-            vec![
-                standby(1, "quorum"),
-                standby(2, "quorum"),
-                standby(3, "async"),
-            ]
+        let standby = |(pid, state): (i32, &str)| Standby {
+            pid,
+            sync_state: state.to_owned(),
         };
-        let all = HashSet::from([1, 2, 3]);
-        assert_eq!(needed(&facts("ANY 1 (s1, s2)", three()), &all), [1]);
-        assert_eq!(needed(&facts("ANY 2 (s1, s2)", three()), &all), [1, 2]);
-        assert_eq!(needed(&facts("", three()), &all), [0; 0]);
-        // One of them is local and stays anyway.
-        assert_eq!(
-            needed(&facts("ANY 1 (s1, s2)", three()), &HashSet::from([2])),
-            [0; 0]
-        );
-        assert_eq!(
-            needed(&facts("ANY 2 (s1, s2)", three()), &HashSet::from([2])),
-            [2]
-        );
+        let standbys = [(1, "quorum"), (2, "quorum"), (3, "async")].map(standby);
+        let table: [(&str, &[i32], &[i32]); 5] = [
+            ("ANY 1 (s1, s2)", &[1, 2, 3], &[1]),
+            ("ANY 2 (s1, s2)", &[1, 2, 3], &[1, 2]),
+            ("", &[1, 2, 3], &[]),
+            // One of them is local and stays anyway.
+            ("ANY 1 (s1, s2)", &[2], &[]),
+            ("ANY 2 (s1, s2)", &[2], &[2]),
+        ];
+        for (names, at_risk, expected) in table {
+            let facts = Facts {
+                rows: Vec::new(),
+                standbys: standbys.to_vec(),
+                standby_names: names.to_owned(),
+            };
+            let at_risk = at_risk.iter().copied().collect();
+            assert_eq!(needed(&facts, &at_risk), expected, "{names}");
+        }
     }
 }

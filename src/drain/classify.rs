@@ -18,7 +18,6 @@ pub struct Classifier {
 }
 
 impl Classifier {
-    /// For one window.
     pub fn new(pass: PassList) -> io::Result<Self> {
         Ok(Self {
             locality: Locality::open()?,
@@ -64,11 +63,11 @@ impl Classifier {
         if self.pass.contains(address) || self.only.as_ref().is_some_and(is_left_alone) {
             return Ok(Fate::Pass);
         }
-        let spared = |flow: &SocketAddr| flow.ip() == address && flow.port() == client.port();
-        if self.spared.iter().any(spared) {
-            return Ok(Fate::Spared);
+        let is_same = |flow: &SocketAddr| flow.ip() == address && flow.port() == client.port();
+        match self.spared.iter().any(is_same) {
+            true => Ok(Fate::Spared),
+            false => Ok(Fate::Cut),
         }
-        Ok(Fate::Cut)
     }
 
     /// Whether a socket's connection is to be cut.

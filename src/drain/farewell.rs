@@ -97,10 +97,8 @@ impl<F: Guards> Ladder<'_, F> {
             self.warn(error.to_string());
         }
         let left = self.scan.remote(&mut self.classifier).unwrap_or(remote);
-        self.scan.left.open = left
-            .into_iter()
-            .filter(|socket| socket.state.is_open())
-            .collect();
+        let open = left.into_iter().filter(|socket| socket.state.is_open());
+        self.scan.left.open = open.collect();
     }
 
     /// Ends the farewell: what is still open is destroyed, what is closing may finish, and

@@ -39,7 +39,6 @@ pub struct Order {
     pub only: Option<PassList>,
     /// Existing connections that are let through.
     pub spared: Vec<SocketAddr>,
-    /// How long the last messages and the closes may take, from the first SIGTERM on.
     pub farewell: Duration,
     /// Whether the cordon was raised with this farewell just now.
     pub farewell_is_running: bool,
@@ -47,7 +46,6 @@ pub struct Order {
     pub farewell_may_stand: bool,
     /// Who stays beside the pass list.
     pub keep: KeepRules,
-    /// For how long cancelled statements may take to end before their backends are told.
     pub cancel_first: Option<Duration>,
     pub timeout: Duration,
     /// The postmasters that listen on the port.

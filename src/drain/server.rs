@@ -67,7 +67,6 @@ pub struct Facts {
 }
 
 impl Server {
-    /// A server that was not asked yet.
     pub fn new(process: Process) -> Self {
         Self {
             process,
@@ -151,10 +150,8 @@ pub async fn rows(session: Session) -> Answer {
 
 /// The client of a row; `None` for Unix sockets and the server's own processes.
 pub fn client(row: &Row) -> Option<SocketAddr> {
-    Some(SocketAddr::new(
-        row.client?.to_canonical(),
-        row.client_port?,
-    ))
+    let address = row.client?.to_canonical();
+    Some(SocketAddr::new(address, row.client_port?))
 }
 
 /// A row as it is reported.

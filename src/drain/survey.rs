@@ -10,7 +10,7 @@ use std::collections::HashSet;
 use std::io;
 
 /// What a survey has found.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct Survey {
     /// Everybody who is connected, and who would be cut first.
     pub connections: Vec<Connection>,
@@ -18,9 +18,7 @@ pub struct Survey {
     pub backends: usize,
     /// How many sockets are remote.
     pub sockets: usize,
-    /// Whether SQL could be used.
     pub sql: SqlOutcome,
-    /// What the user should know.
     pub warnings: Vec<String>,
 }
 
@@ -41,13 +39,7 @@ pub async fn survey(order: &Order) -> Result<Survey, SurveyError> {
     let mut connected = sockets.connected(order.port)?;
     connected.retain(|socket| socket.state.is_open());
     let inodes = PortInodes::new(&sockets.listening(order.port)?, &connected);
-    let mut survey = Survey {
-        connections: Vec::new(),
-        backends: 0,
-        sockets: 0,
-        sql: SqlOutcome::Used,
-        warnings: Vec::new(),
-    };
+    let mut survey = Survey::default();
     let mut rows = Vec::new();
     let mut backends = Vec::new();
     for process in &order.servers {

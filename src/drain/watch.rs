@@ -32,7 +32,6 @@ pub struct Watch {
 }
 
 impl Watch {
-    /// Watches nobody yet.
     pub fn new() -> io::Result<Self> {
         let set = epoll::create(epoll::CreateFlags::CLOEXEC)?;
         Ok(Self {
@@ -68,10 +67,7 @@ impl Watch {
 
     /// Takes in who has ended.
     pub fn take_in(&mut self) -> io::Result<()> {
-        let at_once = Timespec {
-            tv_sec: 0,
-            tv_nsec: 0,
-        };
+        let at_once = Timespec::default();
         loop {
             let mut events = Vec::with_capacity(BATCH);
             let buffer = rustix::buffer::spare_capacity(&mut events);
@@ -90,22 +86,18 @@ impl Watch {
         }
     }
 
-    /// A backend that is still there.
     pub fn alive_mut(&mut self, pid: i32) -> Option<&mut Met> {
         self.alive.get(&pid).map(|number| &mut self.met[*number])
     }
 
-    /// Whether a backend is watched and still there.
     pub fn is_alive(&self, pid: i32) -> bool {
         self.alive.contains_key(&pid)
     }
 
-    /// How many are still there.
     pub fn alive(&self) -> usize {
         self.alive.len()
     }
 
-    /// How many were met.
     pub fn found(&self) -> usize {
         self.met.len()
     }
