@@ -116,10 +116,8 @@ async fn climb(
         () = stop.stopped() => Err(DrainError::Stopped),
         climbed = ladder.climb() => climbed,
     };
-    if !matches!(
-        climbed,
-        Ok(_) | Err(DrainError::Spare(_) | DrainError::Stopped)
-    ) {
+    let is_refused = matches!(climbed, Err(DrainError::Spare(_) | DrainError::Stopped));
+    if climbed.is_err() && !is_refused {
         ladder.give_up();
     }
     Ok(ladder.report(climbed))

@@ -27,17 +27,11 @@ pub struct Identity {
 
 impl Identity {
     pub fn new(id: u64, started_at: SystemTime, by: &str, by_uid: u32) -> Self {
-        let author: String = by
-            .chars()
-            .map(|c| {
-                if c.is_ascii_graphic() && c != '"' {
-                    c
-                } else {
-                    '?'
-                }
-            })
-            .take(LONGEST_AUTHOR)
-            .collect();
+        let plain = |c: char| match c.is_ascii_graphic() && c != '"' {
+            true => c,
+            false => '?',
+        };
+        let author = by.chars().map(plain).take(LONGEST_AUTHOR).collect();
         Self {
             id,
             started_at: SystemTime::UNIX_EPOCH + whole_milliseconds(started_at),
@@ -51,14 +45,14 @@ impl Identity {
     /// Reads a comment that [`Display`](fmt::Display) has written.
     pub fn from_comment(comment: &str) -> Option<Self> {
         let field = |name: &str| {
-            comment
-                .split(' ')
-                .find_map(|word| word.strip_prefix(name)?.strip_prefix('='))
+            let mut words = comment.split(' ');
+            words.find_map(|word| word.strip_prefix(name)?.strip_prefix('='))
         };
+        let start = Duration::from_millis(field("start")?.parse().ok()?);
         Some(Self {
             id: u64::from_str_radix(field("id")?, 16).ok()?,
             started_at: SystemTime::UNIX_EPOCH
-                .checked_add(Duration::from_millis(field("start")?.parse().ok()?))
+                .checked_add(start)
                 .filter(is_plausible)?,
             by: field("by")?.to_owned(),
             by_uid: field("uid")?.parse().ok()?,

@@ -14,7 +14,6 @@ use std::net::{IpAddr, SocketAddr};
 pub struct Choices {
     /// Addresses that pass from now on.
     pub pass: Vec<IpAddr>,
-    /// Existing connections that stay.
     pub spared: Vec<SocketAddr>,
     /// Backends, by the server's pid, that are cut after all others.
     pub last: HashSet<i32>,

@@ -28,7 +28,6 @@ impl Classifier {
         })
     }
 
-    /// Adds addresses to the pass list.
     pub fn allow(&mut self, addresses: &[IpAddr]) {
         let more = addresses.iter().copied().map(IpNet::from);
         // A list that is too long already has failed long before this.
@@ -42,7 +41,6 @@ impl Classifier {
         self.only = only;
     }
 
-    /// Lets existing flows through.
     pub fn spare(&mut self, flows: impl IntoIterator<Item = SocketAddr>) {
         self.spared.extend(flows);
     }

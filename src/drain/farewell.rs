@@ -10,7 +10,6 @@ const FRESH: Duration = Duration::from_millis(100);
 /// The time in which last messages and closes pass.
 pub struct Farewell {
     state: State,
-    /// Whether a backend was told to end.
     has_told: bool,
     began: Instant,
     length: Duration,

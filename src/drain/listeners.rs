@@ -4,10 +4,8 @@ use crate::clients::{self, Process, ProcessError, Sockets, listener_processes};
 use crate::failure::{Explain, Explanation, Kind};
 use std::io;
 
-/// Who listens on one port.
 #[derive(Debug, Clone, Default)]
 pub struct Listeners {
-    /// The postmasters.
     pub servers: Vec<Process>,
     /// Why what is behind the port cannot be looked at, if a listener is not PostgreSQL.
     pub foreign: Option<String>,

@@ -33,22 +33,18 @@ impl Default for Pace {
 #[derive(Debug, Clone)]
 pub struct Order {
     pub port: u16,
-    /// Who passes.
     pub pass: PassList,
     /// If only some are to be drained: whose.
     pub only: Option<PassList>,
-    /// Existing connections that are let through.
     pub spared: Vec<SocketAddr>,
     pub farewell: Duration,
     /// Whether the cordon was raised with this farewell just now.
     pub farewell_is_running: bool,
     /// Whether the window may have a farewell from before, as one that began without a drain.
     pub farewell_may_stand: bool,
-    /// Who stays beside the pass list.
     pub keep: KeepRules,
     pub cancel_first: Option<Duration>,
     pub timeout: Duration,
-    /// The postmasters that listen on the port.
     pub servers: Vec<Process>,
     /// Why processes cannot be looked at, where the listener is not PostgreSQL.
     pub foreign_listener: Option<String>,
@@ -94,7 +90,6 @@ impl Order {
         })
     }
 
-    /// How the server of a postmaster is reached.
     pub(super) fn target(&self, postmaster: i32) -> Target {
         Target {
             postmaster,

@@ -9,17 +9,14 @@ use std::time::{Duration, Instant};
 /// A send queue that has not moved for this long belongs to a client that does not read.
 const STUCK: Duration = Duration::from_millis(200);
 
-/// The sockets of a port.
 pub struct SocketScan {
     sockets: Sockets,
     port: u16,
     /// All sockets of the last look, local ones too.
     pub all: Vec<Socket>,
-    /// The remote sockets of the last look.
     pub left: Left,
     /// Every remote socket that was seen, by cookie.
     pub found: HashSet<u64>,
-    /// By cookie.
     pub destroyed: HashSet<u64>,
     /// The clients of destroyed sockets.
     pub reset: Vec<SocketAddr>,
@@ -36,7 +33,6 @@ pub struct Left {
     pub closing: Vec<SocketAddr>,
 }
 
-/// A send queue that is not empty.
 struct Queue {
     acknowledged: Option<u64>,
     since: Instant,

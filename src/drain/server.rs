@@ -27,13 +27,10 @@ pub struct Server {
 
 /// How far SQL has come with a server.
 pub enum State {
-    /// Not needed so far.
     Idle,
-    /// A question is under way.
     Asking,
     /// The session waits for its next statement.
     Ready(Session),
-    /// SQL cannot be had.
     Unavailable {
         why: String,
         /// Whether it may be had soon: slots become free.
@@ -130,7 +127,6 @@ pub async fn facts(session: &Session) -> Result<Facts, StatementError> {
     })
 }
 
-/// Reads the rows once more.
 pub async fn rows(session: Session) -> Answer {
     match facts(&session).await {
         Ok(facts) if facts.rows.iter().any(|row| row.hidden) => Answer::Failed {

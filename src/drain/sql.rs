@@ -9,7 +9,6 @@ use std::ops::{Index, IndexMut};
 use std::time::{Duration, Instant};
 use tokio::task::JoinSet;
 
-/// One of the servers of an order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct ServerId(usize);
 
@@ -23,12 +22,10 @@ pub struct SqlRung {
     pub last: Vec<(ServerId, i32)>,
 }
 
-/// A backend whose client may not be reading.
+/// A backend whose client may not be reading, by the server's own pid and the socket's cookie.
 pub struct Held {
     pub server: ServerId,
-    /// The server's own pid.
     pub pid: i32,
-    /// The socket's.
     pub cookie: u64,
 }
 
@@ -77,7 +74,6 @@ impl SqlRung {
         }
     }
 
-    /// Reads the rows again, if there is a session.
     pub fn ask_again(&mut self, id: ServerId) {
         self.put(id, server::rows);
     }
@@ -93,7 +89,6 @@ impl SqlRung {
         });
     }
 
-    /// Tells backends to end, if there is a session.
     pub fn tell(&mut self, id: ServerId, pids: Vec<i32>) {
         self.put(id, async move |session| {
             let told = session.terminate(&pids).await;
@@ -121,7 +116,6 @@ impl SqlRung {
         self.servers.iter().any(asking)
     }
 
-    /// Whether every server has shown its rows.
     pub fn has_answered(&self) -> bool {
         !self.servers.is_empty() && self.servers.iter().all(|server| server.answered)
     }
@@ -151,7 +145,6 @@ impl SqlRung {
         ready
     }
 
-    /// Whether SQL could be used, for the report.
     pub fn outcome(&self) -> SqlOutcome {
         let mut reasons = Vec::new();
         for server in &self.servers {

@@ -9,14 +9,12 @@ use crate::postgres::{Row, Session, SessionError, Target};
 use std::collections::HashSet;
 use std::io;
 
-/// What a survey has found.
 #[derive(Debug, Clone, Default)]
 pub struct Survey {
     /// Everybody who is connected, and who would be cut first.
     pub connections: Vec<Connection>,
-    /// How many rows are remote.
+    /// Remote rows and sockets.
     pub backends: usize,
-    /// How many sockets are remote.
     pub sockets: usize,
     pub sql: SqlOutcome,
     pub warnings: Vec<String>,

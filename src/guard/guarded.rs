@@ -94,7 +94,6 @@ impl Guarded {
         self.guards().leave = Some(access);
     }
 
-    /// Whether the cordons that are raised here get a guard.
     pub fn leaves_guards(&self) -> bool {
         self.guards().leave.is_some()
     }
@@ -173,7 +172,6 @@ impl Guarded {
         Ok(state.and_then(|state| state.window))
     }
 
-    /// Ends the guard of a port, whoever has started it.
     pub(super) fn end_guard(&mut self, port: u16, named: Option<u32>) -> Result<(), FirewallError> {
         match self.end_own(port) {
             true => Ok(()),
@@ -195,7 +193,6 @@ impl Guarded {
         }
     }
 
-    /// A port's cordon as the kernel has it.
     fn as_it_stands(&mut self, port: u16) -> Option<Cordon> {
         let window = self.named(port, Detail::Whole).ok().flatten();
         window.map(Window::into_cordon_now)

@@ -19,9 +19,7 @@ const READY_WITHIN: Duration = Duration::from_secs(5);
 /// What a guard is told that leaves the systemd service it was started in.
 pub const OUTSIDE: &str = "outside";
 
-/// Who guards a port.
 pub enum Guard {
-    /// A process that was started here.
     Child(Child),
     /// This process itself, for what it does beside its guard duty.
     Myself,
@@ -55,7 +53,6 @@ impl Handle {
         Self::new(Guard::Child(child), ours)
     }
 
-    /// The guard that this process itself is.
     pub fn inside(stream: UnixStream) -> io::Result<Self> {
         Self::new(Guard::Myself, stream)
     }
@@ -90,7 +87,6 @@ impl Handle {
         self.sender.tell(at, Message::Take { cordon, access })
     }
 
-    /// Tells it of a change that is about to be made.
     pub fn change(&mut self, at: Moment, change: &Change) -> io::Result<()> {
         if let Some(target) = &mut self.target {
             target.change(at, change);
@@ -98,7 +94,6 @@ impl Handle {
         self.sender.tell(at, Message::Change(change.clone()))
     }
 
-    /// What it was told last.
     pub fn target(&self) -> Option<&Target> {
         self.target.as_ref()
     }

@@ -14,7 +14,6 @@ const HEAL_ATTEMPTS: usize = 20;
 /// After that, or after the kernel has refused: when it is tried again.
 const HEAL_RETRY: Duration = Duration::from_millis(100);
 
-/// What stands, at one look.
 #[derive(Default)]
 struct Seen {
     /// Where it is not what is to stand.
@@ -32,7 +31,6 @@ impl Seen {
 /// Compares a port's cordon with what is to stand, and puts it back.
 pub struct Healer {
     port: u16,
-    /// What is to stand.
     pub target: Target,
     nftables: Nftables,
     /// When a heal that failed is tried again.
@@ -109,7 +107,6 @@ impl Healer {
         window.filter(|window| window.id() == id)
     }
 
-    /// Compares what stands with what is to stand.
     fn look(&mut self, detail: Detail) -> Result<Seen, FirewallError> {
         let began = Moment::now();
         if self.target.left(began).is_zero() {

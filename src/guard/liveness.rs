@@ -16,7 +16,6 @@ use std::time::Duration;
 const HOLDER_READS: usize = 20;
 const HOLDER_RETRY: Duration = Duration::from_millis(5);
 
-/// How a guard's process is called.
 pub const NAME: &str = "pgcordon-guard";
 
 /// A guard's own lock; gone when it is dropped, or with the process.

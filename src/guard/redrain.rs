@@ -47,7 +47,6 @@ impl Redrain {
         self.running.as_ref().map(|running| &running.changes)
     }
 
-    /// The changes that the drain has told by now.
     pub fn receive(&mut self) -> Vec<Timestamped> {
         let running = self.running.as_mut();
         running.map_or_else(Vec::new, |running| running.changes.receive())

@@ -117,7 +117,6 @@ fn raise_twin(cordon: &Cordon) -> Option<Twin> {
         .ok()
 }
 
-/// One guard at work.
 struct Run {
     port: u16,
     events: Events,
@@ -144,7 +143,6 @@ impl Run {
         Ok(self.is_heard)
     }
 
-    /// Waits for what happens, until all is over.
     fn watch(&mut self) -> Result<(), GuardError> {
         loop {
             let left = self.healer.target.left(Moment::now());
@@ -190,7 +188,6 @@ impl Run {
             .map_err(GuardError::Wait)
     }
 
-    /// Reads every notification that is there.
     fn read_events(&mut self) -> Result<Event, GuardError> {
         let mut all = Event::default();
         while fd::is_readable(&self.events, Duration::ZERO).map_err(GuardError::Wait)? {

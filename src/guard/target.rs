@@ -64,7 +64,6 @@ impl Target {
         (cordon.is_closed() && !cordon.length.is_zero()).then(|| Change::renew(cordon))
     }
 
-    /// Counts that the cordon was put back.
     pub fn healed(&mut self) {
         let healed = &mut self.cordon.identity.healed;
         *healed = healed.saturating_add(1);

@@ -111,7 +111,6 @@ fn change(firewall: &mut impl Guards, changes: &[(u16, Change)]) -> Result<(), F
     }
 }
 
-/// Reads a window that was just changed.
 fn changed(firewall: &mut impl Guards, port: u16) -> Result<Window, WindowError> {
     match in_force(firewall, port) {
         Ok(outcome) => Ok(outcome.window),

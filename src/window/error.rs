@@ -88,5 +88,4 @@ impl Explain for WindowError {
     }
 }
 
-/// What to do where a window is missing.
 pub const START_ONE: &str = "see pgcordon status; start one with pgcordon start --for 10m";
