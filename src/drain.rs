@@ -172,7 +172,7 @@ impl<'a, F: Guards> Ladder<'a, F> {
             sql: SqlRung::new(order),
             scan: SocketScan::new(order.port)?,
             watch: Watch::new().map_err(DrainError::Watch)?,
-            farewell: Farewell::new(order, began, deadline),
+            farewell: Farewell::new(order, began),
             spared: Vec::new(),
             signalled: 0,
             warnings: Vec::new(),

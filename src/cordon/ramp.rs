@@ -32,13 +32,11 @@ pub enum RampError {
     NoUnit(String),
     #[error("`{0}` is not a rate; write it like 10/s, for 10 new connections a second")]
     Malformed(String),
-    /// Nobody would be let in, or there would be no limit.
     #[error("`{0}` is no rate for a ramp: 1/s is the least, {HIGHEST_RATE}/s the most")]
     OutOfRange(String),
     /// Less than the kernel's clocks can be trusted with.
     #[error("a ramp lasts at least 1s")]
     TooShort,
-    /// More than [`LONGEST_RAMP`].
     #[error("a ramp lasts a day (24h) at most")]
     TooLong,
 }
@@ -68,15 +66,13 @@ impl FromStr for Rate {
     fn from_str(text: &str) -> Result<Self, RampError> {
         let bare = text.trim();
         let is_number = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
-        let Some(number) = bare.strip_suffix("/s").map(str::trim_end) else {
+        let number = bare.strip_suffix("/s").map(str::trim_end);
+        let Some(number) = number.filter(|number| is_number(number)) else {
             return Err(match is_number(bare) {
                 true => RampError::NoUnit(bare.to_owned()),
                 false => RampError::Malformed(bare.to_owned()),
             });
         };
-        if !is_number(number) {
-            return Err(RampError::Malformed(bare.to_owned()));
-        }
         match number.parse() {
             Ok(rate @ 1..=HIGHEST_RATE) => Ok(Self(rate)),
             _ => Err(RampError::OutOfRange(bare.to_owned())),

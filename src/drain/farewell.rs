@@ -11,9 +11,6 @@ const FRESH: Duration = Duration::from_millis(100);
 pub struct Farewell {
     state: State,
     has_told: bool,
-    began: Instant,
-    length: Duration,
-    deadline: Instant,
 }
 
 enum State {
@@ -24,7 +21,7 @@ enum State {
 }
 
 impl Farewell {
-    pub fn new(order: &Order, began: Instant, deadline: Instant) -> Self {
+    pub fn new(order: &Order, began: Instant) -> Self {
         let length = order.farewell;
         let state = match (length.is_zero(), order.farewell_is_running) {
             (true, _) => State::Over,
@@ -34,33 +31,8 @@ impl Farewell {
             }
             (false, false) => State::Waiting,
         };
-        Self {
-            state,
-            has_told: false,
-            began,
-            length,
-            deadline,
-        }
-    }
-
-    /// Called before each SIGTERM. Says whether the farewell has to be written anew.
-    fn has_to_begin(&mut self) -> bool {
-        let is_first = !std::mem::replace(&mut self.has_told, true);
-        match self.state {
-            State::Over => false,
-            State::Waiting => true,
-            State::Until(_) => is_first && self.began.elapsed() >= FRESH,
-        }
-    }
-
-    /// When it is over, at the latest with the drain's own time.
-    fn end(&self, is_anybody_left: bool) -> Instant {
-        match self.state {
-            State::Until(end) => end.min(self.deadline),
-            // Nobody is left to be told: a close that is under way gets as long.
-            State::Waiting if !is_anybody_left => self.deadline.min(self.began + self.length),
-            State::Waiting | State::Over => self.deadline,
-        }
+        let has_told = false;
+        Self { state, has_told }
     }
 }
 
@@ -68,7 +40,13 @@ impl<F: Guards> Ladder<'_, F> {
     /// Called before each SIGTERM: the farewell is counted from the first one. Fails if nobody
     /// is to be told any more.
     pub(super) fn begin_farewell(&mut self) -> Result<(), DrainError> {
-        if self.farewell.has_to_begin() {
+        let is_first = !std::mem::replace(&mut self.farewell.has_told, true);
+        let has_to_begin = match self.farewell.state {
+            State::Over => false,
+            State::Waiting => true,
+            State::Until(_) => is_first && self.began.elapsed() >= FRESH,
+        };
+        if has_to_begin {
             window::renew_farewell(self.firewall, self.order.port, self.order.farewell)?;
             self.farewell.state = State::Until(Instant::now() + self.order.farewell);
         }
@@ -80,8 +58,16 @@ impl<F: Guards> Ladder<'_, F> {
         matches!(self.farewell.state, State::Over) || Instant::now() >= self.farewell_end()
     }
 
+    /// When it is over, at the latest with the drain's own time.
     pub(super) fn farewell_end(&self) -> Instant {
-        self.farewell.end(!self.scan.left.open.is_empty())
+        match self.farewell.state {
+            State::Until(end) => end.min(self.deadline),
+            // Nobody is left to be told: a close that is under way gets as long.
+            State::Waiting if self.scan.left.open.is_empty() => {
+                self.deadline.min(self.began + self.order.farewell)
+            }
+            State::Waiting | State::Over => self.deadline,
+        }
     }
 
     /// Where the drain cannot go on: what is open is destroyed, and the farewell ends, so that
