@@ -46,6 +46,12 @@ pub struct Process {
 }
 
 impl Process {
+    /// Whether it runs, instead of waiting for an event.
+    pub fn is_busy(&self) -> Result<bool, ProcessError> {
+        let stat = Stat::read(self.pid).map_err(ProcessError::of(self.pid))?;
+        Ok(stat.is_some_and(|stat| stat.is_busy()))
+    }
+
     /// Reads a process; `None` if there is no such process any more.
     pub fn read(pid: i32) -> Result<Option<Self>, ProcessError> {
         let read = || {

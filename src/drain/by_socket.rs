@@ -154,8 +154,12 @@ impl<F: Guards> Ladder<'_, F> {
             server.state,
             server::State::Unavailable { passing: false, .. }
         );
-        let patience = server::SQL_TIMEOUT.min(self.order.timeout / 2);
-        !server.answered && !failed && self.began.elapsed() < patience
+        !server.answered && !failed && self.may_accept_late()
+    }
+
+    /// Whether a postmaster that has accepted nobody so far may be slow instead of hanging.
+    pub(super) fn may_accept_late(&self) -> bool {
+        self.began.elapsed() < server::SQL_TIMEOUT.min(self.order.timeout / 2)
     }
 
     /// Whether it is known who stays: nobody past the startup is cut before that.

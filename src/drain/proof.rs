@@ -26,6 +26,8 @@ impl<F: Guards> Ladder<'_, F> {
                         && self.no_row(id).await?
                         && (self.scan.destroyed.is_empty() || self.no_newcomer(id)?)
                 }
+                // A postmaster that is only busy accepts soon; nobody waits long for a hanging one.
+                _ if self.may_accept_late() => self.no_newcomer(id)?,
                 _ => self.no_session(id)?,
             };
         }
@@ -62,11 +64,12 @@ impl<F: Guards> Ladder<'_, F> {
 
     /// Whether nobody is on the way to a row: a backend in startup reads on what has arrived
     /// before its client was gone. A socket that was destroyed before it was accepted still
-    /// is accepted.
+    /// is accepted. Between its accept(2) and its backend's fork(2) it is in no queue and in no
+    /// process; its postmaster does not sleep in between.
     fn no_newcomer(&mut self, id: ServerId) -> Result<bool, DrainError> {
         let mut listening = self.scan.listening()?.into_iter();
-        let accepted =
-            self.scan.destroyed.is_empty() || listening.all(|one| one.receive_queue == 0);
+        let accepted = self.scan.destroyed.is_empty()
+            || listening.all(|one| one.receive_queue == 0) && !self.sql[id].process.is_busy()?;
         Ok(accepted && self.no_session(id)?)
     }
 

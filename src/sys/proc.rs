@@ -57,6 +57,11 @@ impl Stat {
         parse().ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, "odd /proc/PID/stat"))
     }
 
+    /// Whether it runs or is held up inside the kernel, instead of waiting for an event.
+    pub fn is_busy(&self) -> bool {
+        matches!(self.state, 'R' | 'D')
+    }
+
     /// Whether the process has ended and only waits to be reaped.
     pub fn is_dead(&self) -> bool {
         matches!(self.state, 'Z' | 'X')

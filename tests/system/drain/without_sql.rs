@@ -3,6 +3,7 @@
 
 use crate::lab::{Host, Lab, Login, Postgres, SOON, Session, Vitals, assert_complete};
 use serde_json::Value;
+use std::time::Duration;
 
 /// No login by the Unix socket; the test itself looks on over loopback.
 const NO_LOCAL_LOGIN: &str = "local all all reject\nhost all all all trust\n";
@@ -117,6 +118,28 @@ fn a_stopped_postmaster_delays_nothing_but_the_drain() {
     scene.lab.server.signal(postmaster, "CONT");
     scene.assert_drained();
     assert!(scene.lab.cluster().connect_local().is_alive());
+}
+
+#[test]
+fn a_postmaster_that_accepts_late_is_waited_for() {
+    let scene = Scene::set(Postgres::new());
+    let postmaster = scene.lab.cluster().postmaster();
+    scene.lab.server.signal(postmaster, "STOP");
+    let waiting = scene
+        .client()
+        .begin(&Login::to(scene.lab.server.at_v4(5432)))
+        .unwrap();
+    let start = scene
+        .lab
+        .server
+        .spawn_pgcordon(["start", "--for", "10m", "-o", "json"]);
+    assert!(waiting.wait_end(SOON).is_closed());
+    std::thread::sleep(Duration::from_secs(1));
+    scene.lab.server.signal(postmaster, "CONT");
+    let report = start.wait(SOON).assert_status(0).json();
+    let drained = report["timing"]["drained_ms"].as_f64().unwrap();
+    assert!(drained > 1000.0, "before it was accepted: {report}");
+    scene.assert_drained();
 }
 
 #[test]
