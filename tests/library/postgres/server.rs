@@ -204,9 +204,16 @@ impl Client {
         })
     }
 
+    /// Asked by a simple query: a prepared one is closed by a message that may still be on its
+    /// way when the backend ends, and would lose what that says.
     pub async fn pid(&self) -> i32 {
-        let row = self.sql.query_one("SELECT pg_backend_pid()", &[]).await;
-        row.expect("pid").get(0)
+        let answer = self.sql.simple_query("SELECT pg_backend_pid()").await;
+        let messages = answer.expect("an answer");
+        let pid = messages.iter().find_map(|message| match message {
+            tokio_postgres::SimpleQueryMessage::Row(row) => row.get(0),
+            _ => None,
+        });
+        pid.expect("a row").parse().expect("a pid")
     }
 }
 

@@ -7,18 +7,17 @@ use nix::sys::signal::Signal;
 
 const CLOSED: &str = "nft list set inet pgcordon_5432 window | grep -q expires";
 
-/// Starts a command and waits until its cordon stands, with its guard.
+/// Starts a command and waits until it says that its cordon stands: what happens before that may
+/// be a reason for it to fail. Gives its guard, too.
 fn started(server: &Host, line: &str) -> (Running, i32) {
     let running = server.spawn_pgcordon(line.split(' '));
     let deadline = Instant::now() + SOON;
-    loop {
-        if server.shell(CLOSED).status.success() {
-            if let Some(guard) = server.window()["guard_pid"].as_i64() {
-                return (running, i32::try_from(guard).unwrap());
-            }
-        }
+    while !running.stderr_so_far().contains("is cordoned until") {
         assert!(Instant::now() < deadline, "{}", running.stderr_so_far());
+        std::thread::sleep(std::time::Duration::from_millis(5));
     }
+    let guard = server.window()["guard_pid"].as_i64().unwrap();
+    (running, i32::try_from(guard).unwrap())
 }
 
 /// Waits until the window has another guard.
