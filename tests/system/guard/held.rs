@@ -11,11 +11,7 @@ const CLOSED: &str = "nft list set inet pgcordon_5432 window | grep -q expires";
 /// be a reason for it to fail. Gives its guard, too.
 fn started(server: &Host, line: &str) -> (Running, i32) {
     let running = server.spawn_pgcordon(line.split(' '));
-    let deadline = Instant::now() + SOON;
-    while !running.stderr_so_far().contains("is cordoned until") {
-        assert!(Instant::now() < deadline, "{}", running.stderr_so_far());
-        std::thread::sleep(std::time::Duration::from_millis(5));
-    }
+    running.wait_for_stderr("is cordoned until", SOON);
     let guard = server.window()["guard_pid"].as_i64().unwrap();
     (running, i32::try_from(guard).unwrap())
 }

@@ -80,9 +80,18 @@ impl Running {
 
     /// Waits until stdout holds `text`.
     pub fn wait_for_stdout(&self, text: &str, limit: Duration) {
+        self.wait_for(&self.stdout, text, limit);
+    }
+
+    /// Waits until stderr holds `text`.
+    pub fn wait_for_stderr(&self, text: &str, limit: Duration) {
+        self.wait_for(&self.stderr, text, limit);
+    }
+
+    fn wait_for(&self, pipe: &Pipe, text: &str, limit: Duration) {
         assert!(
-            self.stdout.wait(limit, |pipe| pipe.text().contains(text)),
-            "{}: no {text:?} on stdout within {limit:?}: {:?}, stderr {:?}",
+            pipe.wait(limit, |pipe| pipe.text().contains(text)),
+            "{}: no {text:?} within {limit:?}: stdout {:?}, stderr {:?}",
             self.line,
             self.stdout.text(),
             self.stderr.text()
