@@ -46,8 +46,8 @@ enum Present {
     Guards,
 }
 
-/// How many milliseconds from its end a port may be seen to open. BENCHMARKS.md has how exact
-/// the kernel is; this is about what a busy machine makes of the looking.
+/// How many milliseconds from its end a port may be seen to open. The kernel is exact to a few;
+/// this allows for what a busy machine makes of the looking.
 const PUNCTUAL: i128 = 2000;
 
 /// How a window comes to its end, by the number of its port. None where it has come before it
