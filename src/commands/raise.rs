@@ -46,12 +46,13 @@ impl Plan {
     /// # Errors
     /// As [`Plan::new`].
     pub fn of_run(args: &Start, run: &Run) -> Result<Self, CommandError> {
+        let author = privilege::Author::ask();
         let policy = args.policy.as_ref();
         let Decision {
             settings, warnings, ..
         } = settings::decide(args, run, policy, Trust::RootOnly)?;
-        let (by, by_uid) = privilege::author();
         check_host(&settings)?;
+        let (by, by_uid) = author.told();
         let cordons = request::cordons(&settings, args.no_drain, &by, by_uid)?;
         let of = |cordon: &Cordon| Listeners::of(cordon.port, args.any_listener);
         let listeners = cordons.iter().map(of).collect::<Result<_, _>>()?;

@@ -144,30 +144,47 @@ impl Drop for EffectiveIds {
     }
 }
 
-/// The name and uid of the user who called: the user who logged in before `sudo` or `su`
-/// (`/proc/self/loginuid`), else `SUDO_UID`, else the real user. Without a name in the user
-/// database, the uid is the name.
-///
-/// This is for the record only: the caller controls `SUDO_UID`. The lookup happens once.
-pub fn author() -> (String, u32) {
-    static AUTHOR: OnceLock<(String, u32)> = OnceLock::new();
-    AUTHOR.get_or_init(find_author).clone()
+/// The user who called: who logged in before `sudo` or `su` (`/proc/self/loginuid`), else
+/// `SUDO_UID`, else the real user. This is for the record only: the caller controls `SUDO_UID`.
+pub struct Author {
+    uid: u32,
+    name: Option<mpsc::Receiver<Option<String>>>,
 }
 
-fn find_author() -> (String, u32) {
-    let login = std::fs::read_to_string("/proc/self/loginuid").ok();
-    let sudo = std::env::var("SUDO_UID").ok();
-    let uid = author_uid(
-        login.as_deref(),
-        sudo.as_deref(),
-        rustix::process::getuid().as_raw(),
-    );
-    let (tell, name) = mpsc::channel();
-    let asked = thread::Builder::new().spawn(move || tell.send(ask_user_database(uid)));
-    let name = asked
-        .ok()
-        .and_then(|_| name.recv_timeout(AUTHOR_TIMEOUT).ok());
-    (name.flatten().unwrap_or_else(|| uid.to_string()), uid)
+impl Author {
+    /// Begins to look the name up, beside whatever else is done.
+    pub fn ask() -> Self {
+        let login = std::fs::read_to_string("/proc/self/loginuid").ok();
+        let sudo = std::env::var("SUDO_UID").ok();
+        let real = rustix::process::getuid().as_raw();
+        let uid = author_uid(login.as_deref(), sudo.as_deref(), real);
+        let (tell, name) = mpsc::channel();
+        let asked = thread::Builder::new().spawn(move || tell.send(ask_user_database(uid)));
+        Self {
+            uid,
+            name: asked.ok().map(|_| name),
+        }
+    }
+
+    /// The name and the uid. Without a name in the user database, or an answer of it, the uid is
+    /// the name.
+    pub fn told(self) -> (String, u32) {
+        let name = self
+            .name
+            .and_then(|name| name.recv_timeout(AUTHOR_TIMEOUT).ok().flatten());
+        let told = || (name.unwrap_or_else(|| self.uid.to_string()), self.uid);
+        AUTHOR.get_or_init(told).clone()
+    }
+}
+
+static AUTHOR: OnceLock<(String, u32)> = OnceLock::new();
+
+/// The name and uid of the user who called; see [`Author`]. They are looked up once.
+pub fn author() -> (String, u32) {
+    match AUTHOR.get() {
+        Some(author) => author.clone(),
+        None => Author::ask().told(),
+    }
 }
 
 /// `None` if the user has no name. The caller bounds the wait for the user database.
