@@ -4,13 +4,6 @@
 //! A record is made after the fact, never delays it and never fails it: a log that is
 //! missing, full or stopped is passed over. No descriptor stays open, and no runtime is
 //! needed, so that a guard with nothing left but its own files can use it.
-//!
-//! ```no_run
-//! # fn log(window: &pgcordon::cordon::Window) {
-//! use pgcordon::audit::{Action, Event};
-//! Event::new(Action::Heal).window(window).why("nft (pid 812) has flushed the ruleset").record();
-//! # }
-//! ```
 
 mod logs;
 mod record;
