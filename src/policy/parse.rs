@@ -8,11 +8,16 @@ use crate::cordon::NO_VALUE;
 use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, Visitor};
 use std::fmt;
 
-/// The longest text of a policy, in bytes: many screens, and too little for anything that
-/// would cost the parser much.
+/// The longest text of a policy, in bytes: many screens.
 pub const LONGEST_TEXT: usize = 64 << 10;
 
 const TOO_LONG: &str = "a policy has 64 KiB at most; a long list of networks has a file of its own, which allow.addresses_file names";
+
+/// What nests costs the parser more than its length.
+const MOST_BRACKETS: usize = 2000;
+
+const TOO_MANY_BRACKETS: &str =
+    "a policy has 2000 brackets at most; write lists with one `- ` a line";
 
 const TWICE: &str = "the key is there for the second time; keep one of them";
 
@@ -22,6 +27,10 @@ pub fn parse(text: &str) -> Result<Policy, Fault> {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     if text.len() > LONGEST_TEXT {
         return Err(of_the_whole(TOO_LONG));
+    }
+    let brackets = text.bytes().filter(|byte| matches!(byte, b'[' | b'{'));
+    if brackets.count() > MOST_BRACKETS {
+        return Err(of_the_whole(TOO_MANY_BRACKETS));
     }
     serde_yaml::from_str::<IgnoredAny>(text).map_err(|error| of_syntax(text, &error))?;
     let source = serde_yaml::Deserializer::from_str(text);

@@ -3,9 +3,8 @@
 use crate::lab::Lab;
 
 /// What the process may use, its own program and libraries included: 64 MiB of address space,
-/// and five seconds of the processor, of which a debug build takes two for brackets. Beyond that
-/// it is killed.
-const LIMITS: [&str; 3] = ["prlimit", "--as=67108864", "--cpu=5"];
+/// and two seconds of the processor. Beyond that it is killed.
+const LIMITS: [&str; 3] = ["prlimit", "--as=67108864", "--cpu=2"];
 
 /// The longest text of a policy.
 const LONGEST: usize = 64 << 10;
