@@ -92,9 +92,13 @@ pub fn raise(
         // What is over, or a ramp: the new window takes its place in one transaction.
         leftovers.extend(state.map(|_| port));
     }
-    // Nothing is changed before every port is known to be acceptable.
+    // Nothing is changed before every port is known to be acceptable. What has to be put back is
+    // read again: the other ports may have taken their time, which must not prolong the block.
     let in_force = in_force.into_iter();
-    let found = in_force.map(|state| verify::mend(firewall, state));
+    let found = in_force.map(|state| match state.faults.is_empty() {
+        true => verify::mend(firewall, state),
+        false => self::in_force(firewall, state.port),
+    });
     let found = found.collect::<Result<_, _>>()?;
     let (fresh, acknowledged) = match missing.is_empty() {
         true => (Vec::new(), Instant::now()),
@@ -139,6 +143,10 @@ fn locked<G: Guards>(firewall: &mut G, ports: &[u16]) -> Result<Vec<G::Lock>, Wi
             ..
         }) if firewall.guard(port) == Some(pid) => {
             firewall.dismiss(port)?;
+            Ok(firewall.lock(ports)?)
+        }
+        // Work of this call that nobody waits for any more, in another thread; it ends soon.
+        Err(LockError::Taken { pid: Some(pid), .. }) if pid == std::process::id() => {
             Ok(firewall.lock(ports)?)
         }
         locks => Ok(locks?),
