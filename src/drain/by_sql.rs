@@ -61,6 +61,7 @@ impl<F: Guards> Ladder<'_, F> {
         let choices = choices.map_err(DrainError::Routing)?;
         self.let_address_through(&choices.pass)?;
         if !choices.spared.is_empty() {
+            self.stop.check()?;
             window::spare(self.firewall, port, choices.spared.clone())?;
             let is_spared = |row: &&Row| {
                 server::client(row).is_some_and(|client| choices.spared.contains(&client))
@@ -112,6 +113,7 @@ impl<F: Guards> Ladder<'_, F> {
     /// Puts the addresses of standbys on the pass list.
     pub(super) fn let_address_through(&mut self, addresses: &[IpAddr]) -> Result<(), DrainError> {
         if !addresses.is_empty() {
+            self.stop.check()?;
             window::allow_standbys(self.firewall, self.order.port, addresses)?;
             self.classifier.allow(addresses);
         }

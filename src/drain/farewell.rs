@@ -98,6 +98,8 @@ impl<F: Guards> Ladder<'_, F> {
         // A client whose reset was lost on the way gets another one if it sends anything.
         let mut closing = self.scan.left.closing.clone();
         closing.extend(&self.scan.reset);
+        // The window may be lifted by now, and another one stand in its place.
+        self.stop.check()?;
         if was_open {
             window::end_farewell(self.firewall, self.order.port, closing)?;
             self.look()?;

@@ -68,8 +68,10 @@ impl<F: Guards> Ladder<'_, F> {
     /// process; its postmaster does not sleep in between.
     fn no_newcomer(&mut self, id: ServerId) -> Result<bool, DrainError> {
         let mut listening = self.scan.listening()?.into_iter();
+        // One that is always busy, with local clients, is waited for no longer than one that hangs.
+        let is_busy = self.may_accept_late() && self.sql[id].process.is_busy()?;
         let accepted = self.scan.destroyed.is_empty()
-            || listening.all(|one| one.receive_queue == 0) && !self.sql[id].process.is_busy()?;
+            || listening.all(|one| one.receive_queue == 0) && !is_busy;
         Ok(accepted && self.no_session(id)?)
     }
 
