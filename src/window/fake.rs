@@ -29,7 +29,7 @@ pub enum When {
 #[derive(Default)]
 pub struct State {
     pub tables: BTreeMap<u16, Table>,
-    now: Duration,
+    pub now: Duration,
 }
 
 pub struct Table {

@@ -87,6 +87,20 @@ fn a_damaged_window_is_put_back_with_its_time() {
 }
 
 #[test]
+fn a_damaged_window_lasts_no_longer_while_another_one_is_read() {
+    let mut fake = Fake::with([cordon(5432, 7), cordon(5433, 8)]);
+    let fault = "chain cordon is missing or changed".to_owned();
+    fake.state.tables.get_mut(&5432).unwrap().faults = vec![fault];
+    fake.on(Before(Read), 2, |state| {
+        state.now += MINUTE;
+        Ok(())
+    });
+    shared(&mut fake, &[cordon(5432, 1), cordon(5433, 2)]).unwrap();
+    let left = fake.window(5432).unwrap().cordon.length;
+    assert_eq!(left, 9 * MINUTE);
+}
+
+#[test]
 fn what_is_not_as_written_is_rolled_back() {
     let mut fake = Fake::default();
     fake.on(After(Raise), 1, |state| {
