@@ -12,9 +12,14 @@ impl Host {
         outcome.stdout
     }
 
-    /// `nft -j list ruleset`: the objects in its `nftables` array.
+    /// `nft -j list ruleset`: the objects in its `nftables` array. nft 1.0.6 now and then prints
+    /// nothing where the ruleset changes while it looks; it is asked again then.
     pub fn nft_json(&self) -> Vec<Value> {
-        let outcome = self.run(["nft", "-j", "list", "ruleset"]);
+        let ask = || self.run(["nft", "-j", "list", "ruleset"]);
+        let outcome = std::iter::repeat_with(ask)
+            .take(10)
+            .find(|outcome| !outcome.stdout.trim().is_empty())
+            .expect("a ruleset");
         match outcome.assert_status(0).json()["nftables"].take() {
             Value::Array(objects) => objects,
             other => panic!("no array nftables in the ruleset: {other}"),

@@ -24,8 +24,12 @@ fn report(server: &Host) -> Value {
 #[test]
 fn by_default_it_says_so_and_the_command_goes_on() {
     let lab = Lab::bare(0);
-    let script = "while nft list set inet pgcordon_5432 window | grep -q expires; do sleep 0.05; done; echo open; exit 3";
-    let outcome = run(&lab.server, "--for 1s --report /run/report", script);
+    let script = "while nft list set inet pgcordon_5432 window | grep -q expires; do sleep 0.05; done; echo open; until [ -e /run/go ]; do sleep 0.05; done; exit 3";
+    let running = spawn(&lab.server, "--for 1s --report /run/report", script);
+    running.wait_for_stderr("the window is over before CMD", SOON);
+    running.wait_for_stdout("open", SOON);
+    lab.server.write("/run/go", "");
+    let outcome = running.wait(SOON);
     outcome
         .assert_status(124)
         .assert_stderr_has("the window is over before CMD");
