@@ -189,7 +189,7 @@ fn a_backend_stopped_in_its_startup_whose_client_has_gone() {
         "--for",
         "1m",
         "--drain-timeout",
-        "1s",
+        "5s",
         "-o",
         "json",
     ];
@@ -227,7 +227,7 @@ fn a_backend_that_is_stopped_in_its_startup_is_a_straggler() {
         "--for",
         "1m",
         "--drain-timeout",
-        "1s",
+        "5s",
         "-o",
         "json",
     ];
