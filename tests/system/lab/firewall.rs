@@ -12,8 +12,8 @@ impl Host {
         outcome.stdout
     }
 
-    /// `nft -j list ruleset`: the objects in its `nftables` array. nft 1.0.6 now and then prints
-    /// nothing where the ruleset changes while it looks; it is asked again then.
+    /// `nft -j list ruleset`: the objects in its `nftables` array. On a busy machine nft 1.0.6 has
+    /// once printed nothing, with status 0 and for an unknown reason; it is asked again then.
     pub fn nft_json(&self) -> Vec<Value> {
         let ask = || self.run(["nft", "-j", "list", "ruleset"]);
         let outcome = std::iter::repeat_with(ask)
