@@ -61,10 +61,8 @@ fn guard_exit(ended: Result<(), GuardError>) -> Exit {
 }
 
 fn run(context: &mut Context, command: &Command) -> Result<(Answer, Exit), CommandError> {
-    let reads_only_files = matches!(
-        command,
-        Command::Completions(_) | Command::Man(_) | Command::Policy(_)
-    );
+    let reads_only_files =
+        matches!(command, Command::Completions(_) | Command::Man(_) | Command::Policy(_));
     if !reads_only_files {
         commands::check_privilege()?;
     }
@@ -131,10 +129,7 @@ fn print(context: &Context, cli: &Cli, result: Result<(Answer, Exit), CommandErr
 fn allow_many_descriptors() -> Option<u64> {
     use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
     let limit = getrlimit(Resource::Nofile);
-    let wanted = Rlimit {
-        current: limit.maximum,
-        ..limit
-    };
+    let wanted = Rlimit { current: limit.maximum, ..limit };
     if let Err(error) = setrlimit(Resource::Nofile, wanted) {
         tracing::debug!(%error, "the limit of open files stays");
     }

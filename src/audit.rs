@@ -54,10 +54,7 @@ pub struct Event {
 
 impl Event {
     pub fn new(action: Action) -> Self {
-        Self {
-            action,
-            fields: Vec::new(),
-        }
+        Self { action, fields: Vec::new() }
     }
 
     /// Adds a fact, unless its value is empty. Names are in lower case, and the words of the
@@ -91,18 +88,12 @@ impl Event {
             .with("started_at", timestamp(identity.started_at))
             .with("ends_at", timestamp(window.ends_at))
             // The kernel rounds: finer digits would not be what was asked for.
-            .with(
-                "for_s",
-                format!("{:.1}", length.unwrap_or_default().as_secs_f64()),
-            )
+            .with("for_s", format!("{:.1}", length.unwrap_or_default().as_secs_f64()))
             .with("remaining_s", seconds(window.cordon.length))
             .with("by", &identity.by)
             .with("by_uid", identity.by_uid)
             .with_some("reason", reason)
-            .with_some(
-                "ramp_s",
-                window.cordon.ramp.map(|ramp| seconds(ramp.length)),
-            )
+            .with_some("ramp_s", window.cordon.ramp.map(|ramp| seconds(ramp.length)))
             .with_some("ramp_per_s", window.cordon.ramp.map(|ramp| ramp.per_second))
             .with("healed", identity.healed)
             .with("packets", window.blocked.packets)
@@ -177,9 +168,6 @@ mod tests {
             .with("port", 5432)
             .with("empty", "")
             .why("said \"go\"\nlift port=1 \u{202e}");
-        assert_eq!(
-            event.line(),
-            "lift port=5432 why=\"said \\\"go\\\"\\nlift port=1 \\u{202e}\""
-        );
+        assert_eq!(event.line(), "lift port=5432 why=\"said \\\"go\\\"\\nlift port=1 \\u{202e}\"");
     }
 }

@@ -53,14 +53,7 @@ To open a port by hand with no pgcordon at all:
 #[command(next_display_order = 900)]
 pub struct Global {
     /// Print for a human, or one JSON object on stdout
-    #[arg(
-        short,
-        long,
-        global = true,
-        value_enum,
-        default_value = "human",
-        value_name = "FORMAT"
-    )]
+    #[arg(short, long, global = true, value_enum, default_value = "human", value_name = "FORMAT")]
     pub output: Output,
     /// Print nothing on success; warnings and errors still go to stderr
     #[arg(long, global = true, conflicts_with = "verbose")]
@@ -69,13 +62,7 @@ pub struct Global {
     #[arg(long, global = true)]
     pub verbose: bool,
     /// When to use colours; NO_COLOR is respected
-    #[arg(
-        long,
-        global = true,
-        value_enum,
-        default_value = "auto",
-        value_name = "WHEN"
-    )]
+    #[arg(long, global = true, value_enum, default_value = "auto", value_name = "WHEN")]
     pub color: clap::ColorChoice,
 }
 

@@ -257,9 +257,5 @@ impl<'a, F: Guards> Ladder<'a, F> {
 
 /// A connection of which nothing but the client is known.
 fn nobody(port: u16, client: Option<SocketAddr>) -> Peer {
-    Peer {
-        port,
-        client,
-        ..Peer::default()
-    }
+    Peer { port, client, ..Peer::default() }
 }

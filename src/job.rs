@@ -112,9 +112,7 @@ impl Job {
             return Ok(Some(Change::Ended(end)));
         }
         let stopped = ask(WaitIdOptions::STOPPED)?;
-        Ok(stopped
-            .and_then(|stopped| stopped.stopping_signal())
-            .map(Change::Stopped))
+        Ok(stopped.and_then(|stopped| stopped.stopping_signal()).map(Change::Stopped))
     }
 
     /// Sends a signal to its process group. A group that has ended is no error.

@@ -104,11 +104,7 @@ pub fn raise(
         true => (Vec::new(), Instant::now()),
         false => raise_fresh(firewall, &missing, &leftovers)?,
     };
-    Ok(Raised {
-        fresh,
-        found,
-        acknowledged,
-    })
+    Ok(Raised { fresh, found, acknowledged })
 }
 
 /// Raises cordons, removes what is over in their place, and reads them back. Returns the windows
@@ -137,11 +133,7 @@ fn raise_fresh(
 /// whoever changes the cordon brings a new one.
 fn locked<G: Guards>(firewall: &mut G, ports: &[u16]) -> Result<Vec<G::Lock>, WindowError> {
     match firewall.lock(ports) {
-        Err(LockError::Taken {
-            port,
-            pid: Some(pid),
-            ..
-        }) if firewall.guard(port) == Some(pid) => {
+        Err(LockError::Taken { port, pid: Some(pid), .. }) if firewall.guard(port) == Some(pid) => {
             firewall.dismiss(port)?;
             Ok(firewall.lock(ports)?)
         }
@@ -178,10 +170,7 @@ fn take_back(firewall: &mut impl Guards, cordons: &[Cordon], error: WindowError)
     }
     match left.is_empty() {
         true => error,
-        false => WindowError::Left {
-            ports: left,
-            source: Box::new(error),
-        },
+        false => WindowError::Left { ports: left, source: Box::new(error) },
     }
 }
 

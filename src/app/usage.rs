@@ -70,16 +70,9 @@ fn explain(rendered: &str, command: &str) -> Failure {
 /// The command on the command line; empty if there is none.
 fn command_word(args: &[OsString]) -> String {
     use clap::CommandFactory;
-    let known = |word: &str| {
-        Cli::command()
-            .get_subcommands()
-            .any(|known| known.get_name() == word)
-    };
+    let known = |word: &str| Cli::command().get_subcommands().any(|known| known.get_name() == word);
     let mut words = args.iter().skip(1).filter_map(|arg| arg.to_str());
-    words
-        .find(|word| known(word))
-        .unwrap_or_default()
-        .to_owned()
+    words.find(|word| known(word)).unwrap_or_default().to_owned()
 }
 
 /// Whether a command line that could not be read asks for JSON.
@@ -87,9 +80,7 @@ fn wants_json(args: &[OsString]) -> bool {
     let words: Vec<_> = args.iter().filter_map(|arg| arg.to_str()).collect();
     let pair = |two: &[&str]| matches!(two, ["-o" | "--output", "json"]);
     words.windows(2).any(pair)
-        || words
-            .iter()
-            .any(|word| matches!(*word, "-ojson" | "-o=json" | "--output=json"))
+        || words.iter().any(|word| matches!(*word, "-ojson" | "-o=json" | "--output=json"))
 }
 
 #[cfg(test)]

@@ -32,10 +32,7 @@ pub fn send(action: Action, line: &str, fields: &[(&'static str, String)]) {
         State::Absent => {
             // A few system logs listen for streams instead.
             let kinds = [SocketType::DGRAM, SocketType::STREAM];
-            if kinds
-                .into_iter()
-                .any(|kind| state(SYSLOG, kind) == State::Ready)
-            {
+            if kinds.into_iter().any(|kind| state(SYSLOG, kind) == State::Ready) {
                 to_syslog(action, line);
             }
         }
@@ -64,9 +61,7 @@ fn to_journal(action: Action, line: &str, fields: &[(&'static str, String)]) {
         return;
     };
     let upper = |name: &str| format!("PGCORDON_{}", name.to_uppercase());
-    let fields = fields
-        .iter()
-        .map(|(name, value)| (upper(name), value.as_str()));
+    let fields = fields.iter().map(|(name, value)| (upper(name), value.as_str()));
     let action_field = (upper("action"), action.as_str());
     let facility = ("SYSLOG_FACILITY".to_owned(), AUTH);
     let journal = journal

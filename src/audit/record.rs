@@ -24,18 +24,12 @@ pub fn started(command: &str, fresh: &[Window], blocked_after: Duration) {
 
 /// What was drained on these ports.
 pub fn drained(ports: impl IntoIterator<Item = u16>, drain: &DrainReport) {
-    Event::new(Action::Drain)
-        .with("port", show::joined(ports, ","))
-        .drain(drain)
-        .record();
+    Event::new(Action::Drain).with("port", show::joined(ports, ",")).drain(drain).record();
 }
 
 /// A damaged cordon that was put back.
 pub fn healed(window: &Window, faults: &[String]) {
-    Event::new(Action::Heal)
-        .window(window)
-        .why(faults.join("; "))
-        .record();
+    Event::new(Action::Heal).window(window).why(faults.join("; ")).record();
 }
 
 /// A window whose end was moved.

@@ -77,12 +77,7 @@ pub struct Extend {
     #[arg(long, requires = "length", conflicts_with = "by")]
     pub shorten: bool,
     /// Permit a window longer than 24 h in total, up to this
-    #[arg(
-        long,
-        value_name = "DURATION",
-        default_value = "24h",
-        allow_hyphen_values = true
-    )]
+    #[arg(long, value_name = "DURATION", default_value = "24h", allow_hyphen_values = true)]
     pub max: WindowLength,
     /// Which windows.
     #[command(flatten)]
@@ -96,12 +91,7 @@ pub struct Lift {
     #[arg(long, value_name = "DURATION", num_args = 0..=1, value_parser = ramp_length)]
     pub ramp: Option<Option<Duration>>,
     /// How many new connections a second in the ramp [default: as the window was raised with, or 10/s]
-    #[arg(
-        long,
-        value_name = "N/s",
-        requires = "ramp",
-        allow_hyphen_values = true
-    )]
+    #[arg(long, value_name = "N/s", requires = "ramp", allow_hyphen_values = true)]
     pub ramp_rate: Option<Rate>,
     /// Which windows.
     #[command(flatten)]

@@ -68,11 +68,7 @@ impl Backend {
             || child.title.ends_with(" initializing");
         Backend {
             pid: child.pid,
-            stage: if in_startup {
-                Stage::Startup
-            } else {
-                Stage::Running
-            },
+            stage: if in_startup { Stage::Startup } else { Stage::Running },
             client: Client::from_title(&child.title),
             pidfd: child.pidfd,
             title: child.title,

@@ -33,10 +33,7 @@ impl PortInodes {
             let inodes = sockets.iter().map(|socket| socket.inode);
             inodes.filter(|inode| *inode != 0).collect()
         };
-        Self {
-            listening: inodes(listening),
-            connected: inodes(connected),
-        }
+        Self { listening: inodes(listening), connected: inodes(connected) }
     }
 }
 
@@ -56,10 +53,7 @@ impl Child {
     /// `None` if it is not, or no longer, a child that runs the same file.
     fn read(pid: i32, postmaster: &Process, command_line: &[u8]) -> io::Result<Option<Self>> {
         let child = Self::read_any(pid, postmaster, |parent| parent == postmaster.pid)?;
-        Ok(child.map(|child| Self {
-            has_title: child.line != command_line,
-            ..child
-        }))
+        Ok(child.map(|child| Self { has_title: child.line != command_line, ..child }))
     }
 
     /// A process with any parent that runs the postmaster's file and has set its title.
@@ -106,14 +100,11 @@ impl Child {
 
     pub fn connections(&self, inodes: &PortInodes) -> Vec<u32> {
         let held = self.sockets.iter().map(|(_, inode)| *inode);
-        held.filter(|inode| inodes.connected.contains(inode))
-            .collect()
+        held.filter(|inode| inodes.connected.contains(inode)).collect()
     }
 
     pub fn holds_listener(&self, inodes: &PortInodes) -> bool {
-        self.sockets
-            .iter()
-            .any(|(_, inode)| inodes.listening.contains(inode))
+        self.sockets.iter().any(|(_, inode)| inodes.listening.contains(inode))
     }
 
     /// Its own end of a TCP connection of the port that the scan does not list.
@@ -131,9 +122,7 @@ impl Child {
                 Err(error) => return Err(error.into()),
             };
             // After the client has reset a socket, it has no peer address but still its own.
-            let own = getsockname(&socket)
-                .ok()
-                .and_then(|own| SocketAddr::try_from(own).ok());
+            let own = getsockname(&socket).ok().and_then(|own| SocketAddr::try_from(own).ok());
             let is_stream = sockopt::socket_type(&socket) == Ok(SocketType::STREAM);
             if let (true, Some(own)) = (is_stream, own) {
                 if own.port() == port {
@@ -176,10 +165,8 @@ pub(super) fn among_children<T: Send>(
     // These threads have this thread's network namespace and capabilities.
     std::thread::scope(|scope| {
         let (first, others) = pids.split_at(share.min(pids.len()));
-        let others: Vec<_> = others
-            .chunks(share)
-            .map(|share| scope.spawn(|| look_at(share)))
-            .collect();
+        let others: Vec<_> =
+            others.chunks(share).map(|share| scope.spawn(|| look_at(share))).collect();
         let mut found = look_at(first);
         for thread in others {
             let more = match thread.join() {

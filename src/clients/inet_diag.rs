@@ -79,13 +79,7 @@ pub fn request(family: u8, port: u16, states: u32) -> Vec<u8> {
 pub fn request_both_families(port: u16, states: u32) -> Vec<u8> {
     let extensions = 1 << (INFO - 1);
     let id = SocketId::of_port(port);
-    [
-        &[0, 0, 0, extensions],
-        &id.0[..],
-        &states.to_ne_bytes(),
-        &[0; 4],
-    ]
-    .concat()
+    [&[0, 0, 0, extensions], &id.0[..], &states.to_ne_bytes(), &[0; 4]].concat()
 }
 
 /// A request for one socket in any state.
@@ -95,12 +89,7 @@ pub fn exactly(family: u8, id: &SocketId) -> Vec<u8> {
 
 fn request_v2(family: u8, extensions: u8, states: u32, id: &SocketId) -> Vec<u8> {
     let protocol = nix::libc::IPPROTO_TCP as u8;
-    [
-        &[family, protocol, extensions, 0],
-        &states.to_ne_bytes()[..],
-        &id.0,
-    ]
-    .concat()
+    [&[family, protocol, extensions, 0], &states.to_ne_bytes()[..], &id.0].concat()
 }
 
 /// `struct inet_diag_msg`, with the attributes behind it.
@@ -149,15 +138,7 @@ mod tests {
         message[4..8].copy_from_slice(&[0x15, 0x38, 0xa7, 0xf8]);
         message[8..12].copy_from_slice(&[10, 0, 0, 1]);
         message[24..28].copy_from_slice(&[203, 0, 113, 7]);
-        let numbers = [
-            (40, 3),
-            (44, 1),
-            (48, 2),
-            (56, 4),
-            (60, 5),
-            (64, 6),
-            (68, 7),
-        ];
+        let numbers = [(40, 3), (44, 1), (48, 2), (56, 4), (60, 5), (64, 6), (68, 7)];
         for (place, value) in numbers {
             let value: u32 = value;
             message[place..place + 4].copy_from_slice(&value.to_ne_bytes());

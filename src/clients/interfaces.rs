@@ -67,13 +67,10 @@ fn addresses() -> io::Result<Vec<AddressMessage>> {
 /// `IFA_ADDRESS` is the address of the prefix. On a point-to-point link it is the peer's, and
 /// `IFA_LOCAL` is this host's (`linux/if_addr.h`).
 fn network(message: &AddressMessage) -> Option<IpNet> {
-    let address = message
-        .attributes
-        .iter()
-        .find_map(|attribute| match attribute {
-            AddressAttribute::Address(address) => Some(*address),
-            _ => None,
-        })?;
+    let address = message.attributes.iter().find_map(|attribute| match attribute {
+        AddressAttribute::Address(address) => Some(*address),
+        _ => None,
+    })?;
     if matches!(address, IpAddr::V6(v6) if v6.is_unicast_link_local()) {
         return None;
     }

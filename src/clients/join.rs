@@ -53,11 +53,7 @@ pub fn join<'a, R>(
                     .find(|(pid, _)| backend.is_some_and(|backend| backend.pid == *pid))
                     .map(|(_, row)| *row),
             };
-            Joined {
-                socket,
-                backend,
-                row,
-            }
+            Joined { socket, backend, row }
         })
         .collect()
 }

@@ -15,11 +15,7 @@ use std::io;
 /// socket has no visible holder and some process could not be inspected.
 pub fn listener_processes(listening: &[Socket]) -> Result<Vec<Option<Process>>, ProcessError> {
     let mut search = Search {
-        missing: listening
-            .iter()
-            .map(|socket| socket.inode)
-            .filter(|inode| *inode != 0)
-            .collect(),
+        missing: listening.iter().map(|socket| socket.inode).filter(|inode| *inode != 0).collect(),
         ..Search::default()
     };
     search.run(&listening.iter().map(|socket| socket.uid).collect())?;
@@ -103,11 +99,7 @@ impl Search {
     /// The inodes of a process's sockets; none if it is gone or may not be inspected.
     fn held(&mut self, pid: i32) -> Result<Vec<u32>, ProcessError> {
         match proc::sockets(pid) {
-            Ok(sockets) => Ok(sockets
-                .into_iter()
-                .flatten()
-                .map(|(_, inode)| inode)
-                .collect()),
+            Ok(sockets) => Ok(sockets.into_iter().flatten().map(|(_, inode)| inode).collect()),
             Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
                 self.denied.get_or_insert(pid);
                 Ok(Vec::new())
@@ -119,12 +111,8 @@ impl Search {
 
 /// Whether it is named like a postmaster and its parent is not.
 fn is_head_of_family(pid: i32) -> bool {
-    let is_postgres = |stat: &Stat| {
-        matches!(
-            stat.name.as_str(),
-            "postgres" | "postmaster" | "edb-postgres"
-        )
-    };
+    let is_postgres =
+        |stat: &Stat| matches!(stat.name.as_str(), "postgres" | "postmaster" | "edb-postgres");
     let Ok(Some(stat)) = Stat::read(pid) else {
         return false;
     };

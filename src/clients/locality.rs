@@ -25,10 +25,7 @@ pub struct Locality {
 impl Locality {
     /// Opens a routing socket in the calling thread's network namespace.
     pub fn open() -> io::Result<Self> {
-        Ok(Self {
-            link: Link::open(mnl::Bus::Route)?,
-            known: HashMap::new(),
-        })
+        Ok(Self { link: Link::open(mnl::Bus::Route)?, known: HashMap::new() })
     }
 
     pub fn forget(&mut self) {
@@ -93,17 +90,12 @@ fn is_no_route(error: &io::Error) -> bool {
 
 fn lookup(address: IpAddr, interface: u32) -> Vec<u8> {
     let mut message = RouteMessage::default();
-    (
-        message.header.address_family,
-        message.header.destination_prefix_length,
-    ) = match address {
+    (message.header.address_family, message.header.destination_prefix_length) = match address {
         IpAddr::V4(_) => (AddressFamily::Inet, 32),
         IpAddr::V6(_) => (AddressFamily::Inet6, 128),
     };
     let destination = RouteAddress::from(address);
-    message
-        .attributes
-        .push(RouteAttribute::Destination(destination));
+    message.attributes.push(RouteAttribute::Destination(destination));
     if interface != 0 {
         message.attributes.push(RouteAttribute::Oif(interface));
     }

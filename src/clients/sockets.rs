@@ -65,18 +65,12 @@ impl State {
 
     /// Whether bytes from the client can still reach PostgreSQL.
     pub fn is_open(self) -> bool {
-        matches!(
-            self,
-            Self::Established | Self::SynReceived | Self::CloseWait
-        )
+        matches!(self, Self::Established | Self::SynReceived | Self::CloseWait)
     }
 
     /// Whether its close is under way; no process holds it any more.
     pub fn is_closing(self) -> bool {
-        matches!(
-            self,
-            Self::FinWait1 | Self::FinWait2 | Self::Closing | Self::LastAck
-        )
+        matches!(self, Self::FinWait1 | Self::FinWait2 | Self::Closing | Self::LastAck)
     }
 }
 
@@ -268,9 +262,7 @@ impl Sockets {
                 let mut messages = Vec::new();
                 for family in inet_diag::FAMILIES {
                     let request = inet_diag::request(family, port, states);
-                    let answers = self
-                        .link
-                        .request(inet_diag::GET_BY_FAMILY, dump, &request)?;
+                    let answers = self.link.request(inet_diag::GET_BY_FAMILY, dump, &request)?;
                     messages.extend(answers);
                 }
                 messages

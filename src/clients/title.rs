@@ -40,9 +40,7 @@ fn client(word: &str) -> Option<Client> {
         Some((address, _interface)) => IpAddr::V6(address.parse().ok()?),
         None => host.parse().ok()?,
     };
-    Some(Client::Address {
-        address: SocketAddr::new(address.to_canonical(), port),
-    })
+    Some(Client::Address { address: SocketAddr::new(address.to_canonical(), port) })
 }
 
 #[cfg(test)]
@@ -54,19 +52,10 @@ mod tests {
         let other = "203.0.113.7:43000";
         for (title, client) in [
             ("app shop 203.0.113.7(43000) idle", other),
-            (
-                "main: app shop 203.0.113.7(43000) idle in transaction (aborted)",
-                other,
-            ),
-            (
-                "walsender repl 2001:db8::7(43000) streaming 0/3000148",
-                "[2001:db8::7]:43000",
-            ),
+            ("main: app shop 203.0.113.7(43000) idle in transaction (aborted)", other),
+            ("walsender repl 2001:db8::7(43000) streaming 0/3000148", "[2001:db8::7]:43000"),
             ("app shop ::ffff:203.0.113.7(43000) SELECT", other),
-            (
-                "app name with spaces 127.0.0.1(1) authentication",
-                "127.0.0.1:1",
-            ),
+            ("app name with spaces 127.0.0.1(1) authentication", "127.0.0.1:1"),
             ("app shop fe80::1%eth0(43000) idle", "[fe80::1]:43000"),
         ] {
             let address = client.parse().unwrap();

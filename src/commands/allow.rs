@@ -19,10 +19,7 @@ pub fn run(context: &mut Context, args: &Allow) -> Result<(Report, Exit), Comman
     select::settle(firewall, &ports)?;
     // Nobody else is to be cut for those that are taken off.
     let (only, listeners) = match args.remove {
-        true => (
-            Some(PassList::new(networks.iter().copied())?),
-            in_force::listeners(&ports)?,
-        ),
+        true => (Some(PassList::new(networks.iter().copied())?), in_force::listeners(&ports)?),
         false => (None, Vec::new()),
     };
     let outcomes = window::allow(firewall, &ports, &networks, args.remove)?;
@@ -51,9 +48,6 @@ pub fn run(context: &mut Context, args: &Allow) -> Result<(Report, Exit), Comman
         Exit::Incomplete => Outcome::Incomplete,
         _ => Outcome::Allowed,
     });
-    let report = Report {
-        drain,
-        ..Report::new(context.command, changed, windows, body)
-    };
+    let report = Report { drain, ..Report::new(context.command, changed, windows, body) };
     Ok((report, exit))
 }

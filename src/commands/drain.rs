@@ -30,9 +30,6 @@ pub fn run(context: &mut Context, args: &Drain) -> Result<(Report, Exit), Comman
         Exit::Incomplete => Outcome::Incomplete,
         _ => Outcome::Drained,
     });
-    let report = Report {
-        drain,
-        ..Report::new(context.command, mended || has_cut, windows, body)
-    };
+    let report = Report { drain, ..Report::new(context.command, mended || has_cut, windows, body) };
     Ok((report, exit))
 }

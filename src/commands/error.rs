@@ -85,11 +85,7 @@ pub enum CommandError {
 }
 
 fn who(drain: &DrainReport) -> String {
-    let pids: Vec<i32> = drain
-        .stragglers
-        .iter()
-        .filter_map(|peer| peer.pid)
-        .collect();
+    let pids: Vec<i32> = drain.stragglers.iter().filter_map(|peer| peer.pid).collect();
     match (&drain.unproven, pids.as_slice()) {
         (Some(why), _) => format!(" ({why})"),
         (None, []) => String::new(),

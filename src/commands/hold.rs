@@ -28,11 +28,8 @@ pub fn run(context: &mut Context, args: &Start) -> Result<(Report, Exit), Comman
         context.warn("the drain was incomplete, or could not be verified to its end");
     }
     let windows = hold(context, &cordoned, &mut foreground)?;
-    let report = Report {
-        windows,
-        body: Body::Windows(Outcome::Lifted),
-        ..cordoned.report(context)
-    };
+    let report =
+        Report { windows, body: Body::Windows(Outcome::Lifted), ..cordoned.report(context) };
     Ok((report, Exit::Done))
 }
 

@@ -19,9 +19,7 @@ pub fn listeners(ports: &[u16]) -> Result<Vec<Listeners>, CommandError> {
 /// of them was changed.
 pub fn conclude(context: &mut Context, outcomes: Vec<Outcome>) -> (Vec<Window>, bool) {
     for outcome in &outcomes {
-        mended(outcome)
-            .into_iter()
-            .for_each(|text| context.warn(text));
+        mended(outcome).into_iter().for_each(|text| context.warn(text));
     }
     let changed = outcomes.iter().any(|outcome| outcome.changed);
     let windows = outcomes.into_iter().map(|outcome| outcome.window);
@@ -84,13 +82,10 @@ pub fn read_again(
     for window in windows {
         let port = window.cordon.port;
         match context.firewall.read(port, Detail::Whole) {
-            Ok(Some(TableState {
-                window: Some(now), ..
-            })) => {
+            Ok(Some(TableState { window: Some(now), .. })) => {
                 if !now.is_closed() {
-                    warnings.push(format!(
-                        "the window on port {port} is over, and its ramp has begun"
-                    ));
+                    warnings
+                        .push(format!("the window on port {port} is over, and its ramp has begun"));
                 }
                 *window = now;
             }

@@ -37,9 +37,7 @@ pub fn run(context: &mut Context, args: &Lift) -> Result<(Report, Exit), Command
     // What is left of old windows blocks nobody, and must not make a failure of this.
     if args.which.ports.is_empty() {
         if let Err(error) = sweep(&mut context.firewall) {
-            context.warn(format!(
-                "what old windows have left could not be removed: {error}"
-            ));
+            context.warn(format!("what old windows have left could not be removed: {error}"));
         }
     }
     let body = Body::Windows(outcome.unwrap_or(Outcome::NotCordoned));

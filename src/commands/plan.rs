@@ -45,19 +45,11 @@ pub fn run(context: &mut Context, args: &Start) -> Result<(Report, Exit), Comman
         }
         let survey = runtime.block_on(drain::survey(&order))?;
         let warning = plan.listeners[number].warning.iter();
-        warning
-            .chain(&survey.warnings)
-            .for_each(|text| context.warn(text));
+        warning.chain(&survey.warnings).for_each(|text| context.warn(text));
         let found = DrainReport {
             sql: survey.sql,
-            backends: Backends {
-                found: survey.backends,
-                ..Backends::default()
-            },
-            sockets: Sockets {
-                found: survey.sockets,
-                ..Sockets::default()
-            },
+            backends: Backends { found: survey.backends, ..Backends::default() },
+            sockets: Sockets { found: survey.sockets, ..Sockets::default() },
             ..DrainReport::default()
         };
         connections.extend(survey.connections);
@@ -67,10 +59,7 @@ pub fn run(context: &mut Context, args: &Start) -> Result<(Report, Exit), Comman
         });
     }
     let windows = windows.into_iter().flatten().collect();
-    let body = Body::Plan {
-        cordons: plan.cordons,
-        connections,
-    };
+    let body = Body::Plan { cordons: plan.cordons, connections };
     let report = Report {
         policy: plan.settings.file,
         drain,

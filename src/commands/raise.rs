@@ -48,20 +48,14 @@ impl Plan {
     pub fn of_run(args: &Start, run: &Run) -> Result<Self, CommandError> {
         let author = privilege::Author::ask();
         let policy = args.policy.as_ref();
-        let Decision {
-            settings, warnings, ..
-        } = settings::decide(args, run, policy, Trust::RootOnly)?;
+        let Decision { settings, warnings, .. } =
+            settings::decide(args, run, policy, Trust::RootOnly)?;
         check_host(&settings)?;
         let (by, by_uid) = author.told();
         let cordons = request::cordons(&settings, args.no_drain, &by, by_uid)?;
         let of = |cordon: &Cordon| Listeners::of(cordon.port, args.any_listener);
         let listeners = cordons.iter().map(of).collect::<Result<_, _>>()?;
-        Ok(Self {
-            settings,
-            cordons,
-            listeners,
-            warnings,
-        })
+        Ok(Self { settings, cordons, listeners, warnings })
     }
 
     /// What is to be drained under those of these windows that were raised by this plan.
@@ -80,13 +74,7 @@ impl Plan {
             cut_standbys: args.cut_standbys,
         };
         let (cordon, listeners) = (&self.cordons[number], &self.listeners[number]);
-        Order::for_cordon(
-            cordon,
-            listeners,
-            pace(settings),
-            keep,
-            settings.postgres.clone(),
-        )
+        Order::for_cordon(cordon, listeners, pace(settings), keep, settings.postgres.clone())
     }
 }
 
@@ -210,21 +198,11 @@ pub fn cordon_and_drain(
     if let Some(drain) = &drain {
         audit::drained(orders.iter().map(|order| order.port), drain);
         if let Some(why) = drain.refused.clone() {
-            take_back(
-                context,
-                foreground,
-                &own,
-                "those to be spared could not be known",
-            )?;
+            take_back(context, foreground, &own, "those to be spared could not be known")?;
             return Err(CommandError::Spare { why });
         }
         if plan.settings.drain.strict && !drain.is_complete() {
-            take_back(
-                context,
-                foreground,
-                &own,
-                "the drain was incomplete (--strict)",
-            )?;
+            take_back(context, foreground, &own, "the drain was incomplete (--strict)")?;
             let drain = Box::new(drain.clone());
             return Err(CommandError::Strict { drain });
         }
@@ -272,11 +250,7 @@ fn raise(
             select::settle(&mut context.firewall, &[cordon.port])?;
         }
     }
-    Ok(window::raise(
-        &mut context.firewall,
-        &plan.cordons,
-        ownership,
-    )?)
+    Ok(window::raise(&mut context.firewall, &plan.cordons, ownership)?)
 }
 
 /// Lifts what a call has raised that has failed, each port by itself: one that is stuck keeps
@@ -305,11 +279,7 @@ pub fn take_back(
     }
     match first_error {
         None => Ok(()),
-        Some(source) => Err(WindowError::Left {
-            ports: left,
-            source,
-        }
-        .into()),
+        Some(source) => Err(WindowError::Left { ports: left, source }.into()),
     }
 }
 
@@ -339,11 +309,9 @@ fn other_end(window: &Window, cordon: &Cordon) -> Option<String> {
 fn other_ramp(window: &Window, cordon: &Cordon) -> Option<String> {
     let ramp = cordon.ramp.filter(|_| window.cordon.ramp != cordon.ramp)?;
     let has = match window.cordon.ramp {
-        Some(other) => format!(
-            "another ramp ({} at {})",
-            show::duration(other.length),
-            Rate(other.per_second)
-        ),
+        Some(other) => {
+            format!("another ramp ({} at {})", show::duration(other.length), Rate(other.per_second))
+        }
         None => "no ramp".to_owned(),
     };
     Some(format!(

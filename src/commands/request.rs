@@ -26,10 +26,8 @@ pub fn cordons(
     ports.sort_unstable();
     ports.dedup();
     let ramp_for = settings.ramp.length.0;
-    let ramp = (!ramp_for.is_zero()).then_some(Ramp {
-        length: ramp_for,
-        per_second: settings.ramp.rate.0,
-    });
+    let ramp = (!ramp_for.is_zero())
+        .then_some(Ramp { length: ramp_for, per_second: settings.ramp.rate.0 });
     let cordon = |port| Cordon {
         port,
         identity: Identity::new(random(), started_at, by, by_uid),

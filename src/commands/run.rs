@@ -98,10 +98,7 @@ async fn run_command(
     let launch = Launch {
         command,
         environment: vec![
-            (
-                "PGCORDON_ENDS_AT",
-                show::timestamp(first_end.unwrap_or_else(SystemTime::now)),
-            ),
+            ("PGCORDON_ENDS_AT", show::timestamp(first_end.unwrap_or_else(SystemTime::now))),
             ("PGCORDON_PORTS", show::joined(ports, ",")),
         ],
         open_files: context.open_files,
@@ -181,11 +178,7 @@ fn conclude(
         true => Outcome::Ramping,
         false => Outcome::Lifted,
     };
-    let report = Report {
-        windows,
-        body: Body::Run(outcome, run),
-        ..cordoned.report(context)
-    };
+    let report = Report { windows, body: Body::Run(outcome, run), ..cordoned.report(context) };
     (report, exit)
 }
 

@@ -18,9 +18,7 @@ pub fn ports(firewall: &mut impl Guards, which: &Which) -> Result<Vec<u16>, Comm
 
 /// The ports that `lift` acts on: as [`ports`], and those in a ramp too.
 pub fn with_ramps(firewall: &mut impl Guards, which: &Which) -> Result<Vec<u16>, CommandError> {
-    choose(firewall, which, |seen| {
-        seen.window().is_some() || seen.is_guarded
-    })
+    choose(firewall, which, |seen| seen.window().is_some() || seen.is_guarded)
 }
 
 /// The ports whose tables are left over from windows that are over, and their ramps.
@@ -96,9 +94,7 @@ pub fn settled(
     let deadline = Instant::now() + HEAL_TIMEOUT;
     loop {
         let state = firewall.read(port, detail)?;
-        let is_whole = state
-            .as_ref()
-            .is_some_and(|s| s.window.is_some() && s.faults.is_empty());
+        let is_whole = state.as_ref().is_some_and(|s| s.window.is_some() && s.faults.is_empty());
         if is_whole || firewall.guard(port).is_none() || Instant::now() >= deadline {
             return Ok(state);
         }

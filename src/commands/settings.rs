@@ -34,11 +34,7 @@ pub fn decide(
     if args.cut_standbys {
         // To cut even synchronous standbys is to let none pass.
         flags.allow.replication = Some(false);
-    } else if args.no_drain
-        && policy
-            .as_ref()
-            .is_some_and(|p| p.allow.replication == Some(true))
-    {
+    } else if args.no_drain && policy.as_ref().is_some_and(|p| p.allow.replication == Some(true)) {
         // To know the standbys is the drain's work.
         warnings.push(
             "with --no-drain the policy's allow.replication does nothing: standbys go on, but one that is cut off does not come back before the window ends"
@@ -48,20 +44,13 @@ pub fn decide(
     }
     let sources = Sources::new(flags, policy);
     let settings = checked(&sources)?;
-    Ok(Decision {
-        settings,
-        sources,
-        warnings,
-    })
+    Ok(Decision { settings, sources, warnings })
 }
 
 /// The settings of a drain: flags alone, since it reads no policy.
 pub fn of_drain(args: &cli::Drain) -> Result<Settings, CommandError> {
-    let flags = Policy {
-        drain: args.drain.clone(),
-        postgres: args.postgres.clone(),
-        ..Policy::default()
-    };
+    let flags =
+        Policy { drain: args.drain.clone(), postgres: args.postgres.clone(), ..Policy::default() };
     checked(&Sources::new(flags, None))
 }
 

@@ -49,20 +49,14 @@ pub async fn to_its_end(
 ) -> Result<Ran, CommandError> {
     let mut continued = signal(SignalKind::from_raw(Signal::CONT.as_raw()));
     let (ends, mut told) = watch::channel(Ends::of(&cordoned.windows, Until::OneIsOpen));
-    let mut over = pin!(until_over(
-        context.firewall.clone(),
-        &cordoned.own,
-        Until::OneIsOpen,
-        &ends
-    ));
+    let mut over =
+        pin!(until_over(context.firewall.clone(), &cordoned.own, Until::OneIsOpen, &ends));
     let mut over_at = None;
     let mut kill_at = None;
     let mut extender = Extender::new(settings, &cordoned.windows);
     let mut moving: Option<Moving> = None;
     loop {
-        let extend_at = extender
-            .as_ref()
-            .map(|extender| extender.at(told.borrow().block));
+        let extend_at = extender.as_ref().map(|extender| extender.at(told.borrow().block));
         tokio::select! {
             biased;
             change = job.change() => match change.map_err(CommandError::Launch)? {
@@ -176,10 +170,7 @@ struct Extender {
 
 impl Extender {
     fn new(settings: &Settings, windows: &[Window]) -> Option<Self> {
-        let started_at = windows
-            .iter()
-            .map(|window| window.cordon.identity.started_at)
-            .min()?;
+        let started_at = windows.iter().map(|window| window.cordon.identity.started_at).min()?;
         (settings.run.on_expiry == OnExpiry::Extend).then(|| Self {
             ports: windows.iter().map(|window| window.cordon.port).collect(),
             started_at,

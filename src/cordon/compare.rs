@@ -28,10 +28,8 @@ impl Tolerance {
     pub(crate) const RAMP_ELEMENT: Self = Self::of_ms(100, 2000);
 
     /// The block of fragments beside that of the port: it may be longer, never shorter.
-    pub(crate) const FRAGMENTS: Self = Self {
-        later: Duration::MAX,
-        earlier: Duration::from_secs(1),
-    };
+    pub(crate) const FRAGMENTS: Self =
+        Self { later: Duration::MAX, earlier: Duration::from_secs(1) };
 
     /// The end of a window that a command waits for: beyond this it was moved.
     pub(crate) const SAME_END: Self = Self::of_ms(500, 500);
@@ -46,10 +44,7 @@ impl Tolerance {
     pub(crate) const CLOCKS: Duration = Self::GUARD.later;
 
     const fn of_ms(later: u64, earlier: u64) -> Self {
-        Self {
-            later: Duration::from_millis(later),
-            earlier: Duration::from_millis(earlier),
-        }
+        Self { later: Duration::from_millis(later), earlier: Duration::from_millis(earlier) }
     }
 
     pub(crate) fn is_later(self, time: Duration, should: Duration) -> bool {
@@ -99,10 +94,7 @@ impl Difference {
 
     /// Whether it shows that a cordon was not written as it should be.
     pub(crate) fn is_of_writing(&self) -> bool {
-        !matches!(
-            self,
-            Self::Reason | Self::Farewell | Self::Spared | Self::Closing
-        )
+        !matches!(self, Self::Reason | Self::Farewell | Self::Spared | Self::Closing)
     }
 }
 
@@ -129,14 +121,8 @@ impl Cordon {
         tolerance: Tolerance,
     ) -> Vec<Difference> {
         let is = &seen.cordon;
-        let passes = || Difference::Pass {
-            is: is.pass.clone(),
-            should: self.pass.clone(),
-        };
-        let verdict = Difference::Verdict {
-            is: is.verdict,
-            should: self.verdict,
-        };
+        let passes = || Difference::Pass { is: is.pass.clone(), should: self.pass.clone() };
+        let verdict = Difference::Verdict { is: is.verdict, should: self.verdict };
         let mut differences = vec![
             (is.id() != self.id()).then_some(Difference::Identity),
             match is.phase == self.phase {
@@ -200,10 +186,7 @@ mod tests {
     }
 
     fn closing(port: u16, seconds: u64) -> ClosingFlow {
-        ClosingFlow {
-            client: flow(port),
-            remaining: Duration::from_secs(seconds),
-        }
+        ClosingFlow { client: flow(port), remaining: Duration::from_secs(seconds) }
     }
 
     fn seen(change: impl FnOnce(&mut Cordon)) -> Window {

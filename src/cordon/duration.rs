@@ -29,10 +29,7 @@ pub fn parse_duration(text: &str) -> Result<Duration, DurationError> {
         () if units.any(|unit| unit == "M") => Err("M is months, m is minutes".to_owned()),
         () => humantime::parse_duration(bare).map_err(|error| error.to_string()),
     };
-    read.map_err(|why| DurationError::Malformed {
-        text: bare.to_owned(),
-        why,
-    })
+    read.map_err(|why| DurationError::Malformed { text: bare.to_owned(), why })
 }
 
 /// The longest duration; the kernel takes it, and the clock can be asked for its end.
@@ -154,10 +151,7 @@ mod tests {
     #[test]
     fn a_bare_number_says_that_the_unit_is_missing() {
         let told = parse_duration("10").unwrap_err().to_string();
-        assert_eq!(
-            told,
-            "`10` has no unit; write 10s for seconds or 10m for minutes"
-        );
+        assert_eq!(told, "`10` has no unit; write 10s for seconds or 10m for minutes");
     }
 
     #[test]

@@ -51,9 +51,7 @@ impl Identity {
         let start = Duration::from_millis(field("start")?.parse().ok()?);
         Some(Self {
             id: u64::from_str_radix(field("id")?, 16).ok()?,
-            started_at: SystemTime::UNIX_EPOCH
-                .checked_add(start)
-                .filter(is_plausible)?,
+            started_at: SystemTime::UNIX_EPOCH.checked_add(start).filter(is_plausible)?,
             by: field("by")?.to_owned(),
             by_uid: field("uid")?.parse().ok()?,
             healed: field("healed")?.parse().ok()?,
@@ -71,9 +69,7 @@ fn is_plausible(start: &SystemTime) -> bool {
 }
 
 fn whole_milliseconds(time: SystemTime) -> Duration {
-    let since = time
-        .duration_since(SystemTime::UNIX_EPOCH)
-        .unwrap_or_default();
+    let since = time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
     since - Duration::from_nanos(u64::from(since.subsec_nanos()) % 1_000_000)
 }
 

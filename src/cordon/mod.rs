@@ -63,10 +63,7 @@ pub struct Cordon {
 
 impl Cordon {
     pub fn id(&self) -> WindowId {
-        WindowId {
-            port: self.port,
-            id: self.identity.id,
-        }
+        WindowId { port: self.port, id: self.identity.id }
     }
 
     /// Whether remote packets are blocked, which they are no longer in the ramp.
@@ -96,10 +93,7 @@ impl Cordon {
     /// What is left of the cordon after a time; a length of zero is the end of its window and
     /// its ramp.
     pub fn after(mut self, gone: Duration) -> Self {
-        if let Some(ramp) = self
-            .ramp
-            .filter(|_| self.is_closed() && gone >= self.length)
-        {
+        if let Some(ramp) = self.ramp.filter(|_| self.is_closed() && gone >= self.length) {
             let left = self.whole_length().saturating_sub(gone);
             return self.into_ramp(ramp, left);
         }
@@ -118,11 +112,7 @@ impl Cordon {
             true => length,
             false => self.farewell,
         };
-        Self {
-            length,
-            farewell,
-            ..self
-        }
+        Self { length, farewell, ..self }
     }
 
     /// The cordon when its ramp begins: existing connections need nothing to pass any more.

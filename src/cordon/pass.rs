@@ -39,10 +39,7 @@ impl PassList {
                 IpNet::V6(network) => v6.push(network.trunc()),
             }
         }
-        let list = Self {
-            v4: Ipv4Net::aggregate(&v4),
-            v6: Ipv6Net::aggregate(&v6),
-        };
+        let list = Self { v4: Ipv4Net::aggregate(&v4), v6: Ipv6Net::aggregate(&v6) };
         if list.len() > MOST_NETWORKS {
             return Err(PassError::TooMany(list.len()));
         }
@@ -74,15 +71,11 @@ impl PassList {
         match address.to_canonical() {
             IpAddr::V4(address) => {
                 let after = self.v4.partition_point(|net| net.network() <= address);
-                self.v4[..after]
-                    .last()
-                    .is_some_and(|net| net.contains(&address))
+                self.v4[..after].last().is_some_and(|net| net.contains(&address))
             }
             IpAddr::V6(address) => {
                 let after = self.v6.partition_point(|net| net.network() <= address);
-                self.v6[..after]
-                    .last()
-                    .is_some_and(|net| net.contains(&address))
+                self.v6[..after].last().is_some_and(|net| net.contains(&address))
             }
         }
     }
@@ -234,9 +227,7 @@ mod tests {
 
     #[test]
     fn taking_an_address_out_splits_its_network() {
-        let rest = list(&["10.0.0.0/30"])
-            .without(["10.0.0.1/32".parse().unwrap()])
-            .unwrap();
+        let rest = list(&["10.0.0.0/30"]).without(["10.0.0.1/32".parse().unwrap()]).unwrap();
         assert_eq!(shown(&rest), ["10.0.0.0/32", "10.0.0.2/31"]);
     }
 

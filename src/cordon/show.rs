@@ -14,9 +14,7 @@ pub fn rounded(time: Duration) -> String {
 
 /// UTC to the second, for a person.
 pub fn clock(time: SystemTime) -> String {
-    humantime::format_rfc3339_seconds(time)
-        .to_string()
-        .replace('T', " ")
+    humantime::format_rfc3339_seconds(time).to_string().replace('T', " ")
 }
 
 /// RFC 3339 in UTC with milliseconds, for a program.

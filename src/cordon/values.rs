@@ -255,19 +255,9 @@ mod tests {
         assert!("x".repeat(100).parse::<Reason>().is_ok());
         let long = "x".repeat(101).parse::<Reason>();
         assert_eq!(long, Err(ValueError::LongReason(101)));
-        for bad in [
-            "a\"b",
-            "tab\there",
-            "new\nline",
-            "nul\0",
-            "größer",
-            "\u{202e}",
-        ] {
+        for bad in ["a\"b", "tab\there", "new\nline", "nul\0", "größer", "\u{202e}"] {
             let refused = bad.parse::<Reason>();
-            assert!(
-                matches!(refused, Err(ValueError::UnprintableReason(_))),
-                "{bad:?}"
-            );
+            assert!(matches!(refused, Err(ValueError::UnprintableReason(_))), "{bad:?}");
         }
     }
 }

@@ -39,10 +39,7 @@ impl Window {
 
     /// The cordon with the time that is left now.
     pub fn into_cordon_now(self) -> Cordon {
-        Cordon {
-            length: self.remaining_now(),
-            ..self.cordon
-        }
+        Cordon { length: self.remaining_now(), ..self.cordon }
     }
 }
 

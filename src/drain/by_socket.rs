@@ -150,10 +150,7 @@ impl<F: Guards> Ladder<'_, F> {
     /// the sake of other clients: a synchronous standby that is cut stops local commits.
     fn is_waited_for(&self, id: ServerId) -> bool {
         let server = &self.sql[id];
-        let failed = matches!(
-            server.state,
-            server::State::Unavailable { passing: false, .. }
-        );
+        let failed = matches!(server.state, server::State::Unavailable { passing: false, .. });
         !server.answered && !failed && self.may_accept_late()
     }
 

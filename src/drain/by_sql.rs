@@ -17,11 +17,7 @@ impl<F: Guards> Ladder<'_, F> {
         match answer {
             Answer::Failed { why, passing } => {
                 tracing::debug!(%why, "SQL is not to be had");
-                server.state = server::State::Unavailable {
-                    why,
-                    passing,
-                    at: Instant::now(),
-                };
+                server.state = server::State::Unavailable { why, passing, at: Instant::now() };
             }
             Answer::Rows(session, facts) => {
                 server.state = server::State::Ready(session);
@@ -67,8 +63,7 @@ impl<F: Guards> Ladder<'_, F> {
                 server::client(row).is_some_and(|client| choices.spared.contains(&client))
             };
             let spared = facts.rows.iter().filter(is_spared);
-            self.spared
-                .extend(spared.map(|row| server::peer(port, Some(row.pid), row)));
+            self.spared.extend(spared.map(|row| server::peer(port, Some(row.pid), row)));
             self.classifier.spare(choices.spared);
         }
         let last = choices.last.into_iter().map(|pid| (id, pid));
@@ -123,9 +118,8 @@ impl<F: Guards> Ladder<'_, F> {
     /// Watches the backends of remote rows, and returns those that are to be told now.
     fn meet(&mut self, id: ServerId, rows: &[Row]) -> Result<Vec<i32>, DrainError> {
         let open = self.scan.left.open.iter().cloned();
-        let by_client: HashMap<_, _> = open
-            .map(|socket| ((socket.remote.ip(), socket.remote.port()), socket))
-            .collect();
+        let by_client: HashMap<_, _> =
+            open.map(|socket| ((socket.remote.ip(), socket.remote.port()), socket)).collect();
         let mut pids = Vec::new();
         for row in rows {
             let Some(client) = server::client(row) else {
@@ -149,11 +143,7 @@ impl<F: Guards> Ladder<'_, F> {
                 continue; // Told after all others.
             }
             match cookie.filter(|cookie| self.scan.may_not_be_read(*cookie)) {
-                Some(cookie) => self.sql.held.push(Held {
-                    server: id,
-                    pid: row.pid,
-                    cookie,
-                }),
+                Some(cookie) => self.sql.held.push(Held { server: id, pid: row.pid, cookie }),
                 None => pids.push(row.pid),
             }
         }
@@ -174,9 +164,7 @@ impl<F: Guards> Ladder<'_, F> {
         }
         if let Some(pidfd) = clients::pidfd_of_child(&server.process, pid)? {
             let peer = server::peer(self.order.port, Some(pid), row);
-            self.watch
-                .add(pid, pidfd, peer)
-                .map_err(DrainError::Watch)?;
+            self.watch.add(pid, pidfd, peer).map_err(DrainError::Watch)?;
         }
         Ok(Some(pid))
     }

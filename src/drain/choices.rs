@@ -54,9 +54,9 @@ pub fn choose(classifier: &mut Classifier, order: &Order, facts: &Facts) -> io::
         if order.keep.replication {
             choices.pass.push(client.ip());
         } else if !needed.contains(&row.pid) {
-            choices.warnings.push(format!(
-                "standby {name} is cut; --allow-replication lets standbys stay"
-            ));
+            choices
+                .warnings
+                .push(format!("standby {name} is cut; --allow-replication lets standbys stay"));
         } else if order.keep.cut_standbys {
             choices.last.insert(row.pid);
             choices.warnings.push(format!(
@@ -99,10 +99,7 @@ mod tests {
 
     #[test]
     fn as_many_synchronous_standbys_are_needed_as_commits_wait_for() {
-        let standby = |(pid, state): (i32, &str)| Standby {
-            pid,
-            sync_state: state.to_owned(),
-        };
+        let standby = |(pid, state): (i32, &str)| Standby { pid, sync_state: state.to_owned() };
         let standbys = [(1, "quorum"), (2, "quorum"), (3, "async")].map(standby);
         let table: [(&str, &[i32], &[i32]); 5] = [
             ("ANY 1 (s1, s2)", &[1, 2, 3], &[1]),

@@ -79,8 +79,7 @@ impl Classifier {
     /// Whether a socket's own address is still on this host: to no other one can an answer
     /// be sent.
     pub fn is_own(&mut self, socket: &Socket) -> io::Result<bool> {
-        self.locality
-            .is_local(socket.local.ip().to_canonical(), socket.interface)
+        self.locality.is_local(socket.local.ip().to_canonical(), socket.interface)
     }
 
     /// Forgets what the routing said: addresses come and go.

@@ -80,22 +80,12 @@ impl Order {
     /// no farewell.
     pub fn after_heal(cordon: &Cordon, access: Access) -> Result<Self, ListenersError> {
         let listeners = Listeners::of(cordon.port, true)?;
-        let pace = Pace {
-            farewell: Duration::ZERO,
-            ..Pace::default()
-        };
-        Ok(Self {
-            spared: cordon.spared.clone(),
-            ..Self::new(cordon, &listeners, pace, access)
-        })
+        let pace = Pace { farewell: Duration::ZERO, ..Pace::default() };
+        Ok(Self { spared: cordon.spared.clone(), ..Self::new(cordon, &listeners, pace, access) })
     }
 
     pub(super) fn target(&self, postmaster: i32) -> Target {
-        Target {
-            postmaster,
-            port: self.port,
-            access: self.access.clone(),
-        }
+        Target { postmaster, port: self.port, access: self.access.clone() }
     }
 
     /// No step takes longer than the cordon lasts.

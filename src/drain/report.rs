@@ -16,10 +16,7 @@ impl<F: Guards> Ladder<'_, F> {
         for socket in &self.scan.left.open {
             if !known.contains(&socket.remote) {
                 let state = format!("{:?}", socket.state);
-                stragglers.push(Peer {
-                    state,
-                    ..nobody(self.order.port, Some(socket.remote))
-                });
+                stragglers.push(Peer { state, ..nobody(self.order.port, Some(socket.remote)) });
             }
         }
         let found = self.watch.found();
@@ -35,11 +32,7 @@ impl<F: Guards> Ladder<'_, F> {
                 Some(why) => SqlOutcome::NotUsed(why.clone()),
                 None => self.sql.outcome(),
             },
-            backends: Backends {
-                found,
-                ended: found - left,
-                left,
-            },
+            backends: Backends { found, ended: found - left, left },
             sockets: Sockets {
                 found: self.scan.found.len(),
                 destroyed: self.scan.destroyed.len(),

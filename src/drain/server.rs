@@ -88,10 +88,7 @@ impl Server {
 pub async fn open(target: Target) -> Answer {
     match Session::open(&target, SQL_TIMEOUT).await {
         Ok(session) => rows(session).await,
-        Err(error) => Answer::Failed {
-            passing: error.is_passing(),
-            why: error.to_string(),
-        },
+        Err(error) => Answer::Failed { passing: error.is_passing(), why: error.to_string() },
     }
 }
 
@@ -115,10 +112,7 @@ pub async fn cancel(session: &Session, pids: &[i32]) -> Result<(), StatementErro
 pub async fn facts(session: &Session) -> Result<Facts, StatementError> {
     let rows = session.rows().await?;
     if rows.iter().all(|row| row.backend_type != "walsender") {
-        return Ok(Facts {
-            rows,
-            ..Facts::default()
-        });
+        return Ok(Facts { rows, ..Facts::default() });
     }
     Ok(Facts {
         rows,
@@ -137,10 +131,7 @@ pub async fn rows(session: Session) -> Answer {
             passing: false,
         },
         Ok(facts) => Answer::Rows(session, facts),
-        Err(error) => Answer::Failed {
-            why: error.to_string(),
-            passing: false,
-        },
+        Err(error) => Answer::Failed { why: error.to_string(), passing: false },
     }
 }
 

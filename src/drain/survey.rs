@@ -106,9 +106,7 @@ pub async fn survey(order: &Order) -> Result<Survey, SurveyError> {
         let peer = server::peer(order.port, Some(row.pid), row);
         survey.connections.push(connection(peer, fate));
     }
-    survey
-        .connections
-        .sort_by_key(|c| (c.fate as u8, c.peer.pid));
+    survey.connections.sort_by_key(|c| (c.fate as u8, c.peer.pid));
     Ok(survey)
 }
 
@@ -141,10 +139,7 @@ async fn ask(target: &Target) -> Result<(Facts, usize), SessionError> {
 }
 
 fn key(row: &Row) -> Option<RowKey> {
-    Some(RowKey {
-        pid: row.pid,
-        client: server::client(row)?,
-    })
+    Some(RowKey { pid: row.pid, client: server::client(row)? })
 }
 
 /// Who has a connection to a port, told by its sockets alone: nothing is asked that could
@@ -185,11 +180,7 @@ fn connection(peer: Peer, fate: Fate) -> Connection {
         (Fate::Spared, _) => "its flow is let through",
         (Fate::Cut, _) => "it is remote",
     };
-    Connection {
-        peer,
-        fate,
-        why: why.to_owned(),
-    }
+    Connection { peer, fate, why: why.to_owned() }
 }
 
 impl Explain for SurveyError {

@@ -34,11 +34,7 @@ pub struct Watch {
 impl Watch {
     pub fn new() -> io::Result<Self> {
         let set = epoll::create(epoll::CreateFlags::CLOEXEC)?;
-        Ok(Self {
-            epoll: fd::watched(set)?,
-            met: Vec::new(),
-            alive: HashMap::new(),
-        })
+        Ok(Self { epoll: fd::watched(set)?, met: Vec::new(), alive: HashMap::new() })
     }
 
     /// Watches a backend, unless it is watched already.
@@ -50,12 +46,7 @@ impl Watch {
         let data = epoll::EventData::new_u64(number as u64);
         epoll::add(self.epoll.get_ref(), &pidfd, data, epoll::EventFlags::IN)?;
         self.alive.insert(pid, number);
-        self.met.push(Met {
-            pidfd,
-            peer,
-            told: false,
-            ended: false,
-        });
+        self.met.push(Met { pidfd, peer, told: false, ended: false });
         Ok(())
     }
 

@@ -38,12 +38,7 @@ pub struct Explanation {
 impl Kind {
     /// An error of this kind, with what to do about it.
     pub fn hint(self, hint: impl Into<Cow<'static, str>>) -> Explanation {
-        Explanation {
-            kind: self,
-            exit: self.exit(),
-            hint: hint.into(),
-            changed: false,
-        }
+        Explanation { kind: self, exit: self.exit(), hint: hint.into(), changed: false }
     }
 }
 
@@ -55,11 +50,7 @@ impl Explanation {
 
     /// The same where a change of this call may be in force.
     pub fn in_force(self) -> Self {
-        Self {
-            exit: Exit::Incomplete,
-            changed: true,
-            ..self
-        }
+        Self { exit: Exit::Incomplete, changed: true, ..self }
     }
 }
 
@@ -77,10 +68,7 @@ impl Failure {
         if lacks_descriptors(error) {
             why.hint = "raise the limit of open files, see ulimit -Hn".into();
         }
-        Self {
-            message: error.to_string(),
-            why,
-        }
+        Self { message: error.to_string(), why }
     }
 }
 

@@ -116,16 +116,15 @@ impl<'a> Attributes<'a> {
 
     /// The bytes of each attribute of a kind. A malformed attribute ends the list.
     pub fn all(self, kind: u16) -> impl Iterator<Item = &'a [u8]> {
-        NlasIterator::new(self.0)
-            .map_while(Result::ok)
-            .filter(move |nla| nla.kind() == kind)
-            .map(|nla| {
+        NlasIterator::new(self.0).map_while(Result::ok).filter(move |nla| nla.kind() == kind).map(
+            |nla| {
                 let start = nla.into_inner();
                 // `value` of the iterator's item borrows from the item; the slice itself
                 // lives as long as the message.
                 let length = u16::from_ne_bytes([start[0], start[1]]) as usize;
                 &start[4..length]
-            })
+            },
+        )
     }
 
     pub fn nested(self, kind: u16) -> Option<Self> {
@@ -184,9 +183,7 @@ mod tests {
         put(&mut message, 2, &7_u32.to_be_bytes());
         put_nested(&mut message, 3, |list| {
             for number in [1_u64, 2] {
-                put_nested(list, LIST_ELEM, |member| {
-                    put(member, 5, &number.to_be_bytes())
-                });
+                put_nested(list, LIST_ELEM, |member| put(member, 5, &number.to_be_bytes()));
             }
         });
         put(&mut message, 4, &comment_data("why"));
@@ -201,12 +198,7 @@ mod tests {
 
     #[test]
     fn malformed_bytes_are_not_followed() {
-        for bytes in [
-            &[][..],
-            &[1],
-            &[0, 0, 0, 0, 255, 255, 1, 0],
-            &[0, 0, 0, 0, 2, 0, 1, 0],
-        ] {
+        for bytes in [&[][..], &[1], &[0, 0, 0, 0, 255, 255, 1, 0], &[0, 0, 0, 0, 2, 0, 1, 0]] {
             assert_eq!(Attributes::of_message(bytes).bytes(1), None);
         }
     }

@@ -33,10 +33,7 @@ pub enum Change {
 impl Change {
     /// Renews a cordon. The pass list may be long and does not change, so it is left out.
     pub fn renew(cordon: Cordon) -> Self {
-        Self::Renew(Box::new(Cordon {
-            pass: PassList::default(),
-            ..cordon
-        }))
+        Self::Renew(Box::new(Cordon { pass: PassList::default(), ..cordon }))
     }
 
     /// The cordon after this change.
@@ -57,9 +54,7 @@ impl Change {
                     ..cordon
                 };
             }
-            Self::Flows {
-                spared, closing, ..
-            } => {
+            Self::Flows { spared, closing, .. } => {
                 for flow in spared {
                     if !cordon.spared.contains(&flow) {
                         cordon.spared.push(flow);
@@ -71,10 +66,8 @@ impl Change {
             Self::Farewell(length) => cordon.farewell = length,
             Self::FarewellOver { closing, linger } => {
                 cordon.farewell = Duration::ZERO;
-                let closing = closing.into_iter().map(|client| ClosingFlow {
-                    client,
-                    remaining: linger,
-                });
+                let closing =
+                    closing.into_iter().map(|client| ClosingFlow { client, remaining: linger });
                 add_closing(&mut cordon.closing, closing.collect());
             }
         }

@@ -42,25 +42,13 @@ impl Table {
             }
             self.compare_rules(&expected.table, spec, &mut faults);
         }
-        let known = |name: &str| {
-            expected
-                .chains
-                .iter()
-                .any(|spec| spec.name.as_str() == name)
-        };
+        let known = |name: &str| expected.chains.iter().any(|spec| spec.name.as_str() == name);
         for chain in self.chains.iter().filter(|chain| !known(&chain.name)) {
             faults.push(format!("chain {} is not ours", chain.name));
         }
-        let timed = expected
-            .sets
-            .iter()
-            .filter(|set| set.flags & flag::TIMEOUT != 0);
+        let timed = expected.sets.iter().filter(|set| set.flags & flag::TIMEOUT != 0);
         for set in timed {
-            if self
-                .elements(set.name)
-                .iter()
-                .any(|element| element.timeout.is_none())
-            {
+            if self.elements(set.name).iter().any(|element| element.timeout.is_none()) {
                 faults.push(format!("an element of set {} has no timeout", set.name));
             }
         }
@@ -74,11 +62,7 @@ impl Table {
             timeout.is_some_and(|timeout| !Tolerance::FRAGMENTS.is_earlier(timeout, remaining))
         };
         let is_ipv6 = |element: &&Element| element.key == [libc::NFPROTO_IPV6 as u8];
-        let is_armed = self
-            .elements(SetName::Armed)
-            .iter()
-            .filter(is_ipv6)
-            .any(lasts);
+        let is_armed = self.elements(SetName::Armed).iter().filter(is_ipv6).any(lasts);
         (!is_armed).then(|| "fragments of IPv6 are not blocked to the end".to_owned())
     }
 
@@ -118,10 +102,7 @@ impl Table {
             let message = ffi::message_bytes(&build_rule(&parent, wanted), MsgType::Add);
             let text = ffi::rule_text(&message).map(|text| normalized(&text));
             if text.as_ref() != Some(&found.text) {
-                faults.push(format!(
-                    "rule `{}` of chain {name} is changed",
-                    wanted.syntax
-                ));
+                faults.push(format!("rule `{}` of chain {name} is changed", wanted.syntax));
             }
         }
     }

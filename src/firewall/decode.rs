@@ -35,11 +35,7 @@ impl Table {
             }
             None => Vec::new(),
         };
-        TableState {
-            port,
-            window,
-            faults,
-        }
+        TableState { port, window, faults }
     }
 
     fn window(&self, port: u16) -> Option<Window> {
@@ -127,10 +123,7 @@ impl Table {
         let mut knocks: Vec<Knock> = self
             .elements_of_both(SetName::Knocks)
             .filter_map(|element| {
-                Some(Knock {
-                    address: element.as_address()?,
-                    packets: element.packets,
-                })
+                Some(Knock { address: element.as_address()?, packets: element.packets })
             })
             .collect();
         knocks.sort_by_key(|knock| (std::cmp::Reverse(knock.packets), knock.address));
@@ -156,8 +149,5 @@ fn is_spared(flow: &Element) -> bool {
 }
 
 fn closing_flow(flow: &Element) -> Option<ClosingFlow> {
-    Some(ClosingFlow {
-        client: flow.as_flow()?,
-        remaining: flow.timeout.unwrap_or_default(),
-    })
+    Some(ClosingFlow { client: flow.as_flow()?, remaining: flow.timeout.unwrap_or_default() })
 }

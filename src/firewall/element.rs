@@ -29,11 +29,7 @@ pub struct Element {
 impl Element {
     /// An element that the kernel removes after `timeout`.
     pub fn timed(key: &[u8], timeout: Duration) -> Self {
-        Self {
-            key: key.to_vec(),
-            timeout: Some(timeout),
-            ..Self::default()
-        }
+        Self { key: key.to_vec(), timeout: Some(timeout), ..Self::default() }
     }
 
     /// The port as a member of `window`, `farewell` or `ramp`.
@@ -43,11 +39,7 @@ impl Element {
 
     /// One end of an interval of addresses.
     fn bound(address: IpAddr, interval_end: bool) -> Self {
-        Self {
-            key: address_bytes(address),
-            interval_end,
-            ..Self::default()
-        }
+        Self { key: address_bytes(address), interval_end, ..Self::default() }
     }
 
     /// An existing connection: the client's address and port, padded to four bytes.
@@ -59,16 +51,12 @@ impl Element {
     }
 
     fn read(member: Attributes<'_>) -> Option<Self> {
-        let counter = member.nested(element::EXPR).and_then(|expr| {
-            expr.nested(attr::rule::EXPR_DATA)?
-                .u64(attr::rule::COUNTER_PACKETS)
-        });
+        let counter = member
+            .nested(element::EXPR)
+            .and_then(|expr| expr.nested(attr::rule::EXPR_DATA)?.u64(attr::rule::COUNTER_PACKETS));
         let flags = member.u32(element::FLAGS).unwrap_or(0);
         Some(Self {
-            key: member
-                .nested(element::KEY)?
-                .bytes(attr::DATA_VALUE)?
-                .to_vec(),
+            key: member.nested(element::KEY)?.bytes(attr::DATA_VALUE)?.to_vec(),
             interval_end: flags & element::INTERVAL_END != 0,
             // An element without an expiration lasts for ever, even if a timeout of 0 is shown.
             timeout: member.u64(element::EXPIRATION).map(Duration::from_millis),
@@ -79,9 +67,7 @@ impl Element {
 
     /// The elements in one message of a dump.
     pub fn read_all(payload: &[u8]) -> impl Iterator<Item = Self> {
-        Attributes::of_message(payload)
-            .list(element::LIST_ELEMENTS)
-            .filter_map(Self::read)
+        Attributes::of_message(payload).list(element::LIST_ELEMENTS).filter_map(Self::read)
     }
 
     fn write(&self, buffer: &mut Vec<u8>) {
@@ -93,11 +79,7 @@ impl Element {
                 attr::put(member, element::FLAGS, &element::INTERVAL_END.to_be_bytes());
             }
             if let Some(timeout) = self.timeout {
-                attr::put(
-                    member,
-                    element::TIMEOUT,
-                    &milliseconds(timeout).to_be_bytes(),
-                );
+                attr::put(member, element::TIMEOUT, &milliseconds(timeout).to_be_bytes());
             }
             if let Some(comment) = &self.comment {
                 attr::put(member, element::USERDATA, &attr::comment_data(comment));
@@ -139,19 +121,12 @@ fn address_of(bytes: &[u8]) -> Option<IpAddr> {
 
 /// The elements of both pass sets. Neighbouring networks are written as one interval.
 pub fn pass_elements(pass: &PassList) -> [(SetName, Vec<Element>); 2] {
-    let v4 = pass.v4().iter().map(|net| {
-        (
-            u128::from(net.network().to_bits()),
-            u128::from(net.broadcast().to_bits()),
-        )
-    });
-    let v6 = pass
-        .v6()
+    let v4 = pass
+        .v4()
         .iter()
-        .map(|net| (net.network().to_bits(), net.broadcast().to_bits()));
-    let v4 = intervals(v4, u128::from(u32::MAX), |bits| {
-        Ipv4Addr::from_bits(bits as u32).into()
-    });
+        .map(|net| (u128::from(net.network().to_bits()), u128::from(net.broadcast().to_bits())));
+    let v6 = pass.v6().iter().map(|net| (net.network().to_bits(), net.broadcast().to_bits()));
+    let v4 = intervals(v4, u128::from(u32::MAX), |bits| Ipv4Addr::from_bits(bits as u32).into());
     let v6 = intervals(v6, u128::MAX, |bits| Ipv6Addr::from_bits(bits).into());
     [(SetName::Pass(V4), v4), (SetName::Pass(V6), v6)]
 }
@@ -256,12 +231,7 @@ fn message(kind: i32, table: &str, set: SetName, list: &[u8]) -> Plain {
     } else {
         libc::NLM_F_ACK
     };
-    Plain {
-        kind: kind as u16,
-        family: libc::NFPROTO_INET as u16,
-        flags: flags as u16,
-        payload,
-    }
+    Plain { kind: kind as u16, family: libc::NFPROTO_INET as u16, flags: flags as u16, payload }
 }
 
 #[cfg(test)]
@@ -273,12 +243,10 @@ mod tests {
     }
 
     fn there_and_back(list: &PassList) -> PassList {
-        let ranges = pass_elements(list)
-            .into_iter()
-            .flat_map(|(_, mut elements)| {
-                elements.reverse();
-                read_ranges(elements)
-            });
+        let ranges = pass_elements(list).into_iter().flat_map(|(_, mut elements)| {
+            elements.reverse();
+            read_ranges(elements)
+        });
         PassList::from_ranges(ranges).unwrap()
     }
 

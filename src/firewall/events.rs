@@ -67,11 +67,9 @@ impl Events {
                 }
                 Ok(events)
             }
-            Err(error) if error.raw_os_error() == Some(libc::ENOBUFS) => Ok(Event {
-                touched: true,
-                touched_pass: true,
-                program: None,
-            }),
+            Err(error) if error.raw_os_error() == Some(libc::ENOBUFS) => {
+                Ok(Event { touched: true, touched_pass: true, program: None })
+            }
             Err(error) => Err(error),
         }
     }

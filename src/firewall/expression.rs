@@ -189,18 +189,12 @@ pub fn count_in(set: SetName) -> Vec<Expr> {
 
 /// `meta l4proto tcp`
 pub fn tcp() -> Vec<Expr> {
-    vec![
-        meta(libc::NFT_META_L4PROTO),
-        equals(&[libc::IPPROTO_TCP as u8]),
-    ]
+    vec![meta(libc::NFT_META_L4PROTO), equals(&[libc::IPPROTO_TCP as u8])]
 }
 
 /// `meta l4proto != tcp`
 pub fn not_tcp() -> Vec<Expr> {
-    vec![
-        meta(libc::NFT_META_L4PROTO),
-        differs(&[libc::IPPROTO_TCP as u8]),
-    ]
+    vec![meta(libc::NFT_META_L4PROTO), differs(&[libc::IPPROTO_TCP as u8])]
 }
 
 fn destination_port() -> Expr {

@@ -53,10 +53,7 @@ pub struct Expr {
 
 impl Expr {
     pub fn new(name: &'static CStr) -> Self {
-        Self {
-            name,
-            attributes: Vec::new(),
-        }
+        Self { name, attributes: Vec::new() }
     }
 
     pub fn with(mut self, attribute: u32, value: impl Into<Value>) -> Self {
@@ -212,20 +209,12 @@ pub fn rule_text(message: &[u8]) -> Option<String> {
             -1
         } else {
             let out = text.as_mut_ptr().cast::<c_char>();
-            sys::nftnl_rule_snprintf(
-                out,
-                LONGEST_RULE,
-                rule.as_ptr(),
-                sys::NFTNL_OUTPUT_DEFAULT,
-                0,
-            )
+            sys::nftnl_rule_snprintf(out, LONGEST_RULE, rule.as_ptr(), sys::NFTNL_OUTPUT_DEFAULT, 0)
         };
         sys::nftnl_rule_free(rule.as_ptr());
         written
     };
-    let written = usize::try_from(written)
-        .ok()
-        .filter(|length| *length < LONGEST_RULE)?;
+    let written = usize::try_from(written).ok().filter(|length| *length < LONGEST_RULE)?;
     // SAFETY: libnftnl has written so many bytes, fewer than there is room for.
     unsafe { text.set_len(written) };
     String::from_utf8(text).ok()

@@ -141,9 +141,9 @@ impl FirewallError {
 
     fn read(source: io::Error) -> Self {
         match source.raw_os_error() {
-            Some(nix::libc::EPERM | nix::libc::EACCES) => Self::Privilege {
-                step: "list tables".to_owned(),
-            },
+            Some(nix::libc::EPERM | nix::libc::EACCES) => {
+                Self::Privilege { step: "list tables".to_owned() }
+            }
             _ => Self::Read(source),
         }
     }

@@ -53,9 +53,7 @@ impl Firewall for Nftables {
 
     fn raise(&mut self, cordons: &[Cordon], leftovers: &[u16]) -> Result<Instant, FirewallError> {
         let mut transaction = Transaction::new();
-        leftovers
-            .iter()
-            .for_each(|port| transaction.delete_table(*port));
+        leftovers.iter().for_each(|port| transaction.delete_table(*port));
         for cordon in cordons {
             let table = table_name(cordon.port);
             transaction.create(&Ruleset::of(cordon));
@@ -94,9 +92,7 @@ impl Firewall for Nftables {
 
     fn remove(&mut self, ports: &[u16]) -> Result<(), FirewallError> {
         let mut transaction = Transaction::new();
-        ports
-            .iter()
-            .for_each(|port| transaction.delete_table(*port));
+        ports.iter().for_each(|port| transaction.delete_table(*port));
         transaction.commit()
     }
 }
@@ -135,11 +131,7 @@ fn write_change(transaction: &mut Transaction, port: u16, change: &Change) {
             let farewell = Element::port(port, *length);
             transaction.replace_elements(&table, Farewell, &[farewell]);
         }
-        Change::Flows {
-            spared,
-            closing,
-            remaining,
-        } => {
+        Change::Flows { spared, closing, remaining } => {
             add_flows(transaction, &table, &spared_elements(spared, *remaining));
             add_flows(transaction, &table, &closing_elements(closing));
         }

@@ -47,14 +47,12 @@ impl Table {
 
     /// Limits new connections in the ramp; its comment is the ramp's length.
     pub(super) fn ramp_rule(&self) -> Option<&RuleFacts> {
-        self.rules_of(ChainName::Ramping)
-            .find(|rule| rule.rate.is_some())
+        self.rules_of(ChainName::Ramping).find(|rule| rule.rate.is_some())
     }
 
     /// Their counters say how much was blocked.
     pub(super) fn blocking_rules(&self) -> impl Iterator<Item = &RuleFacts> {
-        self.rules_of(ChainName::Cordon)
-            .chain(self.rules_of(ChainName::Fragments))
+        self.rules_of(ChainName::Cordon).chain(self.rules_of(ChainName::Fragments))
     }
 }
 
@@ -151,9 +149,7 @@ fn read_once(link: &mut Link, name: &str, detail: Detail) -> Result<Option<Table
         return Ok(None);
     };
     let mut table = Table {
-        flags: Attributes::of_message(found.payload())
-            .u32(attr::table::FLAGS)
-            .unwrap_or(0),
+        flags: Attributes::of_message(found.payload()).u32(attr::table::FLAGS).unwrap_or(0),
         ..Table::default()
     };
 
@@ -206,10 +202,7 @@ fn read_chain(chain: Attributes<'_>) -> Option<ChainFacts> {
         let policy = chain.u32(attr::chain::POLICY)?;
         Some((hook.u32(attr::chain::HOOK_NUMBER)?, priority, policy))
     });
-    Some(ChainFacts {
-        name: chain.name(attr::chain::NAME)?.to_owned(),
-        hook,
-    })
+    Some(ChainFacts { name: chain.name(attr::chain::NAME)?.to_owned(), hook })
 }
 
 fn read_rule(message: &Message, rule: Attributes<'_>) -> Option<RuleFacts> {
@@ -251,9 +244,7 @@ pub(super) fn normalized(text: &str) -> String {
         };
         match line.find("counter pkts ") {
             Some(start) => {
-                let end = line[start..]
-                    .find(']')
-                    .map_or(line.len(), |end| start + end);
+                let end = line[start..].find(']').map_or(line.len(), |end| start + end);
                 format!("{}counter {}", &line[..start], &line[end..])
             }
             None => line,
@@ -265,14 +256,9 @@ pub(super) fn normalized(text: &str) -> String {
 fn read_set(set: Attributes<'_>) -> Option<SetFacts> {
     Some(SetFacts {
         name: set.name(attr::set::NAME)?.to_owned(),
-        key: (
-            set.u32(attr::set::KEY_TYPE).unwrap_or(0),
-            set.u32(attr::set::KEY_LEN).unwrap_or(0),
-        ),
+        key: (set.u32(attr::set::KEY_TYPE).unwrap_or(0), set.u32(attr::set::KEY_LEN).unwrap_or(0)),
         flags: set.u32(attr::set::FLAGS).unwrap_or(0),
-        has_timeout: set
-            .u64(attr::set::TIMEOUT)
-            .is_some_and(|timeout| timeout > 0),
+        has_timeout: set.u64(attr::set::TIMEOUT).is_some_and(|timeout| timeout > 0),
     })
 }
 

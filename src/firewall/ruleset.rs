@@ -115,18 +115,11 @@ impl Ruleset {
 
 impl ChainSpec {
     fn new(name: ChainName) -> Self {
-        Self {
-            name,
-            hook: None,
-            rules: Vec::new(),
-        }
+        Self { name, hook: None, rules: Vec::new() }
     }
 
     fn base(name: ChainName, hook: nftnl::Hook, priority: i32) -> Self {
-        Self {
-            hook: Some(HookSpec { hook, priority }),
-            ..Self::new(name)
-        }
+        Self { hook: Some(HookSpec { hook, priority }), ..Self::new(name) }
     }
 
     /// Appends a rule, given in nft's syntax and as the parts it consists of.
@@ -180,22 +173,12 @@ fn closed(cordon: &Cordon, looks: Looks) -> ChainSpec {
         let (ip, flows) = (expr::keyword(family), SetName::Flows(family));
         chain.rule(
             format!("tcp flags & syn == 0 {ip} saddr . tcp sport @{flows} accept"),
-            [
-                expr::no_syn(),
-                expr::flow(family),
-                expr::in_set(flows),
-                expr::accept(),
-            ],
+            [expr::no_syn(), expr::flow(family), expr::in_set(flows), expr::accept()],
         );
     }
     chain.rule(
         "tcp flags & syn == 0 tcp dport @farewell accept",
-        [
-            expr::no_syn(),
-            expr::port_loaded(),
-            expr::in_set(SetName::Farewell),
-            expr::accept(),
-        ],
+        [expr::no_syn(), expr::port_loaded(), expr::in_set(SetName::Farewell), expr::accept()],
     );
     for family in Family::BOTH {
         let (ip, knocks) = (expr::keyword(family), SetName::Knocks(family));
@@ -207,17 +190,10 @@ fn closed(cordon: &Cordon, looks: Looks) -> ChainSpec {
     if cordon.verdict == Verdict::Reset {
         chain.rule(
             "limit rate 1000/second burst 1000 packets counter reject with tcp reset",
-            [
-                expr::tcp(),
-                expr::below(RESET_RATE),
-                expr::counter(),
-                expr::reject_with_reset(),
-            ],
+            [expr::tcp(), expr::below(RESET_RATE), expr::counter(), expr::reject_with_reset()],
         );
     }
-    chain
-        .rule("counter drop", drop)
-        .comment(cordon.reason.as_ref().map(ToString::to_string));
+    chain.rule("counter drop", drop).comment(cordon.reason.as_ref().map(ToString::to_string));
     chain
 }
 
@@ -249,10 +225,7 @@ fn outer(looks: Looks) -> ChainSpec {
         ],
     );
     if looks == Looks::EveryPacket {
-        chain.rule(
-            "tcp dport @window accept",
-            [expr::to_port_in(SetName::Window), expr::accept()],
-        );
+        chain.rule("tcp dport @window accept", [expr::to_port_in(SetName::Window), expr::accept()]);
         chain.rule(
             "tcp dport @ramp fib daddr type local tcp flags & (syn | ack) == syn goto ramping",
             [
@@ -270,14 +243,8 @@ fn outer(looks: Looks) -> ChainSpec {
 fn fragments() -> ChainSpec {
     let mut chain = ChainSpec::new(ChainName::Fragments);
     chain.rule("meta l4proto != tcp return", [expr::not_tcp(), expr::ret()]);
-    chain.rule(
-        "tcp dport != 0 return",
-        [expr::port_readable(), expr::ret()],
-    );
-    chain.rule(
-        "fib daddr type != local return",
-        [expr::destination_not_local(), expr::ret()],
-    );
+    chain.rule("tcp dport != 0 return", [expr::port_readable(), expr::ret()]);
+    chain.rule("fib daddr type != local return", [expr::destination_not_local(), expr::ret()]);
     chain.rule("counter drop", [expr::counter(), expr::drop()]);
     chain
 }
@@ -293,11 +260,7 @@ fn gate(port: u16, looks: Looks) -> ChainSpec {
     );
     chain.rule(
         "meta nfproto @armed frag frag-off 0 jump shards",
-        [
-            expr::armed_family(),
-            expr::first_fragment(),
-            expr::jump(ChainName::Fragments),
-        ],
+        [expr::armed_family(), expr::first_fragment(), expr::jump(ChainName::Fragments)],
     );
     chain
 }

@@ -17,27 +17,18 @@ pub struct Key {
 }
 
 const PROTOCOL_FAMILY: Key = Key { kind: 2, length: 1 };
-const PORT: Key = Key {
-    kind: 13,
-    length: 2,
-};
+const PORT: Key = Key { kind: 13, length: 2 };
 
 fn address(family: Family) -> Key {
     match family {
         Family::V4 => Key { kind: 7, length: 4 },
-        Family::V6 => Key {
-            kind: 8,
-            length: 16,
-        },
+        Family::V6 => Key { kind: 8, length: 16 },
     }
 }
 
 fn address_and_port(family: Family) -> Key {
     let address = address(family);
-    Key {
-        kind: address.kind << 6 | PORT.kind,
-        length: address.length + 4,
-    }
+    Key { kind: address.kind << 6 | PORT.kind, length: address.length + 4 }
 }
 
 /// Flags of a set, `NFT_SET_*`.
@@ -66,12 +57,8 @@ pub fn sets(cordon: &Cordon) -> Vec<SetSpec> {
     use SetName::{Armed, Farewell, Flows, Knocks, Pass, Ramp, Window};
     let length = cordon.length;
     let farewell = cordon.farewell.max(Duration::from_millis(1));
-    let timed = |name, key, timeout| SetSpec {
-        name,
-        key,
-        flags: flag::TIMEOUT,
-        timeout: Some(timeout),
-    };
+    let timed =
+        |name, key, timeout| SetSpec { name, key, flags: flag::TIMEOUT, timeout: Some(timeout) };
     let pass = |family| SetSpec {
         name: Pass(family),
         key: address(family),

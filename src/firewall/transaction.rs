@@ -64,20 +64,13 @@ pub fn build_rule<'a>(chain: &'a Chain<'a>, spec: &RuleSpec) -> Rule<'a> {
 
 impl Transaction {
     pub fn new() -> Self {
-        Self {
-            batch: Batch::new(),
-            steps: Vec::new(),
-        }
+        Self { batch: Batch::new(), steps: Vec::new() }
     }
 
     /// Adds a message that the kernel answers only if it refuses it. The last message of the
     /// transaction is always answered.
     fn add(&mut self, name: String, message: &impl NlMsg, kind: MsgType, flags: i32) {
-        let quiet = Flagged {
-            message,
-            add: flags as u16,
-            remove: libc::NLM_F_ACK as u16,
-        };
+        let quiet = Flagged { message, add: flags as u16, remove: libc::NLM_F_ACK as u16 };
         self.batch.add(&quiet, kind);
         self.note(name, false, false);
     }
@@ -94,11 +87,7 @@ impl Transaction {
     pub fn create_owned_table(&mut self, name: &str) {
         let mut payload = Vec::new();
         attr::put_name(&mut payload, attr::table::NAME, name);
-        attr::put(
-            &mut payload,
-            attr::table::FLAGS,
-            &attr::table::OWNER.to_be_bytes(),
-        );
+        attr::put(&mut payload, attr::table::FLAGS, &attr::table::OWNER.to_be_bytes());
         let message = Plain {
             kind: libc::NFT_MSG_NEWTABLE as u16,
             family: libc::NFPROTO_INET as u16,
@@ -138,12 +127,8 @@ impl Transaction {
     }
 
     fn create_set(&mut self, table: &Table, number: u32, spec: &SetSpec) {
-        let set = Set::<AnyKey>::new_named(
-            &c_name(spec.name.as_str()),
-            number,
-            table,
-            ProtoFamily::Inet,
-        );
+        let set =
+            Set::<AnyKey>::new_named(&c_name(spec.name.as_str()), number, table, ProtoFamily::Inet);
         ffi::set_u32(&set, sys::NFTNL_SET_KEY_TYPE, spec.key.kind);
         ffi::set_u32(&set, sys::NFTNL_SET_KEY_LEN, spec.key.length);
         ffi::set_u32(&set, sys::NFTNL_SET_FLAGS, spec.flags);
@@ -179,11 +164,7 @@ impl Transaction {
     }
 
     fn note(&mut self, name: String, acknowledged: bool, deletes_table: bool) {
-        self.steps.push(Step {
-            name,
-            acknowledged,
-            deletes_table,
-        });
+        self.steps.push(Step { name, acknowledged, deletes_table });
     }
 
     /// Removes all elements of a set and adds others. Both in one transaction change a timeout
@@ -219,14 +200,8 @@ impl Transaction {
         let bytes: usize = pages.iter().map(|page| page.len()).sum();
         link.make_room(bytes).map_err(FirewallError::Open)?;
         // All pages in one message: the kernel refuses a batch that is cut.
-        sendmsg::<()>(
-            link.socket().as_raw_fd(),
-            &pages,
-            &[],
-            MsgFlags::empty(),
-            None,
-        )
-        .map_err(|error| FirewallError::Send(error.into()))?;
+        sendmsg::<()>(link.socket().as_raw_fd(), &pages, &[], MsgFlags::empty(), None)
+            .map_err(|error| FirewallError::Send(error.into()))?;
         await_answers(link, &self.steps, first)
     }
 }

@@ -12,11 +12,8 @@ use tokio::sync::watch;
 use tokio::time::{Instant, sleep, sleep_until};
 
 /// When a plain line says how much time is left.
-const MARKS: [Duration; 3] = [
-    Duration::from_secs(3600),
-    Duration::from_secs(600),
-    Duration::from_secs(60),
-];
+const MARKS: [Duration; 3] =
+    [Duration::from_secs(3600), Duration::from_secs(600), Duration::from_secs(60)];
 /// So that the line shows the new second, not the old one.
 const JUST_AFTER: Duration = Duration::from_millis(1);
 
@@ -31,10 +28,7 @@ pub async fn show(ends: watch::Receiver<Ends>, say: impl Fn(&str)) -> Infallible
 }
 
 async fn live(ends: watch::Receiver<Ends>) -> Infallible {
-    let line = Line(ProgressBar::with_draw_target(
-        None,
-        ProgressDrawTarget::hidden(),
-    ));
+    let line = Line(ProgressBar::with_draw_target(None, ProgressDrawTarget::hidden()));
     if let Ok(style) = ProgressStyle::with_template("{msg}") {
         line.0.set_style(style);
     }
@@ -58,8 +52,7 @@ async fn live(ends: watch::Receiver<Ends>) -> Infallible {
             ),
             left => (left, "left; Ctrl-C opens the port"),
         };
-        line.0
-            .set_message(format!("{} {message}", show::duration(left)));
+        line.0.set_message(format!("{} {message}", show::duration(left)));
         let lost = async {
             match &mut hangup {
                 Some(hangup) => hangup.recv().await,

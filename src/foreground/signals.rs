@@ -51,10 +51,7 @@ impl Foreground {
         let watch = |signal| Ok((signal, watch(signal)?));
         let signals: io::Result<_> = wanted.into_iter().map(watch).collect();
         drop(inside);
-        Ok(Self {
-            runtime,
-            signals: Signals(signals?),
-        })
+        Ok(Self { runtime, signals: Signals(signals?) })
     }
 
     /// From now on SIGHUP does nothing: who loses a terminal does not want to open a port, or to

@@ -54,10 +54,7 @@ impl Remaining {
             Until::OneIsOpen => Duration::min,
             Until::AllIsOver => Duration::max,
         };
-        Self {
-            block: of(self.block, other.block),
-            total: of(self.total, other.total),
-        }
+        Self { block: of(self.block, other.block), total: of(self.total, other.total) }
     }
 
     fn last(self, until: Until) -> Duration {
@@ -83,10 +80,7 @@ impl Ends {
             let block = window.ends_at.duration_since(SystemTime::now());
             let block = block.unwrap_or_default();
             let cordon = &window.cordon;
-            Remaining {
-                block,
-                total: block + cordon.whole_length().saturating_sub(cordon.length),
-            }
+            Remaining { block, total: block + cordon.whole_length().saturating_sub(cordon.length) }
         };
         Self::within(windows.iter().map(remaining), until)
     }
@@ -95,10 +89,7 @@ impl Ends {
         let now = Instant::now();
         let left = windows.reduce(|one, other| one.and(other, until));
         let left = left.unwrap_or_default();
-        Self {
-            block: now + left.block,
-            ramp: now + left.total,
-        }
+        Self { block: now + left.block, ramp: now + left.total }
     }
 }
 

@@ -97,11 +97,7 @@ pub struct Receiver {
 impl Receiver {
     pub fn new(stream: UnixStream) -> io::Result<Self> {
         stream.set_nonblocking(true)?;
-        Ok(Self {
-            stream,
-            unread: Vec::new(),
-            ended: false,
-        })
+        Ok(Self { stream, unread: Vec::new(), ended: false })
     }
 
     /// Whether nobody is left who could say anything.
@@ -133,9 +129,7 @@ impl Receiver {
         let lines: Vec<u8> = self.unread.drain(..=last).collect();
         let lines = lines.split(|byte| *byte == b'\n');
         // What is no message was not written by us; there is nobody to tell it.
-        lines
-            .filter_map(|line| serde_json::from_slice(line).ok())
-            .collect()
+        lines.filter_map(|line| serde_json::from_slice(line).ok()).collect()
     }
 
     /// Says a word to whoever tells; that nobody hears it does not matter.

@@ -42,9 +42,8 @@ pub fn detach(leave_unit: bool) {
 
 /// Whether a process is in a service of systemd, by its `/proc/PID/cgroup`.
 fn is_in_service(groups: &str) -> bool {
-    let of_systemd = groups
-        .lines()
-        .filter(|line| line.starts_with("0::") || line.contains(":name=systemd:"));
+    let of_systemd =
+        groups.lines().filter(|line| line.starts_with("0::") || line.contains(":name=systemd:"));
     let mut paths = of_systemd.filter_map(|line| line.splitn(3, ':').nth(2));
     paths.any(|path| path.split('/').any(|part| part.ends_with(".service")))
 }
@@ -60,9 +59,7 @@ mod tests {
         assert!(is_in_service(
             "4:memory:/\n0::/user.slice/user-0.slice/user@0.service/app.slice/a.scope\n"
         ));
-        assert!(!is_in_service(
-            "0::/user.slice/user-0.slice/session-3.scope\n"
-        ));
+        assert!(!is_in_service("0::/user.slice/user-0.slice/session-3.scope\n"));
         assert!(!is_in_service("2:cpu:/system.slice/a.service\n0::/\n"));
         assert!(!is_in_service(""));
     }

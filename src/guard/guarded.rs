@@ -83,9 +83,7 @@ impl Guarded {
     /// all the same: the kernel's timer bounds it.
     pub(super) fn start_guard(&self, port: u16) -> Option<Handle> {
         let outside = !self.guards().inside;
-        Handle::start(port, outside)
-            .inspect_err(|error| self.warn(port, error))
-            .ok()
+        Handle::start(port, outside).inspect_err(|error| self.warn(port, error)).ok()
     }
 
     /// From now on the cordons that are raised here get a guard, which reaches PostgreSQL
@@ -249,9 +247,7 @@ impl Firewall for Guarded {
                 false => None,
             };
             // A damaged cordon that is put back keeps having a guard.
-            let is_same = before
-                .as_ref()
-                .is_some_and(|window| window.id() == cordon.id());
+            let is_same = before.as_ref().is_some_and(|window| window.id() == cordon.id());
             let named = before.and_then(|window| window.cordon.identity.guard);
             let wants_guard = self.leaves_guards() || is_same && named.is_some();
             let guard = wants_guard.then(|| self.start_guard(port)).flatten();
@@ -355,9 +351,7 @@ impl crate::window::Guards for Guarded {
         // Where the lock does not name it, the window does.
         let named = match liveness::guardian(port, None) {
             Ok(Some(_)) => None,
-            _ => self
-                .named(port, Detail::Block)?
-                .and_then(|w| w.cordon.identity.guard),
+            _ => self.named(port, Detail::Block)?.and_then(|w| w.cordon.identity.guard),
         };
         self.end_guard(port, named)
     }

@@ -58,12 +58,7 @@ impl Handle {
     }
 
     fn new(guard: Guard, stream: UnixStream) -> io::Result<Self> {
-        Ok(Self {
-            guard,
-            sender: Sender::new(stream)?,
-            access: Access::default(),
-            target: None,
-        })
+        Ok(Self { guard, sender: Sender::new(stream)?, access: Access::default(), target: None })
     }
 
     /// The pid of one that was started here.

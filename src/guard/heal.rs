@@ -39,12 +39,7 @@ pub struct Healer {
 
 impl Healer {
     pub fn new(port: u16, target: Target) -> Self {
-        Self {
-            port,
-            target,
-            nftables: Nftables::new(),
-            retry_at: None,
-        }
+        Self { port, target, nftables: Nftables::new(), retry_at: None }
     }
 
     /// Whether a long pass list that was touched is what it should be. It takes the kernel
@@ -138,8 +133,7 @@ impl Healer {
         healed.healed();
         let began = Moment::now();
         let cordon = healed.at(began);
-        self.nftables
-            .raise(std::slice::from_ref(&cordon), leftovers)?;
+        self.nftables.raise(std::slice::from_ref(&cordon), leftovers)?;
         self.target = healed;
         if Moment::now().since(began) > SLOW_TRANSACTION && cordon.phase == Phase::Closed {
             // A long pass list has taken its time, by which the window must not be longer.

@@ -73,14 +73,8 @@ impl Running {
             Ok(firewall) => drain(&cordon, access, firewall),
             Err(error) => tracing::warn!(%error, "the guard cannot drain"),
         };
-        let thread = std::thread::Builder::new()
-            .name(NAME.to_owned())
-            .spawn(work)?;
-        Ok(Self {
-            changes,
-            thread,
-            again: false,
-        })
+        let thread = std::thread::Builder::new().name(NAME.to_owned()).spawn(work)?;
+        Ok(Self { changes, thread, again: false })
     }
 }
 

@@ -113,8 +113,7 @@ fn raise_twin(cordon: &Cordon) -> Option<Twin> {
         return None;
     }
     let twin = Twin::raise(cordon);
-    twin.inspect_err(|error| tracing::warn!(%error, "the guard has no twin table"))
-        .ok()
+    twin.inspect_err(|error| tracing::warn!(%error, "the guard has no twin table")).ok()
 }
 
 struct Run {
@@ -183,9 +182,7 @@ impl Run {
                 set.push(PollFd::new(channel, PollFlags::IN));
             }
         }
-        fd::wait(&mut set, Some(most))
-            .map(drop)
-            .map_err(GuardError::Wait)
+        fd::wait(&mut set, Some(most)).map(drop).map_err(GuardError::Wait)
     }
 
     fn read_events(&mut self) -> Result<Event, GuardError> {

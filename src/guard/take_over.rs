@@ -82,12 +82,7 @@ impl Guarded {
         let read_at = Moment::now();
         let mut cordon = window.into_cordon_now();
         cordon.identity.guard = guard.as_ref().and_then(Handle::pid);
-        Ok(Some(TakenOver {
-            port,
-            guard,
-            target: Target::new(cordon, read_at),
-            is_named: false,
-        }))
+        Ok(Some(TakenOver { port, guard, target: Target::new(cordon, read_at), is_named: false }))
     }
 }
 

@@ -92,10 +92,7 @@ impl Target {
         };
         let mut differences = target.differences(window, now.since(began), tolerance);
         // When the window ends, the kernel's clock and ours are some milliseconds apart.
-        let times = [
-            began.before(Tolerance::CLOCKS),
-            now.after(Tolerance::CLOCKS),
-        ];
+        let times = [began.before(Tolerance::CLOCKS), now.after(Tolerance::CLOCKS)];
         differences.retain(|difference| match difference {
             Difference::Phase { is } => times.iter().all(|time| self.at(*time).phase != *is),
             _ => true,
@@ -119,15 +116,8 @@ mod tests {
     }
 
     fn with_ramp() -> Cordon {
-        let ramp = Ramp {
-            length: MINUTE,
-            per_second: 10,
-        };
-        Cordon {
-            ramp: Some(ramp),
-            spared: vec![flow(1)],
-            ..cordon()
-        }
+        let ramp = Ramp { length: MINUTE, per_second: 10 };
+        Cordon { ramp: Some(ramp), spared: vec![flow(1)], ..cordon() }
     }
 
     fn flow(port: u16) -> SocketAddr {
@@ -171,10 +161,7 @@ mod tests {
     fn changes_are_taken_over_from_their_own_moment_on() {
         let start = Moment::now();
         let mut target = Target::new(cordon(), start);
-        let change = Change::FarewellOver {
-            closing: vec![flow(1)],
-            linger: 2 * MINUTE,
-        };
+        let change = Change::FarewellOver { closing: vec![flow(1)], linger: 2 * MINUTE };
         target.change(start.after(MINUTE), &change);
         let flows = Change::Flows {
             spared: vec![flow(2), flow(2)],

@@ -33,9 +33,7 @@ fn find_in(command: &OsStr, search: &OsStr) -> Result<PathBuf, FindError> {
     let candidates: Vec<PathBuf> = match command.as_bytes() {
         [] => Vec::new(),
         name if name.contains(&b'/') => vec![command.into()],
-        _ => env::split_paths(search)
-            .map(|folder| folder.join(command))
-            .collect(),
+        _ => env::split_paths(search).map(|folder| folder.join(command)).collect(),
     };
     let mut refused = None;
     for path in candidates {
@@ -57,10 +55,7 @@ fn check(path: &Path) -> io::Result<()> {
 
 /// Errors after which execvp(3) tries the next directory.
 pub fn is_missing(error: &io::Error) -> bool {
-    matches!(
-        error.kind(),
-        io::ErrorKind::NotFound | io::ErrorKind::NotADirectory
-    )
+    matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
 }
 
 impl Explain for FindError {
@@ -106,14 +101,8 @@ mod tests {
             }
         }
         for missing in ["none", "", "/none/at/all"] {
-            assert!(matches!(
-                find(missing.as_ref()),
-                Err(FindError::NotFound(_))
-            ));
+            assert!(matches!(find(missing.as_ref()), Err(FindError::NotFound(_))));
         }
-        assert!(matches!(
-            find(one.as_os_str()),
-            Err(FindError::NotExecutable { .. })
-        ));
+        assert!(matches!(find(one.as_os_str()), Err(FindError::NotExecutable { .. })));
     }
 }

@@ -37,11 +37,7 @@ impl Launch<'_> {
         let children = signal(SignalKind::child())?;
         let terminal = Terminal::open();
         let is_foreground = terminal.as_ref().is_some_and(|t| t.belongs_to(getpgrp()));
-        let place = if is_foreground {
-            FOREGROUND
-        } else {
-            BACKGROUND
-        };
+        let place = if is_foreground { FOREGROUND } else { BACKGROUND };
         // The file that runs now, even if an upgrade has replaced it.
         let child = Command::new("/proc/self/exe")
             .arg0("pgcordon")
@@ -51,12 +47,7 @@ impl Launch<'_> {
             .envs(self.environment)
             .process_group(0)
             .spawn()?;
-        Ok(Job {
-            pid: Pid::from_child(&child),
-            terminal,
-            children,
-            continued: Instant::now(),
-        })
+        Ok(Job { pid: Pid::from_child(&child), terminal, children, continued: Instant::now() })
     }
 }
 

@@ -32,9 +32,7 @@ fn ports(policy: &Policy) -> Found {
 
 fn window(policy: &Policy) -> Found {
     let window = policy.window?;
-    let most = policy
-        .max_window
-        .unwrap_or(WindowLength(DEFAULT_MAX_WINDOW));
+    let most = policy.max_window.unwrap_or(WindowLength(DEFAULT_MAX_WINDOW));
     let message = match policy.max_window {
         _ if window.0 <= most.0 => return None,
         Some(_) => format!("{window} is longer than max_window, {most}"),

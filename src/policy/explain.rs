@@ -87,10 +87,7 @@ pub fn explain(sources: &Sources) -> Vec<Setting> {
     let shown = |key: &str| {
         let of = |origin, all: &[(&str, String)]| {
             let of_key = all.iter().filter(|(name, _)| *name == key);
-            let given = |(_, value): &(&str, String)| Given {
-                value: json!(value),
-                origin,
-            };
+            let given = |(_, value): &(&str, String)| Given { value: json!(value), origin };
             of_key.map(given).collect::<Vec<_>>()
         };
         if ADDED.contains(&key) {
@@ -144,16 +141,9 @@ mod tests {
 
     #[test]
     fn what_the_help_calls_the_default_is_what_is_built_in() {
-        for Setting {
-            key,
-            shown,
-            default,
-        } in explain(&Sources::default())
-        {
+        for Setting { key, shown, default } in explain(&Sources::default()) {
             match shown {
-                Shown::One(Given {
-                    value: Value::Null, ..
-                }) => {}
+                Shown::One(Given { value: Value::Null, .. }) => {}
                 Shown::One(Given { value, .. }) => {
                     let text = match value {
                         Value::String(text) => text,

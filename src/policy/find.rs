@@ -118,10 +118,7 @@ pub fn load(path: &Path, trust: Trust) -> Result<Policy, PolicyError> {
     let text = trusted::read(path, LONGEST_FILE, trust)?;
     let path = path.to_owned();
     match parse(&text) {
-        Ok(policy) => Ok(Policy {
-            file: Some(path),
-            ..policy
-        }),
+        Ok(policy) => Ok(Policy { file: Some(path), ..policy }),
         Err(fault) => Err(PolicyError::Fault { path, fault }),
     }
 }
@@ -140,9 +137,7 @@ fn in_places(name: &str, places: &[&str], trust: Trust) -> Result<Option<Policy>
 }
 
 fn unknown(name: &str) -> PolicyError {
-    let files = PLACES
-        .iter()
-        .filter_map(|place| std::fs::read_dir(place).ok());
+    let files = PLACES.iter().filter_map(|place| std::fs::read_dir(place).ok());
     let names = files.flatten().flatten().filter_map(|entry| {
         let file = entry.file_name().into_string().ok()?;
         file.strip_suffix(".yaml").map(str::to_owned)
@@ -174,10 +169,7 @@ impl Explain for PolicyError {
             }
             Self::File(error) if error.is_mistrust() => format!("{HOW_TO_TRUST}; {NONE}"),
             Self::File(_) => {
-                format!(
-                    "see the policies of this host with: ls {}; {NONE}",
-                    PLACES[0]
-                )
+                format!("see the policies of this host with: ls {}; {NONE}", PLACES[0])
             }
             Self::Fault { path, .. } => {
                 let path = path.display();

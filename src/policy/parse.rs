@@ -38,20 +38,14 @@ pub fn parse(text: &str) -> Result<Policy, Fault> {
         .map_err(|error| of_value(text, &error.path().to_string(), error.inner()))?;
     match contradiction(&policy) {
         None => Ok(policy),
-        Some((key, message)) => Err(Fault {
-            place: place_of_value(text, key, 0),
-            key: key.to_owned(),
-            message,
-        }),
+        Some((key, message)) => {
+            Err(Fault { place: place_of_value(text, key, 0), key: key.to_owned(), message })
+        }
     }
 }
 
 fn of_the_whole(message: &str) -> Fault {
-    Fault {
-        place: Place::START,
-        key: String::new(),
-        message: message.to_owned(),
-    }
+    Fault { place: Place::START, key: String::new(), message: message.to_owned() }
 }
 
 /// What the parser says where the text is no YAML.
@@ -76,10 +70,7 @@ fn of_syntax(text: &str, error: &serde_yaml::Error) -> Fault {
         let advice = advice(text, place, &message);
         format!("this is not YAML: {message}{advice}")
     };
-    Fault {
-        place,
-        ..of_the_whole(&message)
-    }
+    Fault { place, ..of_the_whole(&message) }
 }
 
 /// What to do about a fault of syntax that users of YAML meet often.
@@ -105,10 +96,7 @@ fn advice(text: &str, place: Place, message: &str) -> String {
 fn place_of_byte(text: &str, at: usize) -> Place {
     let before = text.get(..at).unwrap_or_default();
     let line = before.rsplit('\n').next().unwrap_or_default();
-    Place {
-        line: 1 + before.matches('\n').count(),
-        column: 1 + line.chars().count(),
-    }
+    Place { line: 1 + before.matches('\n').count(), column: 1 + line.chars().count() }
 }
 
 /// What serde says of a value or a key, in words for those who write policies.
@@ -125,10 +113,7 @@ fn of_value(text: &str, path: &str, error: &serde_yaml::Error) -> Fault {
         fault.message = no_such_key(key, &words(known));
     } else if let Some((word, known)) = quoted("unknown variant `") {
         let word_shown = shortened(word);
-        fault.message = format!(
-            "`{word_shown}` is not known; {}",
-            allowed(word, &words(known))
-        );
+        fault.message = format!("`{word_shown}` is not known; {}", allowed(word, &words(known)));
     } else if let Some(key) = said.strip_prefix("duplicate field `") {
         let dot = if path.is_empty() { "" } else { "." };
         fault.key = format!("{path}{dot}{}", key.trim_end_matches('`'));
@@ -146,9 +131,8 @@ fn of_value(text: &str, path: &str, error: &serde_yaml::Error) -> Fault {
         fault.message = "a key is a word".to_owned();
     } else if said == "invalid IP address syntax" {
         fault.message = "this is not an address; write it like 127.0.0.1 or ::1".to_owned();
-    } else if let Some((found, wanted)) = said
-        .strip_prefix("invalid type: ")
-        .and_then(|rest| rest.rsplit_once(", expected "))
+    } else if let Some((found, wanted)) =
+        said.strip_prefix("invalid type: ").and_then(|rest| rest.rsplit_once(", expected "))
     {
         fault.message = of_type(found, wanted);
     }
@@ -199,10 +183,7 @@ fn of_type(found: &str, wanted: &str) -> String {
 /// the places of errors only, and so it is made to fail there.
 fn place_of_value(text: &str, key: &str, before: usize) -> Place {
     let keys: Vec<&str> = key.split('.').collect();
-    let refusal = RefuseAt {
-        keys: &keys,
-        before,
-    };
+    let refusal = RefuseAt { keys: &keys, before };
     match refusal.deserialize(serde_yaml::Deserializer::from_str(text)) {
         Err(error) => Place::of(&error),
         Ok(()) => Place::START,

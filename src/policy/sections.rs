@@ -41,12 +41,7 @@ pub struct Policy {
     #[schemars(length(min = 1))]
     pub ports: Option<Vec<Port>>,
     /// How long the window lasts: 90s, 10m, 1h30m [default: none, it has to be said]
-    #[arg(
-        long = "for",
-        value_name = "DURATION",
-        allow_hyphen_values = true,
-        display_order = 0
-    )]
+    #[arg(long = "for", value_name = "DURATION", allow_hyphen_values = true, display_order = 0)]
     pub window: Option<WindowLength>,
     /// The longest window that is permitted; more than a day has to be said [default: 1day]
     #[arg(long = "max", value_name = "DURATION", allow_hyphen_values = true)]
@@ -55,46 +50,22 @@ pub struct Policy {
     #[arg(long, value_enum)]
     pub verdict: Option<Verdict>,
     #[command(flatten)]
-    #[serde(
-        default,
-        deserialize_with = "given",
-        skip_serializing_if = "is_default"
-    )]
+    #[serde(default, deserialize_with = "given", skip_serializing_if = "is_default")]
     pub allow: Allow,
     #[command(flatten)]
-    #[serde(
-        default,
-        deserialize_with = "given",
-        skip_serializing_if = "is_default"
-    )]
+    #[serde(default, deserialize_with = "given", skip_serializing_if = "is_default")]
     pub spare: Spare,
     #[command(flatten)]
-    #[serde(
-        default,
-        deserialize_with = "given",
-        skip_serializing_if = "is_default"
-    )]
+    #[serde(default, deserialize_with = "given", skip_serializing_if = "is_default")]
     pub drain: Drain,
     #[command(flatten)]
-    #[serde(
-        default,
-        deserialize_with = "given",
-        skip_serializing_if = "is_default"
-    )]
+    #[serde(default, deserialize_with = "given", skip_serializing_if = "is_default")]
     pub ramp: Ramp,
     #[arg(skip)]
-    #[serde(
-        default,
-        deserialize_with = "given",
-        skip_serializing_if = "is_default"
-    )]
+    #[serde(default, deserialize_with = "given", skip_serializing_if = "is_default")]
     pub run: Run,
     #[command(flatten)]
-    #[serde(
-        default,
-        deserialize_with = "given",
-        skip_serializing_if = "is_default"
-    )]
+    #[serde(default, deserialize_with = "given", skip_serializing_if = "is_default")]
     pub postgres: Access,
     /// Why, for those who look at a window: at most 100 printable ASCII characters, no
     /// quotation mark
@@ -171,11 +142,7 @@ pub struct Drain {
     #[arg(long, value_name = "DURATION", allow_hyphen_values = true)]
     pub farewell: Option<DrainTime>,
     /// How long to wait until nobody remote is left [default: 10s]
-    #[arg(
-        long = "drain-timeout",
-        value_name = "DURATION",
-        allow_hyphen_values = true
-    )]
+    #[arg(long = "drain-timeout", value_name = "DURATION", allow_hyphen_values = true)]
     pub timeout: Option<DrainTime>,
     /// Cancel running statements first, and give them so long to end; 0s does not
     /// [default: 0s]
@@ -197,12 +164,7 @@ pub struct Drain {
 pub struct Ramp {
     /// After the window let new connections in slowly for so long, a day at most; 0s does not
     /// [default: 0s]
-    #[arg(
-        id = "for",
-        long = "ramp",
-        value_name = "DURATION",
-        allow_hyphen_values = true
-    )]
+    #[arg(id = "for", long = "ramp", value_name = "DURATION", allow_hyphen_values = true)]
     #[serde(rename = "for")]
     pub length: Option<RampLength>,
     /// How many new remote connections a second in the ramp [default: 10/s]

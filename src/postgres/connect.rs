@@ -70,10 +70,7 @@ pub(super) async fn log_in(
             result => return result,
         }
     }
-    Err(first_error.unwrap_or(SessionError::NoSocket {
-        pid: target.postmaster,
-        port: target.port,
-    }))
+    Err(first_error.unwrap_or(SessionError::NoSocket { pid: target.postmaster, port: target.port }))
 }
 
 enum Route {
@@ -97,10 +94,7 @@ async fn log_in_by(
             tokio::time::timeout_at(deadline.until, privilege::user_name(uid))
                 .await
                 .map_err(|_elapsed| SessionError::NoUserDatabase { uid, after })?
-                .map_err(|source| SessionError::Postmaster {
-                    pid: target.postmaster,
-                    source,
-                })?
+                .map_err(|source| SessionError::Postmaster { pid: target.postmaster, source })?
                 .ok_or(SessionError::NoSuchUser { uid })?
         }
     };
@@ -146,12 +140,7 @@ fn config(
         .ssl_mode(SslMode::Disable)
         .options(tier.options(statement_deadline + Duration::from_secs(1)));
     if let (Some(host), Some(path)) = (target.access.host, &target.access.passfile) {
-        let wanted = Wanted {
-            host,
-            port: target.port,
-            database,
-            role,
-        };
+        let wanted = Wanted { host, port: target.port, database, role };
         let password = passfile::password(path, wanted).map_err(|why| {
             let path = path.clone();
             SessionError::Passfile { path, why }
@@ -180,10 +169,9 @@ impl Route {
             Self::Tcp(address) => {
                 let connecting = TcpStream::connect(address);
                 let stream = deadline.wait("the connection was asked for", connecting);
-                let stream = stream.await?.map_err(|source| SessionError::Connect {
-                    to: address.to_string(),
-                    source,
-                })?;
+                let stream = stream
+                    .await?
+                    .map_err(|source| SessionError::Connect { to: address.to_string(), source })?;
                 deadline.wait(LOGIN, start(stream, config)).await
             }
         }
@@ -202,9 +190,7 @@ async fn connect_unix(
             return Ok(connected);
         }
         let pause = tokio::time::sleep(QUEUE_RETRY);
-        deadline
-            .wait("its queue of connections is full", pause)
-            .await?;
+        deadline.wait("its queue of connections is full", pause).await?;
     }
 }
 

@@ -25,11 +25,7 @@ pub enum SessionError {
     #[error(
         "cannot connect to {path} as its owner, uid {uid}: {source} (run as root, or with CAP_SETUID and CAP_SETGID)"
     )]
-    SwitchIds {
-        path: PathBuf,
-        uid: u32,
-        source: io::Error,
-    },
+    SwitchIds { path: PathBuf, uid: u32, source: io::Error },
     #[error("cannot connect to {to}: {source} (is PostgreSQL still running and listening there?)")]
     Connect { to: String, source: io::Error },
     #[error(
@@ -97,10 +93,7 @@ pub enum SessionError {
     },
     /// The role may not see or may not end other users' sessions.
     #[error("role \"{role}\" lacks what the drain needs: {} (run `GRANT {} TO \"{role}\"`, or name a superuser with --pg-user)", missing.join(", "), missing.join(", "))]
-    MissingRights {
-        role: String,
-        missing: Vec<&'static str>,
-    },
+    MissingRights { role: String, missing: Vec<&'static str> },
     #[error("the session could not be checked: {0}")]
     Check(#[source] StatementError),
 }
@@ -130,9 +123,7 @@ impl From<tokio_postgres::Error> for StatementError {
                 message: server.message().to_owned(),
             };
         }
-        let of_connection = error
-            .source()
-            .is_some_and(|source| source.is::<io::Error>());
+        let of_connection = error.source().is_some_and(|source| source.is::<io::Error>());
         if error.is_closed() || of_connection {
             return Self::Closed;
         }
@@ -164,10 +155,7 @@ impl SessionError {
     /// Whether another try under the same window may succeed: connections may end, or the
     /// server may come up.
     pub fn is_passing(&self) -> bool {
-        matches!(
-            self,
-            Self::TooManyConnections { .. } | Self::CannotConnectNow { .. }
-        )
+        matches!(self, Self::TooManyConnections { .. } | Self::CannotConnectNow { .. })
     }
 }
 
@@ -208,10 +196,7 @@ mod tests {
             missing: vec!["pg_read_all_stats", "pg_signal_backend"],
         };
         let text = error.to_string();
-        assert!(
-            text.contains("GRANT pg_read_all_stats, pg_signal_backend TO \"ops\""),
-            "{text}"
-        );
+        assert!(text.contains("GRANT pg_read_all_stats, pg_signal_backend TO \"ops\""), "{text}");
         let after = Duration::from_millis(1500);
         let text = StatementError::NotAnswering { after }.to_string();
         assert!(text.contains("within 1.5 s"), "{text}");

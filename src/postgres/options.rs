@@ -75,10 +75,8 @@ impl Tier {
         if self == Self::Since17 {
             settings.push(("event_triggers", "off"));
         }
-        let options: Vec<String> = settings
-            .iter()
-            .map(|(name, value)| format!("-c {name}={}", escaped(value)))
-            .collect();
+        let options: Vec<String> =
+            settings.iter().map(|(name, value)| format!("-c {name}={}", escaped(value))).collect();
         options.join(" ")
     }
 }

@@ -31,20 +31,11 @@ pub(super) fn password(path: &Path, wanted: Wanted<'_>) -> Result<Vec<u8>, Strin
         return Err(format!("its mode is {:04o}, not 0600", mode & 0o7777));
     }
     let mut text = Vec::new();
-    file.take(MAX_BYTES)
-        .read_to_end(&mut text)
-        .map_err(|error| error.to_string())?;
-    text.split(|byte| *byte == b'\n')
-        .find_map(|line| match_line(line, wanted))
-        .ok_or_else(|| {
-            let Wanted {
-                host,
-                port,
-                database,
-                role,
-            } = wanted;
-            format!("no line matches {host}:{port}:{database}:{role}")
-        })
+    file.take(MAX_BYTES).read_to_end(&mut text).map_err(|error| error.to_string())?;
+    text.split(|byte| *byte == b'\n').find_map(|line| match_line(line, wanted)).ok_or_else(|| {
+        let Wanted { host, port, database, role } = wanted;
+        format!("no line matches {host}:{port}:{database}:{role}")
+    })
 }
 
 fn match_line(line: &[u8], wanted: Wanted<'_>) -> Option<Vec<u8>> {
@@ -139,10 +130,6 @@ mod tests {
         fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
         std::os::unix::fs::chown(&path, Some(65534), None).unwrap();
         assert!(password(&path, WANTED).unwrap_err().contains("not to root"));
-        assert!(
-            password(folder.path(), WANTED)
-                .unwrap_err()
-                .contains("regular")
-        );
+        assert!(password(folder.path(), WANTED).unwrap_err().contains("regular"));
     }
 }

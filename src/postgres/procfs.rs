@@ -169,10 +169,7 @@ mod tests {
 
     #[test]
     fn our_own_child_is_found() {
-        let mut child = std::process::Command::new("sleep")
-            .arg("60")
-            .spawn()
-            .unwrap();
+        let mut child = std::process::Command::new("sleep").arg("60").spawn().unwrap();
         let pid = i32::try_from(child.id()).unwrap();
         let own = i32::try_from(std::process::id()).unwrap();
         assert_eq!(find_backend(own, pid), Backend::Child(pid));

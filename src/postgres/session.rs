@@ -56,10 +56,7 @@ impl Session {
         // checks of SO_PEERCRED and the port must suffice.
         let backend = facts.backend;
         if procfs::find_backend(postmaster, backend) == Backend::Stranger {
-            return Err(SessionError::WrongBackend {
-                backend,
-                postmaster,
-            });
+            return Err(SessionError::WrongBackend { backend, postmaster });
         }
         let missing = facts.missing_rights();
         if !missing.is_empty() {
@@ -108,10 +105,7 @@ impl Facts {
     }
 
     fn missing_rights(&self) -> Vec<&'static str> {
-        let rights = [
-            ("pg_read_all_stats", self.may_read),
-            ("pg_signal_backend", self.may_signal),
-        ];
+        let rights = [("pg_read_all_stats", self.may_read), ("pg_signal_backend", self.may_signal)];
         rights
             .into_iter()
             .filter(|(_, held)| !held && !self.is_superuser)

@@ -94,12 +94,7 @@ impl UnixSocket {
         if FileType::from_raw_mode(stat.st_mode) != FileType::Socket {
             return Err(SessionError::NotASocket { path });
         }
-        Ok(Self {
-            at: At::File(file),
-            path,
-            owner: stat.st_uid,
-            group: stat.st_gid,
-        })
+        Ok(Self { at: At::File(file), path, owner: stat.st_uid, group: stat.st_gid })
     }
 
     /// Tries to connect once, without waiting. Only during the connect are this thread's
@@ -162,13 +157,7 @@ fn open_as_process(pid: i32, path: &Path) -> rustix::io::Result<OwnedFd> {
     }
     // Debian's /var/run is a link to the absolute path /run: it has to be followed under that
     // root, not under ours.
-    match fs::openat2(
-        &directory,
-        path,
-        NAME_ONLY,
-        Mode::empty(),
-        ResolveFlags::IN_ROOT,
-    ) {
+    match fs::openat2(&directory, path, NAME_ONLY, Mode::empty(), ResolveFlags::IN_ROOT) {
         // Linux before 5.6. If both roots are the same, so is the result; if not, the check of
         // the peer will notice.
         Err(Errno::NOSYS) => {

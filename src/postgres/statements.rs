@@ -150,8 +150,7 @@ impl Session {
 }
 
 pub(super) fn first(rows: &[tokio_postgres::Row]) -> Result<&tokio_postgres::Row, StatementError> {
-    rows.first()
-        .ok_or_else(|| StatementError::Unreadable("no row".to_owned()))
+    rows.first().ok_or_else(|| StatementError::Unreadable("no row".to_owned()))
 }
 
 impl Row {
@@ -180,10 +179,7 @@ impl Row {
 
 impl Standby {
     fn of(row: &tokio_postgres::Row) -> Result<Self, tokio_postgres::Error> {
-        Ok(Self {
-            pid: row.try_get(0)?,
-            sync_state: text(row, 1)?,
-        })
+        Ok(Self { pid: row.try_get(0)?, sync_state: text(row, 1)? })
     }
 }
 

@@ -37,9 +37,7 @@ impl ReportFile {
                 if path.file_name().is_none() {
                     return Err(io::ErrorKind::InvalidInput.into());
                 }
-                let file = tempfile::Builder::new()
-                    .prefix(".pgcordon-")
-                    .tempfile_in(folder)?;
+                let file = tempfile::Builder::new().prefix(".pgcordon-").tempfile_in(folder)?;
                 Target::Beside(file)
             }
         };

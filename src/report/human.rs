@@ -17,18 +17,9 @@ const QUERY_SHOWN: usize = 60;
 
 /// A failure: what happened, and below it what to do next.
 pub fn failure(failure: &Failure, paint: Paint) -> String {
-    let mut text = format!(
-        "{} {}",
-        paint.error("pgcordon:"),
-        printable(&failure.message)
-    );
+    let mut text = format!("{} {}", paint.error("pgcordon:"), printable(&failure.message));
     if !failure.why.hint.is_empty() {
-        let _ = write!(
-            text,
-            "\n  {} {}",
-            paint.strong("hint:"),
-            printable(&failure.why.hint)
-        );
+        let _ = write!(text, "\n  {} {}", paint.strong("hint:"), printable(&failure.why.hint));
     }
     text
 }
@@ -37,10 +28,7 @@ pub fn failure(failure: &Failure, paint: Paint) -> String {
 pub fn report(report: &Report, paint: Paint) -> String {
     let lines = match &report.body {
         Body::Windows(outcome) | Body::Run(outcome, _) => windows(report, *outcome, paint),
-        Body::Plan {
-            cordons,
-            connections,
-        } => plan(report.drain.as_ref(), cordons, connections),
+        Body::Plan { cordons, connections } => plan(report.drain.as_ref(), cordons, connections),
         Body::Status(connections) => status(&report.windows, connections.as_deref(), paint),
     };
     lines.join("\n")
@@ -61,10 +49,7 @@ fn windows(report: &Report, outcome: Outcome, paint: Paint) -> Vec<String> {
     if let Some(found) = report.drain.as_ref().filter(|_| outcome != Outcome::Lifted) {
         lines.extend(drain(found, paint));
     }
-    if matches!(
-        outcome,
-        Outcome::Cordoned | Outcome::AlreadyCordoned | Outcome::Incomplete
-    ) {
+    if matches!(outcome, Outcome::Cordoned | Outcome::AlreadyCordoned | Outcome::Incomplete) {
         lines.extend(way_out(report));
     }
     lines
@@ -213,9 +198,7 @@ fn status(windows: &[Window], connections: Option<&[Connection]>, paint: Paint) 
         lines.push(sentence(window, Outcome::Cordoned, false, paint));
         let mut facts = facts(window);
         if let Some(connections) = connections {
-            let here = connections
-                .iter()
-                .filter(|c| c.peer.port == window.cordon.port);
+            let here = connections.iter().filter(|c| c.peer.port == window.cordon.port);
             let count = |fate| here.clone().filter(|c| c.fate == fate).count();
             facts.push((
                 "clients",
@@ -252,10 +235,7 @@ fn facts(window: &Window) -> Vec<(&'static str, String)> {
     ));
     facts.push((
         "blocked",
-        format!(
-            "{} packets, {} bytes",
-            window.blocked.packets, window.blocked.bytes
-        ),
+        format!("{} packets, {} bytes", window.blocked.packets, window.blocked.bytes),
     ));
     if cordon.verdict == Verdict::Reset {
         facts.push(("verdict", "reset".to_owned()));
@@ -279,10 +259,7 @@ fn facts(window: &Window) -> Vec<(&'static str, String)> {
 
 /// The first of many, and how many more there are.
 fn some_of(names: impl Iterator<Item = impl ToString>, all: usize) -> String {
-    let shown: Vec<String> = names
-        .take(ADDRESSES_SHOWN)
-        .map(|name| name.to_string())
-        .collect();
+    let shown: Vec<String> = names.take(ADDRESSES_SHOWN).map(|name| name.to_string()).collect();
     match all - shown.len() {
         0 => shown.join(" "),
         more => format!("{} and {more} more", shown.join(" ")),
@@ -321,11 +298,7 @@ fn peer(peer: &Peer) -> String {
     }
     if !peer.query.is_empty() {
         let short: String = peer.query.chars().take(QUERY_SHOWN).collect();
-        let more = if short.len() < peer.query.len() {
-            "…"
-        } else {
-            ""
-        };
+        let more = if short.len() < peer.query.len() { "…" } else { "" };
         let _ = write!(line, ", query: {}{more}", printable(&short));
     }
     line

@@ -159,11 +159,7 @@ pub(super) struct ErrorView<'a> {
 
 impl<'a> From<&'a Failure> for ErrorView<'a> {
     fn from(failure: &'a Failure) -> Self {
-        Self {
-            kind: failure.why.kind.as_str(),
-            message: &failure.message,
-            hint: &failure.why.hint,
-        }
+        Self { kind: failure.why.kind.as_str(), message: &failure.message, hint: &failure.why.hint }
     }
 }
 
@@ -183,30 +179,21 @@ pub fn report(report: &Report, warnings: &[String]) -> String {
         command: report.command,
         changed: report.changed,
         result: "",
-        policy: report
-            .policy
-            .as_ref()
-            .map(|path| path.display().to_string()),
+        policy: report.policy.as_ref().map(|path| path.display().to_string()),
         windows: report.windows.iter().map(window).collect(),
         drain: report.drain.as_ref().map(drain),
         planned: Vec::new(),
         connections: None,
         ramp: None,
         cmd: None,
-        timing: TimingView {
-            blocked_ms: report.blocked_after.map(milliseconds),
-            drained_ms: None,
-        },
+        timing: TimingView { blocked_ms: report.blocked_after.map(milliseconds), drained_ms: None },
         warnings,
     };
     let complete = report.drain.as_ref().filter(|drain| drain.is_complete());
     view.timing.drained_ms = complete.map(|drain| milliseconds(drain.took));
     match &report.body {
         Body::Windows(outcome) => view.result = result(*outcome),
-        Body::Plan {
-            cordons,
-            connections,
-        } => {
+        Body::Plan { cordons, connections } => {
             view.result = "planned";
             view.planned = cordons.iter().map(planned).collect();
             view.connections = Some(connections.iter().map(connection).collect());
@@ -283,10 +270,7 @@ fn window(window: &Window) -> WindowView<'_> {
 }
 
 fn ramp(ramp: Ramp) -> RampView {
-    RampView {
-        for_s: seconds(ramp.length),
-        per_s: ramp.per_second,
-    }
+    RampView { for_s: seconds(ramp.length), per_s: ramp.per_second }
 }
 
 fn planned(cordon: &Cordon) -> PlannedView<'_> {

@@ -133,15 +133,7 @@ impl Answer {
 impl Report {
     /// A report of windows that were not raised by this call.
     pub fn new(command: &'static str, changed: bool, windows: Vec<Window>, body: Body) -> Self {
-        Self {
-            command,
-            changed,
-            policy: None,
-            windows,
-            drain: None,
-            blocked_after: None,
-            body,
-        }
+        Self { command, changed, policy: None, windows, drain: None, blocked_after: None, body }
     }
 
     /// As one JSON object, with what the user was warned of.

@@ -112,11 +112,7 @@ struct PolicyView<'a> {
 }
 
 fn by_key<S: Serializer>(settings: &[Setting], serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.collect_map(
-        settings
-            .iter()
-            .map(|setting| (&setting.key, &setting.shown)),
-    )
+    serializer.collect_map(settings.iter().map(|setting| (&setting.key, &setting.shown)))
 }
 
 impl Show {

@@ -29,9 +29,7 @@ pub fn close_inherited() {
         return;
     };
     let numbers = open.flatten().map(|entry| entry.file_name());
-    let numbers: Vec<i32> = numbers
-        .filter_map(|name| name.to_str()?.parse().ok())
-        .collect();
+    let numbers: Vec<i32> = numbers.filter_map(|name| name.to_str()?.parse().ok()).collect();
     for number in numbers.into_iter().filter(|number| *number > 2) {
         // SAFETY: as above; the directory's own descriptor is closed already.
         unsafe { libc::close(number) };

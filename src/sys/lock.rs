@@ -47,11 +47,7 @@ pub enum LockError {
         "port {port} is being changed by {holder}, for more than {} s",
         LOCK_TIMEOUT.as_secs()
     )]
-    Taken {
-        port: u16,
-        holder: String,
-        pid: Option<u32>,
-    },
+    Taken { port: u16, holder: String, pid: Option<u32> },
 }
 
 /// Locks ports in ascending order, so that two calls cannot wait for each other.
@@ -93,10 +89,7 @@ pub fn open(path: &Path) -> Result<File, LockError> {
         .mode(0o600)
         .custom_flags(nix::libc::O_NOFOLLOW)
         .open(path);
-    open.map_err(|source| LockError::Open {
-        path: path.to_owned(),
-        source,
-    })
+    open.map_err(|source| LockError::Open { path: path.to_owned(), source })
 }
 
 /// Locks a port if nobody else has locked it. An error says that no lock can be had here at all.
@@ -105,10 +98,7 @@ pub fn try_port(port: u16) -> Result<Option<PortLock>, LockError> {
     match Flock::lock(open(&path)?, FlockArg::LockExclusiveNonblock) {
         Ok(locked) => Ok(Some(PortLock::signed(locked))),
         Err((_, Errno::EWOULDBLOCK | Errno::EINTR)) => Ok(None),
-        Err((_, error)) => Err(LockError::Open {
-            path,
-            source: error.into(),
-        }),
+        Err((_, error)) => Err(LockError::Open { path, source: error.into() }),
     }
 }
 

@@ -23,11 +23,7 @@ const AUTHOR_TIMEOUT: Duration = Duration::from_secs(1);
 /// read counts as empty.
 pub fn missing(needed: &[Capability]) -> Vec<Capability> {
     let held = caps::read(None, CapSet::Effective).unwrap_or_default();
-    needed
-        .iter()
-        .copied()
-        .filter(|capability| !held.contains(capability))
-        .collect()
+    needed.iter().copied().filter(|capability| !held.contains(capability)).collect()
 }
 
 /// The rights that a guard may need for a drain: to reach PostgreSQL's socket as its owner, to
@@ -102,10 +98,7 @@ impl EffectiveIds {
     /// Fails with `EPERM` without `CAP_SETUID` and `CAP_SETGID`, and with `EINVAL` for an id that
     /// this user namespace does not know. The ids are then as before.
     pub fn switch(uid: u32, gid: u32) -> std::io::Result<Self> {
-        let guard = |before| Self {
-            before,
-            _of_one_thread: std::marker::PhantomData,
-        };
+        let guard = |before| Self { before, _of_one_thread: std::marker::PhantomData };
         let before = Before {
             groups: rustix::process::getgroups()?,
             gid: rustix::process::getegid(),
@@ -160,18 +153,13 @@ impl Author {
         let uid = author_uid(login.as_deref(), sudo.as_deref(), real);
         let (tell, name) = mpsc::channel();
         let asked = thread::Builder::new().spawn(move || tell.send(ask_user_database(uid)));
-        Self {
-            uid,
-            name: asked.ok().map(|_| name),
-        }
+        Self { uid, name: asked.ok().map(|_| name) }
     }
 
     /// The name and the uid. Without a name in the user database, or an answer of it, the uid is
     /// the name.
     pub fn told(self) -> (String, u32) {
-        let name = self
-            .name
-            .and_then(|name| name.recv_timeout(AUTHOR_TIMEOUT).ok().flatten());
+        let name = self.name.and_then(|name| name.recv_timeout(AUTHOR_TIMEOUT).ok().flatten());
         let told = || (name.unwrap_or_else(|| self.uid.to_string()), self.uid);
         AUTHOR.get_or_init(told).clone()
     }
@@ -200,10 +188,7 @@ fn ask_user_database(uid: u32) -> Option<String> {
 
 fn author_uid(login: Option<&str>, sudo: Option<&str>, real: u32) -> u32 {
     let parse = |text: &str| text.trim().parse().ok().filter(|uid| *uid != NO_LOGIN);
-    login
-        .and_then(parse)
-        .or_else(|| sudo.and_then(parse))
-        .unwrap_or(real)
+    login.and_then(parse).or_else(|| sudo.and_then(parse)).unwrap_or(real)
 }
 
 #[cfg(test)]

@@ -169,10 +169,7 @@ pub struct Executable {
 /// What a process runs; `None` for a kernel thread, too.
 pub fn executable(pid: i32) -> io::Result<Option<Executable>> {
     let file = unless_gone(fs::metadata(format!("/proc/{pid}/exe")))?;
-    Ok(file.map(|file| Executable {
-        device: file.dev(),
-        inode: file.ino(),
-    }))
+    Ok(file.map(|file| Executable { device: file.dev(), inode: file.ino() }))
 }
 
 /// The sockets a process holds, as descriptor and inode.
@@ -270,10 +267,7 @@ mod tests {
             ("9 (post gres) Z 4711 9 9 34816", "post gres", 4711, 9),
         ] {
             let stat = Stat::parse(text.as_bytes()).unwrap();
-            assert_eq!(
-                (stat.name.as_str(), stat.parent, stat.group),
-                (name, parent, group)
-            );
+            assert_eq!((stat.name.as_str(), stat.parent, stat.group), (name, parent, group));
         }
         assert!(Stat::parse(b"9 (x) Z 1 9 9 0").unwrap().is_dead());
         for odd in ["", "7", "7 (x", "7 (x)", "7 (x) S", "7 (x) S 1 7", ") 7 ("] {
@@ -298,10 +292,7 @@ mod tests {
         assert_eq!(status.ignored_signals(), Some(6));
         let empty = Status(String::new());
         assert!(empty.effective_ids().is_err());
-        assert_eq!(
-            (empty.innermost_pid(), empty.ignored_signals()),
-            (None, None)
-        );
+        assert_eq!((empty.innermost_pid(), empty.ignored_signals()), (None, None));
     }
 
     #[test]

@@ -37,17 +37,9 @@ pub enum FileError {
     #[error("cannot read {}: line {line} is not UTF-8", path.display())]
     NotText { path: PathBuf, line: usize },
     #[error("{} is not trusted: {} belongs to uid {uid}, not to root", path.display(), culprit.display())]
-    Owner {
-        path: PathBuf,
-        culprit: PathBuf,
-        uid: u32,
-    },
+    Owner { path: PathBuf, culprit: PathBuf, uid: u32 },
     #[error("{} is not trusted: others than root may write {} (mode {mode:04o})", path.display(), culprit.display())]
-    Writable {
-        path: PathBuf,
-        culprit: PathBuf,
-        mode: u32,
-    },
+    Writable { path: PathBuf, culprit: PathBuf, mode: u32 },
 }
 
 impl FileError {
@@ -80,14 +72,9 @@ pub fn open(path: &Path, trust: Trust) -> Result<File, FileError> {
 pub fn read(path: &Path, most: u64, trust: Trust) -> Result<String, FileError> {
     let file = open(path, trust)?;
     let mut bytes = Vec::new();
-    file.take(most + 1)
-        .read_to_end(&mut bytes)
-        .map_err(|error| unreadable(path, error))?;
+    file.take(most + 1).read_to_end(&mut bytes).map_err(|error| unreadable(path, error))?;
     if bytes.len() as u64 > most {
-        return Err(FileError::TooLong {
-            path: path.to_owned(),
-            most,
-        });
+        return Err(FileError::TooLong { path: path.to_owned(), most });
     }
     String::from_utf8(bytes).map_err(|error| {
         let before = &error.as_bytes()[..error.utf8_error().valid_up_to()];
@@ -100,21 +87,14 @@ pub fn read(path: &Path, most: u64, trust: Trust) -> Result<String, FileError> {
 
 /// Without these flags a pipe or a device could block for ever, and a terminal could become
 /// ours.
-const READ: OFlags = OFlags::RDONLY
-    .union(OFlags::NONBLOCK)
-    .union(OFlags::NOCTTY)
-    .union(OFlags::CLOEXEC);
+const READ: OFlags =
+    OFlags::RDONLY.union(OFlags::NONBLOCK).union(OFlags::NOCTTY).union(OFlags::CLOEXEC);
 
-const DIRECTORY: OFlags = OFlags::PATH
-    .union(OFlags::DIRECTORY)
-    .union(OFlags::NOFOLLOW)
-    .union(OFlags::CLOEXEC);
+const DIRECTORY: OFlags =
+    OFlags::PATH.union(OFlags::DIRECTORY).union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
 
 fn unreadable(path: &Path, error: impl Into<io::Error>) -> FileError {
-    FileError::Read {
-        path: path.to_owned(),
-        source: error.into(),
-    }
+    FileError::Read { path: path.to_owned(), source: error.into() }
 }
 
 /// Walks from the root directory to the file step by step. Each directory is checked through the
@@ -189,11 +169,7 @@ fn check(opened: &OwnedFd, path: &Path, culprit: &Path) -> Result<(), FileError>
     // An access control list that lets anybody write shows in the group's bits.
     if facts.st_mode & 0o022 != 0 {
         let mode = facts.st_mode & 0o7777;
-        return Err(FileError::Writable {
-            path,
-            culprit,
-            mode,
-        });
+        return Err(FileError::Writable { path, culprit, mode });
     }
     Ok(())
 }

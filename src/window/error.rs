@@ -45,10 +45,7 @@ pub enum WindowError {
         "{source}; what this call has raised could not be removed again, and port {} may be closed until the window's end",
         show::joined(ports, ", ")
     )]
-    Left {
-        ports: Vec<u16>,
-        source: Box<WindowError>,
-    },
+    Left { ports: Vec<u16>, source: Box<WindowError> },
     /// A change of a window may be in force, and cannot be read back.
     #[error("the window is in force; whether it was changed could not be read back: {source}")]
     Unverified { source: FirewallError },

@@ -114,12 +114,8 @@ impl Fake {
 
 impl State {
     pub fn write(&mut self, cordon: Cordon) {
-        let table = Table {
-            faults: Vec::new(),
-            blocked: Counter::default(),
-            as_of: self.now,
-            cordon,
-        };
+        let table =
+            Table { faults: Vec::new(), blocked: Counter::default(), as_of: self.now, cordon };
         self.tables.insert(table.cordon.port, table);
     }
 
@@ -153,9 +149,7 @@ fn missing() -> FirewallError {
 
 impl Firewall for Fake {
     fn ports(&mut self) -> Result<Vec<u16>, FirewallError> {
-        self.call(Call::Ports, |state| {
-            Ok(state.tables.keys().copied().collect())
-        })
+        self.call(Call::Ports, |state| Ok(state.tables.keys().copied().collect()))
     }
 
     fn read(&mut self, port: u16, detail: Detail) -> Result<Option<TableState>, FirewallError> {

@@ -20,9 +20,7 @@ pub fn allow_standbys(
 ) -> Result<(), WindowError> {
     let _lock = locked(firewall, &[port])?;
     let before = in_force(firewall, port)?.window.cordon;
-    let pass = before
-        .pass
-        .with(addresses.iter().copied().map(IpNet::from))?;
+    let pass = before.pass.with(addresses.iter().copied().map(IpNet::from))?;
     let named = |address: &&IpAddr| !before.pass.contains(**address);
     let marks = addresses.iter().filter(named);
     let flows = Change::Flows {
@@ -66,15 +64,9 @@ pub fn linger(
     closing: Vec<SocketAddr>,
 ) -> Result<(), WindowError> {
     let _lock = locked(firewall, &[port])?;
-    let closing = closing.into_iter().map(|client| ClosingFlow {
-        client,
-        remaining: LINGER,
-    });
-    let change = Change::Flows {
-        spared: Vec::new(),
-        closing: closing.collect(),
-        remaining: LINGER,
-    };
+    let closing = closing.into_iter().map(|client| ClosingFlow { client, remaining: LINGER });
+    let change =
+        Change::Flows { spared: Vec::new(), closing: closing.collect(), remaining: LINGER };
     Ok(firewall.change(&[(port, change)])?)
 }
 

@@ -30,10 +30,7 @@ pub fn lift_own(firewall: &mut impl Guards, own: &[WindowId]) -> Result<Vec<Wind
     let lifted = remove_if(firewall, &ports, is_own);
     match lifted {
         Ok(lifted) => Ok(lifted.windows),
-        Err(error) => Err(WindowError::Left {
-            ports,
-            source: Box::new(error),
-        }),
+        Err(error) => Err(WindowError::Left { ports, source: Box::new(error) }),
     }
 }
 
@@ -105,11 +102,7 @@ pub fn lift_to_ramp(
     for (ramp, window) in begin(firewall, &cordons)?.into_iter().zip(before) {
         outcomes.push(Outcome {
             // The new table counts anew; what the window has met is to be told all the same.
-            window: Window {
-                blocked: window.blocked,
-                knocks: window.knocks,
-                ..ramp
-            },
+            window: Window { blocked: window.blocked, knocks: window.knocks, ..ramp },
             changed: true,
             mended: Vec::new(),
         });

@@ -20,14 +20,8 @@ fn cordon(port: u16, id: u64) -> Cordon {
 }
 
 fn with_ramp(port: u16, id: u64) -> Cordon {
-    let ramp = Some(Ramp {
-        length: MINUTE,
-        per_second: 10,
-    });
-    Cordon {
-        ramp,
-        ..cordon(port, id)
-    }
+    let ramp = Some(Ramp { length: MINUTE, per_second: 10 });
+    Cordon { ramp, ..cordon(port, id) }
 }
 
 fn id(port: u16, id: u64) -> WindowId {
@@ -143,14 +137,8 @@ fn a_lock_that_cannot_be_had_keeps_no_port_closed_and_raises_no_window() {
     };
     let table: [(Deed, &str); 3] = [
         (|fake| outcome(lift(fake, &[5432])), "done"),
-        (
-            |fake| outcome(lift_own_to_ramp(fake, &[id(5433, 8)])),
-            "done",
-        ),
-        (
-            |fake| outcome(shared(fake, &[cordon(5434, 1)])),
-            "Lock::Untrusted",
-        ),
+        (|fake| outcome(lift_own_to_ramp(fake, &[id(5433, 8)])), "done"),
+        (|fake| outcome(shared(fake, &[cordon(5434, 1)])), "Lock::Untrusted"),
     ];
     for (deed, expected) in table {
         assert_eq!(without_lock(deed), expected);

@@ -44,11 +44,7 @@ pub fn mend(firewall: &mut impl Guards, state: TableState) -> Result<Outcome, Wi
     let port = state.port;
     let window = state.window.ok_or(WindowError::None { port })?;
     if state.faults.is_empty() {
-        return Ok(Outcome {
-            window,
-            changed: false,
-            mended: Vec::new(),
-        });
+        return Ok(Outcome { window, changed: false, mended: Vec::new() });
     }
     let mut cordon = window.cordon;
     // It begins no new farewell.
@@ -59,9 +55,5 @@ pub fn mend(firewall: &mut impl Guards, state: TableState) -> Result<Outcome, Wi
     cordon.identity.healed = cordon.identity.healed.saturating_add(1);
     let written = Instant::now();
     firewall.raise(std::slice::from_ref(&cordon), &[port])?;
-    Ok(Outcome {
-        window: verify(firewall, &cordon, written)?,
-        changed: true,
-        mended: state.faults,
-    })
+    Ok(Outcome { window: verify(firewall, &cordon, written)?, changed: true, mended: state.faults })
 }

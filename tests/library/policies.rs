@@ -73,15 +73,13 @@ fn allow() -> impl Strategy<Value = Allow> {
         of(vec(interface, 0..4)),
         of(any::<bool>()),
     )
-        .prop_map(
-            |(addresses, addresses_file, interfaces, replication)| Allow {
-                addresses,
-                addresses_file,
-                interfaces,
-                replication,
-                entries: None,
-            },
-        )
+        .prop_map(|(addresses, addresses_file, interfaces, replication)| Allow {
+            addresses,
+            addresses_file,
+            interfaces,
+            replication,
+            entries: None,
+        })
 }
 
 fn spare() -> impl Strategy<Value = Spare> {
@@ -110,10 +108,7 @@ fn drain() -> impl Strategy<Value = Drain> {
 
 fn ramp() -> impl Strategy<Value = Ramp> {
     let length = prop_oneof![Just(Duration::ZERO), milliseconds(1000..=DAY)];
-    (
-        of(length.prop_map(RampLength)),
-        of((1..=1_000_000_u32).prop_map(Rate)),
-    )
+    (of(length.prop_map(RampLength)), of((1..=1_000_000_u32).prop_map(Rate)))
         .prop_map(|(length, rate)| Ramp { length, rate })
 }
 
@@ -125,13 +120,7 @@ fn postgres() -> impl Strategy<Value = Access> {
         host.prop_map(|(host, file)| (None, Some(host), Some(file))),
     ];
     (way, of(name()), of(name())).prop_map(|((socket_dir, host, passfile), user, database)| {
-        Access {
-            socket_dir,
-            user,
-            database,
-            host,
-            passfile,
-        }
+        Access { socket_dir, user, database, host, passfile }
     })
 }
 
@@ -141,21 +130,10 @@ fn policy() -> impl Strategy<Value = Policy> {
     let window = of(milliseconds(1000..=DAY).prop_map(WindowLength));
     let max = of(milliseconds(DAY..=400 * DAY).prop_map(WindowLength));
     let verdict = of(prop_oneof![Just(Verdict::Drop), Just(Verdict::Reset)]);
-    let on_expiry = of(prop_oneof![
-        Just(OnExpiry::Warn),
-        Just(OnExpiry::Extend),
-        Just(OnExpiry::Kill)
-    ]);
+    let on_expiry =
+        of(prop_oneof![Just(OnExpiry::Warn), Just(OnExpiry::Extend), Just(OnExpiry::Kill)]);
     let reason = of("[ !#-~]{0,100}".prop_map(|text| text.parse::<Reason>().unwrap()));
-    let values = (
-        of(text()),
-        of(ports),
-        window,
-        max,
-        verdict,
-        on_expiry,
-        reason,
-    );
+    let values = (of(text()), of(ports), window, max, verdict, on_expiry, reason);
     let sections = (allow(), spare(), drain(), ramp(), postgres());
     (values, sections).prop_map(|(values, sections)| {
         let (description, ports, window, max_window, verdict, on_expiry, reason) = values;

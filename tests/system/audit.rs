@@ -9,10 +9,7 @@ use std::time::Duration;
 /// The only record of an action.
 #[track_caller]
 fn only(records: &[Value], action: &str) -> Value {
-    let found: Vec<_> = records
-        .iter()
-        .filter(|r| r["PGCORDON_ACTION"] == action)
-        .collect();
+    let found: Vec<_> = records.iter().filter(|r| r["PGCORDON_ACTION"] == action).collect();
     assert_eq!(found.len(), 1, "{action} in {records:#?}");
     found[0].clone()
 }
@@ -31,27 +28,12 @@ fn the_journal_has_a_field_for_each_fact() {
     let server = &lab.server;
     let _journald = server.start_journald();
     let sessions = lab.clients[0].connect_many(server.at_v4(5432), 2);
-    let start = [
-        "start",
-        "--for",
-        "10m",
-        "--reason",
-        "reindex orders",
-        "-o",
-        "json",
-    ];
+    let start = ["start", "--for", "10m", "--reason", "reindex orders", "-o", "json"];
     // As sudo would start it, from a script.
     server.write("/run/fix.sh", "\"$@\"; exit\n");
     let tool = env!("CARGO_BIN_EXE_pgcordon");
-    let script = server
-        .program("bash")
-        .args(["/run/fix.sh", tool])
-        .args(start);
-    let report = script
-        .env("SUDO_UID", "65534")
-        .run()
-        .assert_status(0)
-        .json();
+    let script = server.program("bash").args(["/run/fix.sh", tool]).args(start);
+    let report = script.env("SUDO_UID", "65534").run().assert_status(0).json();
     let window = only_window(&report);
     for session in &sessions {
         session.wait_end(SOON).assert_farewell();
@@ -106,20 +88,11 @@ fn the_journal_has_a_field_for_each_fact() {
     );
     let extended = only(&records, "extend");
     assert!((number(&extended, "FOR_S") - 900.0).abs() < 1.0);
-    let allowed: Vec<_> = records
-        .iter()
-        .filter(|r| r["PGCORDON_ACTION"] == "allow")
-        .collect();
-    assert_fields(
-        allowed[0],
-        &[("ADDED", "10.0.0.1/32 10.0.0.2/32"), ("PASS", "2")],
-    );
+    let allowed: Vec<_> = records.iter().filter(|r| r["PGCORDON_ACTION"] == "allow").collect();
+    assert_fields(allowed[0], &[("ADDED", "10.0.0.1/32 10.0.0.2/32"), ("PASS", "2")]);
     assert_fields(allowed[1], &[("REMOVED", "10.0.0.1/32"), ("PASS", "1")]);
     let lifted = only(&records, "lift");
-    assert_fields(
-        &lifted,
-        &[("BY", "nobody"), ("USER", "root"), ("KNOCKS", "1")],
-    );
+    assert_fields(&lifted, &[("BY", "nobody"), ("USER", "root"), ("KNOCKS", "1")]);
     assert!(number(&lifted, "PACKETS") >= 1.0);
     assert!(number(&lifted, "REMAINING_S") > 800.0);
 }
@@ -130,44 +103,25 @@ fn the_journal_tells_who_ended_a_window_and_why() {
     let server = &lab.server;
     let _journald = server.start_journald();
     server.cordon("start --for 5m --no-drain");
-    server
-        .run(["nft", "flush", "chain", "inet", "pgcordon_5432", "gate"])
-        .assert_status(0);
+    server.run(["nft", "flush", "chain", "inet", "pgcordon_5432", "gate"]).assert_status(0);
     server.cordon("extend --by 1m");
     let healed = only(&server.journal("heal"), "heal");
-    assert!(
-        healed["PGCORDON_WHY"].as_str().unwrap().contains("gate"),
-        "{healed:#}"
-    );
+    assert!(healed["PGCORDON_WHY"].as_str().unwrap().contains("gate"), "{healed:#}");
     assert_eq!(healed["PRIORITY"], "4");
     server.cordon("lift");
 
-    server
-        .pgcordon(["hold", "--for", "1s", "--no-drain"])
-        .assert_status(0);
+    server.pgcordon(["hold", "--for", "1s", "--no-drain"]).assert_status(0);
     let ended = only(&server.journal("end"), "end");
     assert_fields(&ended, &[("PORT", "5432"), ("REMAINING_S", "0.000")]);
 
-    let run = [
-        "run",
-        "--for",
-        "1m",
-        "--no-drain",
-        "--",
-        "sh",
-        "-c",
-        "exit 3",
-    ];
+    let run = ["run", "--for", "1m", "--no-drain", "--", "sh", "-c", "exit 3"];
     server.pgcordon(run).assert_status(3);
     let hold = server.spawn_pgcordon(["hold", "--for", "5m", "--no-drain"]);
     while !hold.stderr_so_far().contains("cordoned") {}
     hold.signal(Signal::SIGTERM);
     hold.wait(SOON).assert_status(143);
     let records = server.journal("lift");
-    let why: Vec<_> = records
-        .iter()
-        .filter_map(|r| r["PGCORDON_WHY"].as_str())
-        .collect();
+    let why: Vec<_> = records.iter().filter_map(|r| r["PGCORDON_WHY"].as_str()).collect();
     assert!(why.contains(&"sh has ended with status 3"), "{why:?}");
     assert!(why.contains(&"interrupted by a signal"), "{why:?}");
 }
@@ -193,21 +147,11 @@ fn without_a_journal_the_system_log_has_it_in_one_line() {
     let lab = Lab::bare(0);
     let server = &lab.server;
     let _syslogd = server.start_syslogd();
-    let line = [
-        "start",
-        "--for",
-        "10m",
-        "--no-drain",
-        "--reason",
-        "100%s of it",
-    ];
+    let line = ["start", "--for", "10m", "--no-drain", "--reason", "100%s of it"];
     server.pgcordon(line).assert_status(0);
     server.cordon("lift");
     let messages = server.messages(": lift ");
-    let ours: Vec<_> = messages
-        .lines()
-        .filter(|line| line.contains("pgcordon["))
-        .collect();
+    let ours: Vec<_> = messages.lines().filter(|line| line.contains("pgcordon[")).collect();
     assert_eq!(ours.len(), 2, "{messages}");
     for text in [
         "auth.notice pgcordon[",

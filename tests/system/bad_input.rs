@@ -76,16 +76,10 @@ fn durations() {
             length("999999999999999999999h", &["10m"]),
             length("25h", &["1day", "--max"]),
             length("24h1s", &["--max"]),
-            mistake(
-                &["start", "--for", "3d", "--max", "2d", "--no-drain"],
-                &["--max"],
-            ),
+            mistake(&["start", "--for", "3d", "--max", "2d", "--no-drain"], &["--max"]),
             mistake(&["start", "--for", "10m", "--max", "10"], &["no unit"]),
             mistake(&["start", "--for", "10m", "--farewell", "2"], &["no unit"]),
-            mistake(
-                &["start", "--for", "10m", "--drain-timeout=-2s"],
-                &["negative"],
-            ),
+            mistake(&["start", "--for", "10m", "--drain-timeout=-2s"], &["negative"]),
             mistake(&["start", "--for", "10m", "--for", "20m"], &["--for"]),
             mistake(&["start", "--no-drain"], &["--for"]),
             extend("5", &["no unit"]),
@@ -134,17 +128,13 @@ fn ramps() {
 fn ports() {
     let lab = Lab::bare(0);
     let named = |value: &str| start("--port", value, &["--port"]);
-    let mut mistakes: Vec<_> = ["0", "65536", "-1", "5432,5433", "postgresql", "", "5432 "]
-        .map(named)
-        .into();
+    let mut mistakes: Vec<_> =
+        ["0", "65536", "-1", "5432,5433", "postgresql", "", "5432 "].map(named).into();
     for command in ["lift", "status"] {
         mistakes.push(mistake(&[command, "--port", "0"], &["--port"]));
         mistakes.push(mistake(&[command, "--port", "65536"], &["65535"]));
     }
-    mistakes.push(mistake(
-        &["lift", "--all", "--port", "5555"],
-        &["--all", "--port"],
-    ));
+    mistakes.push(mistake(&["lift", "--all", "--port", "5555"], &["--all", "--port"]));
     assert_refused(&lab, mistakes);
 }
 
@@ -172,10 +162,7 @@ fn reasons() {
 fn pass_lists() {
     let lab = Lab::bare(0);
     let server = &lab.server;
-    server.write(
-        "/run/bad",
-        "10.0.0.1\n# a comment\n\n10.0.0.0/33 # too long\n",
-    );
+    server.write("/run/bad", "10.0.0.1\n# a comment\n\n10.0.0.0/33 # too long\n");
     server.write("/run/everything", "10.0.0.1\n0.0.0.0/0\n");
     server.write("/run/halves", "0.0.0.0/1\n128.0.0.0/1\n");
     server.write("/run/binary", [0xff, 0xfe, 0x00, b'\n']);
@@ -216,19 +203,13 @@ fn words_and_flags_that_do_not_exist() {
         vec![
             mistake(&["begin"], &["begin"]),
             mistake(&["strat", "--for", "10m"], &["start"]),
-            mistake(
-                &["start", "--for", "10m", "--prot", "5432"],
-                &["--prot", "--port"],
-            ),
+            mistake(&["start", "--for", "10m", "--prot", "5432"], &["--prot", "--port"]),
             mistake(&["start", "--for", "10m", "-x"], &["-x"]),
             mistake(&["start", "10m"], &["10m"]),
             mistake(&["start", "--for", "10m", "5432"], &["5432"]),
             start("--verdict", "reject", &["reject", "drop", "reset"]),
             mistake(&["lift", "--for", "10m"], &["--for"]),
-            mistake(
-                &["status", "--quiet", "--verbose"],
-                &["--quiet", "--verbose"],
-            ),
+            mistake(&["status", "--quiet", "--verbose"], &["--quiet", "--verbose"]),
             mistake(&["status", "--color", "blue"], &["blue", "never"]),
             mistake(&["lift", "5432"], &["5432"]),
         ],
@@ -257,10 +238,7 @@ fn no_time_is_so_short_that_it_means_for_ever() {
     let lab = Lab::bare(0);
     let outcome = lab.server.try_cordon("start --for 10m --farewell 500us");
     outcome.assert_failure(2, "usage");
-    for long in [
-        "--for 9999999h --max 9999999h",
-        "--for 1m --cancel-first 99999999999999999s",
-    ] {
+    for long in ["--for 9999999h --max 9999999h", "--for 1m --cancel-first 99999999999999999s"] {
         let outcome = lab.server.try_cordon(&format!("start {long}"));
         outcome.assert_failure(2, "usage");
     }

@@ -232,10 +232,7 @@ fn an_extend_that_is_killed_leaves_the_old_end_or_the_new_one() {
         let end = milliseconds(&only_window(&report)["ends_at"]);
         let moved = (end + 30_000).saturating_sub(expected) / 60_000 == 1;
         let apart = end.abs_diff(expected + if moved { 60_000 } else { 0 });
-        assert!(
-            apart <= 1000,
-            "after {delay:?} the end is off by {apart} ms"
-        );
+        assert!(apart <= 1000, "after {delay:?} the end is off by {apart} ms");
         expected = end;
         moved
     });
@@ -269,17 +266,11 @@ fn what_a_window_leaves_behind_is_removed_by_the_next_start_or_lift() {
     let [started, lifted] = hosts;
 
     let again = started.cordon(START);
-    assert_eq!(
-        (&again["result"], &again["changed"]),
-        (&json!("cordoned"), &json!(true))
-    );
+    assert_eq!((&again["result"], &again["changed"]), (&json!("cordoned"), &json!(true)));
     assert_eq!(only_window(&again)["reason"], Value::Null);
     started.cordon("lift");
     let nothing = lifted.cordon("lift");
-    assert_eq!(
-        (&nothing["result"], &nothing["changed"]),
-        (&json!("not-cordoned"), &json!(false))
-    );
+    assert_eq!((&nothing["result"], &nothing["changed"]), (&json!("not-cordoned"), &json!(false)));
     assert_eq!(lifted.ruleset(), "");
 }
 

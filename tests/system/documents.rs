@@ -10,11 +10,7 @@ fn anyone_gets_the_completions_of_each_shell() {
         ("zsh", "#compdef pgcordon"),
         ("fish", "complete -c pgcordon"),
     ] {
-        let outcome = lab
-            .server
-            .tool_as("nobody")
-            .args(["completions", shell])
-            .run();
+        let outcome = lab.server.tool_as("nobody").args(["completions", shell]).run();
         outcome.assert_status(0).assert_stdout_has(sign);
         assert_eq!(outcome.stderr, "", "{outcome}");
     }
@@ -32,26 +28,18 @@ fn bash_completes_commands_and_flags() {
         tool = env!("CARGO_BIN_EXE_pgcordon")
     );
     let outcome = lab.server.shell(&script);
-    assert_eq!(
-        outcome.assert_status(0).stdout,
-        "start status\n--allow-replication\n"
-    );
+    assert_eq!(outcome.assert_status(0).stdout, "start status\n--allow-replication\n");
 }
 
 #[test]
 fn anyone_gets_the_manual_and_man_can_read_it() {
     let lab = Lab::bare(0);
     let place = "/run/lab/manual/man8";
-    lab.server
-        .run(["install", "-d", "-o", "nobody", "/run/lab/manual"])
-        .assert_status(0);
+    lab.server.run(["install", "-d", "-o", "nobody", "/run/lab/manual"]).assert_status(0);
     let outcome = lab.server.tool_as("nobody").args(["man", place]).run();
     let pages: Vec<&str> = outcome.assert_status(0).stdout.lines().collect();
     assert_eq!(pages[0], format!("{place}/pgcordon.8"));
-    assert!(
-        pages.contains(&"/run/lab/manual/man8/pgcordon-start.8"),
-        "{outcome}"
-    );
+    assert!(pages.contains(&"/run/lab/manual/man8/pgcordon-start.8"), "{outcome}");
     for page in pages {
         // Warnings of the formatter would be faults of the page.
         let line = ["groff", "-man", "-Tutf8", "-ww", "-rLL=200n", page];

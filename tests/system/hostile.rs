@@ -58,16 +58,12 @@ impl Scene {
             _ => TRAPS.to_owned(),
         });
         for setting in SETTINGS {
-            self.local
-                .query(&format!("alter database {database} set {setting}"));
+            self.local.query(&format!("alter database {database} set {setting}"));
         }
     }
 
     fn start(&self) -> Value {
-        let outcome = self
-            .lab
-            .server
-            .pgcordon(["start", "--for", "1m", "-o", "json"]);
+        let outcome = self.lab.server.pgcordon(["start", "--for", "1m", "-o", "json"]);
         outcome.assert_status(0);
         let report = outcome.json();
         assert_complete(&report);
@@ -96,18 +92,14 @@ fn databases_that_are_traps() {
 #[test]
 fn neither_of_the_known_databases_lets_anybody_in() {
     let scene = Scene::set(Postgres::new());
-    scene
-        .local
-        .query("alter database postgres with allow_connections false");
+    scene.local.query("alter database postgres with allow_connections false");
     let session = scene.connect();
     let report = scene.start();
     assert_eq!(report["drain"]["sql"], "ok", "template1 does");
     session.wait_end(SOON).assert_farewell();
 
     scene.lab.server.pgcordon(["lift"]).assert_status(0);
-    scene
-        .local
-        .query("alter database template1 with allow_connections false");
+    scene.local.query("alter database template1 with allow_connections false");
     let session = scene.connect();
     let report = scene.start();
     assert_ne!(report["drain"]["sql"], "ok");
@@ -117,21 +109,10 @@ fn neither_of_the_known_databases_lets_anybody_in() {
 #[test]
 fn a_false_socket_of_the_same_name() {
     let scene = Scene::set(Postgres::new());
-    let run = |script: &str| {
-        scene
-            .lab
-            .server
-            .shell(script)
-            .assert_status(0)
-            .stdout
-            .clone()
-    };
+    let run = |script: &str| scene.lab.server.shell(script).assert_status(0).stdout.clone();
     run("install -d -m 1777 /run/anybody; touch -d 2000-01-01 /run/anybody");
     let server = scene.lab.server.python_program("tcp.py");
-    let server = server
-        .args(["unix", "/run/anybody/.s.PGSQL.5432"])
-        .user("nobody")
-        .spawn();
+    let server = server.args(["unix", "/run/anybody/.s.PGSQL.5432"]).user("nobody").spawn();
     server.wait_for_stdout("up", SOON);
     let session = scene.connect();
     let report = scene.start();
@@ -145,10 +126,7 @@ fn a_false_socket_in_the_place_of_the_real_one() {
     let script = "chmod 777 /run/anybody; rm /run/anybody/.s.PGSQL.5432";
     scene.lab.server.shell(script).assert_status(0);
     let server = scene.lab.server.python_program("tcp.py");
-    let server = server
-        .args(["unix", "/run/anybody/.s.PGSQL.5432"])
-        .user("nobody")
-        .spawn();
+    let server = server.args(["unix", "/run/anybody/.s.PGSQL.5432"]).user("nobody").spawn();
     server.wait_for_stdout("up", SOON);
     let session = scene.connect();
     let report = scene.start();
@@ -193,9 +171,7 @@ fn a_remote_looking_name_does_not_cut_a_local_client() {
     let login = Login::to(lab.server.at_v4(5432)).role("203.0.113.11(43000)");
     let named = lab.server.login(&login);
     let remote = lab.clients[0].connect(lab.server.at_v4(5432));
-    lab.server
-        .pgcordon(["start", "--for", "1m"])
-        .assert_status(0);
+    lab.server.pgcordon(["start", "--for", "1m"]).assert_status(0);
     remote.wait_end(SOON).assert_farewell();
     assert!(named.is_alive());
     assert_eq!(lab.cluster().vitals_by(&local), vitals);

@@ -31,11 +31,7 @@ impl Scene {
     }
 
     fn is_blocked(&self) -> bool {
-        !self
-            .lab
-            .server
-            .set_elements("pgcordon_5432", "window")
-            .is_empty()
+        !self.lab.server.set_elements("pgcordon_5432", "window").is_empty()
     }
 
     /// The port is open, and the server is the same.
@@ -52,15 +48,7 @@ impl Scene {
 fn start_is_interrupted_while_it_drains() {
     for (signal, status) in [(Signal::SIGINT, 130), (Signal::SIGTERM, 143)] {
         let scene = Scene::set();
-        let line = [
-            "start",
-            "--for",
-            "5m",
-            "--drain-timeout",
-            "1m",
-            "-o",
-            "json",
-        ];
+        let line = ["start", "--for", "5m", "--drain-timeout", "1m", "-o", "json"];
         let start = scene.begin(&line);
         start.signal(signal);
         let outcome = start.wait(SOON);
@@ -82,11 +70,7 @@ fn an_interrupted_start_leaves_the_window_of_another_alone() {
     assert!(!scene.is_blocked());
     let other = scene.lab.server.set_elements("pgcordon_6000", "window");
     assert_eq!(other.len(), 1, "it was there before");
-    scene
-        .lab
-        .server
-        .pgcordon(["lift", "--all"])
-        .assert_status(0);
+    scene.lab.server.pgcordon(["lift", "--all"]).assert_status(0);
     scene.assert_open();
 }
 
@@ -113,11 +97,7 @@ fn hold_survives_the_loss_of_its_terminal() {
     hold.signal(Signal::SIGHUP);
     // A later word is obeyed after it: the hangup was taken in and did not end it.
     assert!(hold.is_running());
-    assert!(
-        !lab.server
-            .set_elements("pgcordon_5432", "window")
-            .is_empty()
-    );
+    assert!(!lab.server.set_elements("pgcordon_5432", "window").is_empty());
     hold.signal(Signal::SIGTERM);
     hold.wait(SOON).assert_status(143);
     assert_eq!(lab.server.ruleset(), "");
@@ -159,34 +139,25 @@ fn hold_ends_when_another_lifts_its_window() {
 fn hold_refuses_a_port_that_is_in_a_window() {
     let lab = Lab::new(1);
     let vitals = lab.cluster().vitals();
-    lab.server
-        .pgcordon(["start", "--for", "5m"])
-        .assert_status(0);
+    lab.server.pgcordon(["start", "--for", "5m"]).assert_status(0);
     let before = lab.server.set_elements("pgcordon_5432", "window").len();
     let outcome = lab.server.pgcordon(["hold", "--for", "1m", "-o", "json"]);
     outcome.assert_status(1);
     assert_eq!(outcome.json()["error"]["kind"], "occupied");
-    assert_eq!(
-        lab.server.set_elements("pgcordon_5432", "window").len(),
-        before
-    );
+    assert_eq!(lab.server.set_elements("pgcordon_5432", "window").len(), before);
     assert_eq!(lab.cluster().vitals(), vitals);
 }
 
 #[test]
 fn hold_never_lifts_the_window_of_another() {
     let lab = Lab::bare(0);
-    let mut holds: Vec<_> = (0..4)
-        .map(|_| lab.server.spawn_pgcordon(["hold", "--for", "5m"]))
-        .collect();
+    let mut holds: Vec<_> =
+        (0..4).map(|_| lab.server.spawn_pgcordon(["hold", "--for", "5m"])).collect();
     let deadline = Instant::now() + SOON;
     let mut running = holds.len();
     while running > 1 {
         assert!(Instant::now() < deadline, "{running} hold the port");
-        running = holds
-            .iter_mut()
-            .map(|hold| usize::from(hold.is_running()))
-            .sum();
+        running = holds.iter_mut().map(|hold| usize::from(hold.is_running())).sum();
     }
     assert_eq!(running, 1);
     lab.server.window();

@@ -49,10 +49,7 @@ fn a_thousand_sessions_are_held_and_answer() {
     let mut sessions = lab.clients[0].connect_many(lab.server.at_v4(5432), 500);
     sessions.extend(lab.clients[1].connect_many(lab.server.at_v6(5432), 500));
     assert!(sessions.iter().all(|session| session.is_alive()));
-    assert_eq!(
-        lab.server.remote_sockets(5432)[&TcpState::Established],
-        1000
-    );
+    assert_eq!(lab.server.remote_sockets(5432)[&TcpState::Established], 1000);
 }
 
 #[test]
@@ -67,16 +64,12 @@ fn endings_are_told_apart() {
     let open = client.connect(address);
 
     let port = destroyed.local().port();
-    server
-        .run(["ss", "-K", &format!("dport = :{port}")])
-        .assert_status(0);
+    server.run(["ss", "-K", &format!("dport = :{port}")]).assert_status(0);
     let ending = destroyed.wait_end(SOON);
     assert_eq!((ending.close, ending.sqlstate), (Close::Rst, None));
 
     let port = silent.local().port();
-    server
-        .run(["ss", "-K", &format!("dport = :{port}")])
-        .assert_status(0);
+    server.run(["ss", "-K", &format!("dport = :{port}")]).assert_status(0);
     assert_eq!(silent.wait_end(SOON).close, Close::Rst);
 
     let kill = format!("select pg_terminate_backend({}, 5000)", deaf.backend_pid());
@@ -92,10 +85,7 @@ fn endings_are_told_apart() {
     assert_eq!(failure.sqlstate, "22012");
     open.send_query("select pg_sleep(600)");
     lab.cluster().wait_state(open.backend_pid(), "active");
-    client
-        .silent(address)
-        .send_raw(&open.cancel_request())
-        .unwrap();
+    client.silent(address).send_raw(&open.cancel_request()).unwrap();
     assert_eq!(open.wait_answer(SOON).unwrap_err().sqlstate, "57014");
     assert!(open.is_alive());
 }
@@ -110,11 +100,7 @@ fn local_sessions_come_in_every_way() {
     }
     let sql = "select count(*) from pg_stat_activity where client_addr = '203.0.113.1'";
     assert_eq!(lab.cluster().value(sql), "1");
-    assert!(
-        !lab.server
-            .remote_sockets(5432)
-            .contains_key(&TcpState::Established)
-    );
+    assert!(!lab.server.remote_sockets(5432).contains_key(&TcpState::Established));
 }
 
 #[test]
@@ -122,9 +108,7 @@ fn a_login_has_the_role_application_and_port_it_asks_for() {
     let lab = Lab::new(1);
     lab.cluster().query("create role alice login");
     let client = &lab.clients[0];
-    let login = Login::to(lab.server.at_v4(5432))
-        .role("alice")
-        .application("shop");
+    let login = Login::to(lab.server.at_v4(5432)).role("alice").application("shop");
     let session = client.login(&login.from(client.at_v4(43_000)));
     let mut rows = session.query(
         "select usename, application_name, client_addr, client_port \
@@ -137,10 +121,7 @@ fn a_login_has_the_role_application_and_port_it_asks_for() {
 #[test]
 fn two_clusters_share_a_port_at_different_addresses() {
     let lab = Lab::with(1, Postgres::new().listen("203.0.113.1"));
-    let second = Postgres::new()
-        .name("second")
-        .listen("2001:db8:53::1")
-        .socket_dir("/run/second");
+    let second = Postgres::new().name("second").listen("2001:db8:53::1").socket_dir("/run/second");
     let second = lab.server.start_postgres(second);
     let sql = "select current_setting('data_directory')";
     let over_v4 = lab.clients[0].connect(lab.server.at_v4(5432)).value(sql);
@@ -211,10 +192,7 @@ fn where_a_lab_cannot_run_one_sentence_says_why() {
 fn a_handle_is_the_program_itself() {
     let lab = Lab::bare(0);
     let server = &lab.server;
-    let shell = server
-        .program("bash")
-        .args(["-c", "echo up; kill -STOP $$"])
-        .spawn();
+    let shell = server.program("bash").args(["-c", "echo up; kill -STOP $$"]).spawn();
     shell.wait_for_stdout("up", SOON);
     let name = fs::read_to_string(format!("/proc/{}/comm", shell.pid())).unwrap();
     assert_eq!(name.trim(), "bash");
@@ -222,16 +200,9 @@ fn a_handle_is_the_program_itself() {
     shell.signal(Signal::SIGKILL);
     shell.wait(SOON).assert_killed_by(9);
 
-    let without = server
-        .program("nft")
-        .args(["list", "ruleset"])
-        .without(&["net_admin"]);
+    let without = server.program("nft").args(["list", "ruleset"]).without(&["net_admin"]);
     assert_ne!(without.run().status.code(), Some(0));
-    let stripped = server
-        .program("id")
-        .args(["-un"])
-        .user("nobody")
-        .without(&["net_admin"]);
+    let stripped = server.program("id").args(["-un"]).user("nobody").without(&["net_admin"]);
     assert_eq!(stripped.run().assert_status(0).stdout.trim(), "nobody");
     let nobody = server.program("id").args(["-un"]).user("nobody").run();
     assert_eq!(nobody.stdout.trim(), "nobody");
@@ -242,9 +213,7 @@ fn a_handle_is_the_program_itself() {
 #[test]
 fn an_orphan_belongs_to_the_first_process_which_reaps_it() {
     let lab = Lab::bare(0);
-    let outcome = lab
-        .server
-        .shell("setsid sleep 600 >/dev/null 2>&1 & echo $!");
+    let outcome = lab.server.shell("setsid sleep 600 >/dev/null 2>&1 & echo $!");
     let orphan: i32 = outcome.assert_status(0).stdout.trim().parse().unwrap();
     assert!(lab.server.is_process(orphan));
     lab.server.signal(orphan, "KILL");
@@ -275,11 +244,7 @@ fn packets_of_every_shape_reach_the_server() {
     ] {
         let own = client.addresses()[usize::from(server.is_ipv6())].to_string();
         let outcome = client.python("syn.py", &[shape, &own, &server.ip().to_string(), "5432"]);
-        assert_eq!(
-            outcome.assert_status(0).stdout.trim(),
-            "syn-ack",
-            "{shape} to {server}"
-        );
+        assert_eq!(outcome.assert_status(0).stdout.trim(), "syn-ack", "{shape} to {server}");
     }
 }
 
@@ -366,11 +331,7 @@ fn a_killed_test_leaves_nothing_behind() {
         return;
     }
     let mut victim = Command::new(std::env::current_exe().unwrap())
-        .args([
-            "--exact",
-            "lab_itself::a_killed_test_leaves_nothing_behind",
-            "--nocapture",
-        ])
+        .args(["--exact", "lab_itself::a_killed_test_leaves_nothing_behind", "--nocapture"])
         .env("LAB_VICTIM", "1")
         .stdout(Stdio::piped())
         .spawn()
@@ -381,10 +342,7 @@ fn a_killed_test_leaves_nothing_behind() {
         .find_map(|line| Some(line.strip_prefix("victim ")?.to_owned()))
         .expect("the victim's lab");
     let held = namespaces(&first).unwrap();
-    assert!(
-        inhabitants(&held) > 5,
-        "PostgreSQL and the program are in them"
-    );
+    assert!(inhabitants(&held) > 5, "PostgreSQL and the program are in them");
 
     victim.kill().unwrap();
     victim.wait().unwrap();

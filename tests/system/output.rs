@@ -37,11 +37,9 @@ fn a_reader_that_goes_away_changes_nothing() {
 fn closed_streams_and_a_full_disk_change_nothing() {
     let lab = Lab::bare(0);
     let server = &lab.server;
-    for (streams, start) in [
-        (">&-", START),
-        ("<&- >&- 2>&-", START),
-        (">/dev/full 2>/dev/full", START),
-    ] {
+    for (streams, start) in
+        [(">&-", START), ("<&- >&- 2>&-", START), (">/dev/full 2>/dev/full", START)]
+    {
         let outcome = unread(server, &format!("$1 {start} {streams}"));
         outcome.assert_status(0);
         assert_eq!(server.window()["port"], 5432, "{streams}");
@@ -78,10 +76,7 @@ fn colours_are_for_terminals() {
     assert!(!plain.stdout.contains(escape), "{plain}");
     let always = server.pgcordon(["status", "--color", "always"]);
     assert!(always.stdout.contains(escape), "{always}");
-    let asked = server
-        .tool()
-        .args(["status", "--color", "never"])
-        .env("CLICOLOR_FORCE", "1");
+    let asked = server.tool().args(["status", "--color", "never"]).env("CLICOLOR_FORCE", "1");
     assert!(!asked.run().stdout.contains(escape));
 }
 
@@ -90,18 +85,10 @@ fn a_person_reads_until_when_and_what_to_do() {
     let lab = Lab::bare(0);
     let server = &lab.server;
     let started = server.pgcordon(["start", "--for", "10m", "--no-drain", "--reason", "reindex"]);
-    started
-        .assert_status(0)
-        .assert_stdout_has("5432")
-        .assert_stdout_has("lift");
+    started.assert_status(0).assert_stdout_has("5432").assert_stdout_has("lift");
     let status = server.pgcordon(["status"]);
-    status
-        .assert_stdout_has("reindex")
-        .assert_stdout_has("root");
+    status.assert_stdout_has("reindex").assert_stdout_has("root");
     let lifted = server.pgcordon(["lift"]);
     lifted.assert_status(0).assert_stdout_has("open again");
-    server
-        .pgcordon(["status"])
-        .assert_status(0)
-        .assert_stdout_has("No window");
+    server.pgcordon(["status"]).assert_status(0).assert_stdout_has("No window");
 }

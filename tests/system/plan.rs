@@ -37,15 +37,7 @@ fn each_connection_is_listed_with_its_verdict_and_nothing_changes() {
     cluster.wait_state(gone.backend_pid(), "active");
     gone.reset();
 
-    let line = [
-        "plan",
-        "--for",
-        "1m",
-        "--allow",
-        "203.0.113.12",
-        "-o",
-        "json",
-    ];
+    let line = ["plan", "--for", "1m", "--allow", "203.0.113.12", "-o", "json"];
     let outcome = lab.server.pgcordon(line);
     outcome.assert_status(0);
     let report = outcome.json();
@@ -68,13 +60,9 @@ fn each_connection_is_listed_with_its_verdict_and_nothing_changes() {
     ] {
         assert_eq!(shop[field], value, "{field}");
     }
-    for (session, verdict) in [
-        (&passed, "pass"),
-        (&silent, "cut"),
-        (&own, "local"),
-        (&loopback, "local"),
-        (&gone, "cut"),
-    ] {
+    for (session, verdict) in
+        [(&passed, "pass"), (&silent, "cut"), (&own, "local"), (&loopback, "local"), (&gone, "cut")]
+    {
         let connection = of(&report, &session.local().to_string());
         assert_eq!(connection["verdict"], verdict, "{connection}");
         assert_ne!(connection["why"], "", "{connection}");
@@ -83,10 +71,7 @@ fn each_connection_is_listed_with_its_verdict_and_nothing_changes() {
     assert_eq!(startup["state"], "in startup");
     assert_ne!(startup["pid"], Value::Null);
     let unix = report["connections"].as_array().unwrap();
-    let unix = unix
-        .iter()
-        .find(|one| one["client"] == Value::Null)
-        .unwrap();
+    let unix = unix.iter().find(|one| one["client"] == Value::Null).unwrap();
     assert_eq!(unix["verdict"], "local");
     assert_eq!(unix["pid"], preparing.backend_pid());
     let warnings = report["warnings"].to_string();
@@ -143,9 +128,7 @@ fn a_stopped_postmaster_does_not_stop_the_plan() {
     let postmaster = lab.cluster().postmaster();
     lab.server.signal(postmaster, "STOP");
     let waiting = lab.clients[0].silent(lab.server.at_v4(5432));
-    let plan = lab
-        .server
-        .spawn_pgcordon(["plan", "--for", "1m", "-o", "json"]);
+    let plan = lab.server.spawn_pgcordon(["plan", "--for", "1m", "-o", "json"]);
     let outcome = plan.wait(SOON);
     outcome.assert_status(0);
     let report = outcome.json();
@@ -181,10 +164,7 @@ fn what_is_asked_for_is_told_and_a_window_that_differs_is_refused_as_by_start() 
     assert_eq!(report["windows"][0]["port"], 5432, "{report}");
     let differs = plan("plan --for 1m --verdict reset -o json");
     let message = differs.assert_failure(1, "window-differs");
-    assert!(
-        message.contains("the verdict drop instead of reset"),
-        "{message}"
-    );
+    assert!(message.contains("the verdict drop instead of reset"), "{message}");
     assert_eq!(table(), before);
     assert_eq!(lab.cluster().vitals(), vitals);
 }

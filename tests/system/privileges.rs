@@ -2,13 +2,8 @@
 
 use crate::lab::{Host, Lab, Program, SOON, START};
 
-const COMMANDS: [&str; 5] = [
-    "start --for 10m --no-drain",
-    "lift",
-    "extend --by 1m",
-    "allow 10.0.0.1",
-    "status",
-];
+const COMMANDS: [&str; 5] =
+    ["start --for 10m --no-drain", "lift", "extend --by 1m", "allow 10.0.0.1", "status"];
 
 /// Fails unless each command ends with 77 and names the capability, in text and in JSON.
 fn assert_refused(server: &Host, tool: &dyn Fn(&Host) -> Program) {

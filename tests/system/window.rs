@@ -49,10 +49,7 @@ fn a_report_has_the_fields_of_the_contract() {
     for (name, expected) in facts.as_object().unwrap() {
         assert_eq!(&window[name], expected, "{name}");
     }
-    let (start, end) = (
-        milliseconds(&window["started_at"]),
-        milliseconds(&window["ends_at"]),
-    );
+    let (start, end) = (milliseconds(&window["started_at"]), milliseconds(&window["ends_at"]));
     assert!((before.as_millis()..=after.as_millis()).contains(&start));
     assert!((start + 599_000..=after.as_millis() + 601_000).contains(&end));
     assert!(window["ends_at"].as_str().unwrap().ends_with('Z'));
@@ -85,10 +82,7 @@ fn starting_twice_changes_nothing() {
 
     let longer = server.try_cordon("start --for 30m --no-drain");
     assert_unchanged(&longer.assert_status(0).json(), "already-cordoned");
-    assert!(
-        warns(&longer.json(), &["5432", "extend --for 30m"]),
-        "{longer}"
-    );
+    assert!(warns(&longer.json(), &["5432", "extend --for 30m"]), "{longer}");
     longer.assert_stderr_has("extend --for 30m");
     assert_about(remaining(&longer.json()), 600.0);
     assert_eq!(server.run(["nft", "-s", "list", "ruleset"]).stdout, table);
@@ -108,10 +102,7 @@ fn a_window_that_differs_is_named_and_kept() {
     server.cordon(&format!("{START} --allow 10.0.0.0/24"));
     let before = server.window();
     for (asked, named) in [
-        (
-            "--allow 10.0.0.0/24 --verdict reset",
-            &["verdict", "reset"][..],
-        ),
+        ("--allow 10.0.0.0/24 --verdict reset", &["verdict", "reset"][..]),
         ("", &["pass list", "10.0.0.0/24"]),
         ("--allow 10.0.0.0/25", &["10.0.0.0/24", "10.0.0.0/25"]),
     ] {
@@ -126,10 +117,7 @@ fn a_window_that_differs_is_named_and_kept() {
     }
     // The same networks in other words are no difference.
     let halves = "--allow 10.0.0.128/25 --allow 10.0.0.0/25";
-    assert_unchanged(
-        &server.cordon(&format!("{START} {halves}")),
-        "already-cordoned",
-    );
+    assert_unchanged(&server.cordon(&format!("{START} {halves}")), "already-cordoned");
 }
 
 #[test]
@@ -154,10 +142,7 @@ fn an_end_is_moved_and_never_to_an_earlier_time_by_mistake() {
     let first = only_window(&server.cordon(START));
 
     let by = server.cordon("extend --by 5m");
-    assert_eq!(
-        (&by["result"], &by["changed"]),
-        (&json!("extended"), &json!(true))
-    );
+    assert_eq!((&by["result"], &by["changed"]), (&json!("extended"), &json!(true)));
     assert_about(remaining(&by), 900.0);
     let to = server.cordon("extend --for 20m");
     assert_about(remaining(&to), 1200.0);
@@ -182,11 +167,7 @@ fn a_window_of_more_than_a_day_has_to_be_permitted() {
     let lab = Lab::bare(0);
     let server = &lab.server;
     server.cordon("start --for 23h59m --no-drain");
-    for beyond in [
-        "extend --by 2m",
-        "extend --for 25h",
-        "extend --by 2m --max 24h",
-    ] {
+    for beyond in ["extend --by 2m", "extend --for 25h", "extend --by 2m --max 24h"] {
         let message = server.try_cordon(beyond).assert_failure(2, "too-long");
         assert!(message.contains("1day"), "{beyond}: {message}");
     }
@@ -229,10 +210,7 @@ fn one_of_several_windows_has_to_be_named() {
     assert_eq!(client.reach(server.at_v4(5434), SOON), Reach::Refused);
     client.assert_blocked(&[server.at_v4(5432), server.at_v4(5433)]);
 
-    assert_eq!(
-        only_window(&server.cordon("status --port 5433"))["port"],
-        5433
-    );
+    assert_eq!(only_window(&server.cordon("status --port 5433"))["port"], 5433);
     server.cordon("lift --port 5433 --port 5432");
     assert_eq!(server.window()["port"], 5434);
     server.cordon(&format!("{START} --port 5432"));
@@ -245,12 +223,9 @@ fn one_of_several_windows_has_to_be_named() {
 fn without_a_window_there_is_nothing_to_change_or_to_check() {
     let lab = Lab::bare(0);
     let server = &lab.server;
-    for line in [
-        "extend --by 1m",
-        "extend --by 1m --port 5432",
-        "allow 10.0.0.1",
-        "extend --by 1m --all",
-    ] {
+    for line in
+        ["extend --by 1m", "extend --by 1m --port 5432", "allow 10.0.0.1", "extend --by 1m --all"]
+    {
         server.try_cordon(line).assert_failure(4, "no-window");
     }
     assert_eq!(server.cordon("status")["windows"], json!([]));
@@ -259,9 +234,7 @@ fn without_a_window_there_is_nothing_to_change_or_to_check() {
     server.cordon(START);
     server.cordon("status --check");
     server.cordon("status --check --port 5432");
-    server
-        .try_cordon("status --check --port 5433")
-        .assert_status(4);
+    server.try_cordon("status --check --port 5433").assert_status(4);
 }
 
 #[test]
@@ -281,10 +254,7 @@ fn connections_that_were_not_drained_go_on_in_a_longer_window_too() {
 #[test]
 fn extend_of_several_windows_changes_all_or_none() {
     for (second, line) in [
-        (
-            "start --for 23h --no-drain --port 5433",
-            "extend --by 2h --all",
-        ),
+        ("start --for 23h --no-drain --port 5433", "extend --by 2h --all"),
         ("lift --port 5433", "extend --by 2h --port 5432 --port 5433"),
     ] {
         let lab = Lab::bare(0);

@@ -81,10 +81,7 @@ fn page(command: &Command, names: &[String]) -> Page {
     }
     see_also(&mut rest, &own, names);
     let _ = rest.to_writer(&mut roff);
-    Page {
-        file_name: man.get_filename(),
-        roff,
-    }
+    Page { file_name: man.get_filename(), roff }
 }
 
 /// What stands on pgcordon's own page alone.
@@ -214,9 +211,7 @@ mod tests {
     #[test]
     fn examples_are_taken_from_the_help() {
         let pages = all();
-        let start = pages
-            .iter()
-            .find(|page| page.file_name == "pgcordon-start.8");
+        let start = pages.iter().find(|page| page.file_name == "pgcordon-start.8");
         let text = text_of(start.unwrap());
         assert!(text.contains(".SH EXAMPLES\n"), "{text}");
         assert!(text.contains("\npgcordon start \\-\\-for 10m\n"), "{text}");

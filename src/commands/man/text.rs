@@ -11,14 +11,8 @@ pub const ERRORS: [&str; 2] = [
 
 /// What of the environment matters.
 pub const ENVIRONMENT: [Entry; 3] = [
-    (
-        "NO_COLOR",
-        "If it is set and not empty, output has no colours.",
-    ),
-    (
-        "SUDO_UID",
-        "Names the author of a window where no login is behind the process.",
-    ),
+    ("NO_COLOR", "If it is set and not empty, output has no colours."),
+    ("SUDO_UID", "Names the author of a window where no login is behind the process."),
     (
         "PG*",
         "The variables of libpq are ignored: how PostgreSQL is reached is told by the --pg- flags alone.",

@@ -66,12 +66,9 @@ fn networks_are_added_and_taken_out() {
     let networks = ["10.0.0.0/8".parse().unwrap()];
     let ten = passing("10.0.0.0/8");
     let none = PassList::default();
-    for (remove, is_changed, pass) in [
-        (false, true, &ten),
-        (false, false, &ten),
-        (true, true, &none),
-        (true, false, &none),
-    ] {
+    for (remove, is_changed, pass) in
+        [(false, true, &ten), (false, false, &ten), (true, true, &none), (true, false, &none)]
+    {
         let outcomes = allow(&mut fake, &[5432], &networks, remove).unwrap();
         assert_eq!(outcomes[0].changed, is_changed);
         assert_eq!(fake.window(5432).unwrap().cordon.pass, *pass);

@@ -42,10 +42,9 @@ fn what_somebody_else_does_at_the_same_moment_counts() {
         state.write(cordon(5432, 7));
         Ok(())
     };
-    for (when, surprise, expected) in [
-        (Before(Remove), gone, "done"),
-        (After(Remove), back, "Firewall::Differs"),
-    ] {
+    for (when, surprise, expected) in
+        [(Before(Remove), gone, "done"), (After(Remove), back, "Firewall::Differs")]
+    {
         let mut fake = Fake::with([cordon(5432, 7)]);
         fake.on(when, 1, surprise);
         assert_eq!(outcome(lift(&mut fake, &[5432])), expected);
@@ -120,8 +119,5 @@ fn own_windows_end_as_they_were_raised_to() {
     assert_eq!(seen(&fake, 5432), Some((7, Phase::Ramp)));
     assert_eq!(seen(&fake, 5433), None);
     assert_eq!(seen(&fake, 5434), Some((9, Phase::Closed)), "another's");
-    assert!(
-        fake.guards.is_empty(),
-        "what was flushed does not come back"
-    );
+    assert!(fake.guards.is_empty(), "what was flushed does not come back");
 }

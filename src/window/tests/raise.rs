@@ -25,16 +25,8 @@ fn a_window_in_force_is_shared_on_the_same_terms_only() {
         (Ownership::Exclusive, other(|_| ()), "Occupied"),
         (Ownership::Shared, other(|_| ()), "done"),
         (Ownership::Shared, other(|c| c.length = MINUTE), "done"),
-        (
-            Ownership::Shared,
-            other(|c| c.verdict = Verdict::Reset),
-            "Differs",
-        ),
-        (
-            Ownership::Shared,
-            other(|c| c.pass = passing("10.0.0.0/8")),
-            "Differs",
-        ),
+        (Ownership::Shared, other(|c| c.verdict = Verdict::Reset), "Differs"),
+        (Ownership::Shared, other(|c| c.pass = passing("10.0.0.0/8")), "Differs"),
     ];
     for (ownership, asked, expected) in table {
         let mut fake = Fake::with([cordon(5433, 7)]);
@@ -57,10 +49,9 @@ fn a_window_with_standbys_is_the_one_that_was_asked_for_without_them() {
 
 #[test]
 fn a_ramp_or_what_is_left_of_a_window_makes_room_in_the_same_transaction() {
-    for (before, passed) in [
-        (with_ramp(5432, 7), 10 * MINUTE + SECOND),
-        (cordon(5432, 7), 11 * MINUTE),
-    ] {
+    for (before, passed) in
+        [(with_ramp(5432, 7), 10 * MINUTE + SECOND), (cordon(5432, 7), 11 * MINUTE)]
+    {
         let mut fake = Fake::with([before]);
         fake.pass_time(passed);
         let raised = shared(&mut fake, &[cordon(5432, 1)]).unwrap();
@@ -79,10 +70,7 @@ fn a_damaged_window_is_put_back_with_its_time() {
     let found = &raised.found[0];
     assert_eq!(found.mended, [fault]);
     let cordon = &found.window.cordon;
-    assert_eq!(
-        (cordon.length, cordon.farewell),
-        (9 * MINUTE, Duration::ZERO)
-    );
+    assert_eq!((cordon.length, cordon.farewell), (9 * MINUTE, Duration::ZERO));
     assert_eq!(cordon.identity.healed, 1);
 }
 

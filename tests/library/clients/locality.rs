@@ -72,10 +72,7 @@ fn a_link_local_address_is_local_on_its_own_link_alone() {
         assert!(is_local("fe80::1", link));
         assert!(is_local("fe80::9", other));
         assert!(!is_local("fe80::7", link));
-        assert!(
-            !is_local("fe80::1", other),
-            "the other link's fe80::1 is someone else"
-        );
+        assert!(!is_local("fe80::1", other), "the other link's fe80::1 is someone else");
         assert!(!is_local("fe80::9", link));
         assert!(!is_local("fe80::9", 9999), "an interface that is gone");
         // The interface counts for link-local addresses alone.
@@ -125,16 +122,10 @@ fn the_networks_of_an_interface_are_those_of_its_addresses() {
 
         ip("link add bare type veth peer name bareend");
         let bare = interface_networks("bare");
-        assert!(
-            matches!(bare, Err(InterfaceError::NoNetwork(_))),
-            "{bare:?}"
-        );
+        assert!(matches!(bare, Err(InterfaceError::NoNetwork(_))), "{bare:?}");
         for name in ["nosuch", "", "a name that is far too long"] {
             let unknown = interface_networks(name);
-            assert!(
-                matches!(unknown, Err(InterfaceError::Unknown(_))),
-                "{unknown:?}"
-            );
+            assert!(matches!(unknown, Err(InterfaceError::Unknown(_))), "{unknown:?}");
         }
     });
 }

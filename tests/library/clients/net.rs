@@ -38,11 +38,7 @@ pub fn run(program: &str, arguments: &[&str]) {
     let output = Command::new(program).args(arguments).output();
     let output = output.unwrap_or_else(|error| panic!("cannot run {program}: {error}"));
     let said = String::from_utf8_lossy(&output.stderr);
-    assert!(
-        output.status.success(),
-        "{program} {arguments:?}: {} {said}",
-        output.status
-    );
+    assert!(output.status.success(), "{program} {arguments:?}: {} {said}", output.status);
 }
 
 /// A namespace at the other end of a link (`link0`), with the remote clients in it.
@@ -59,9 +55,7 @@ impl Remote {
         });
         let namespace = namespace.join().expect("the namespace's thread");
         let path = format!("/proc/{}/fd/{}", std::process::id(), namespace.as_raw_fd());
-        ip(&format!(
-            "link add link0 type veth peer name link0 netns {path}"
-        ));
+        ip(&format!("link add link0 type veth peer name link0 netns {path}"));
         let remote = Self { namespace };
         let up = |address: &str, v6: &str, link_local: &str| {
             ip("link set link0 addrgenmode none");

@@ -47,17 +47,12 @@ fn is_client(backend: &Backend, stream: &TcpStream) -> bool {
 }
 
 fn wait_for_end(backend: &Backend) {
-    within(LONG, "the backend's end", || {
-        backend.has_ended().expect("poll").then_some(())
-    });
+    within(LONG, "the backend's end", || backend.has_ended().expect("poll").then_some(()));
 }
 
 /// Closes with a reset.
 fn reset(stream: TcpStream) {
-    let linger = nix::libc::linger {
-        l_onoff: 1,
-        l_linger: 0,
-    };
+    let linger = nix::libc::linger { l_onoff: 1, l_linger: 0 };
     setsockopt(&stream, sockopt::Linger, &linger).expect("SO_LINGER");
 }
 
@@ -113,15 +108,9 @@ fn what_the_kernel_hides_is_not_taken_for_nobody() {
         let ptrace = caps::Capability::CAP_SYS_PTRACE;
         caps::drop(None, caps::CapSet::Effective, ptrace).expect("drop a capability");
         let found = listener_processes(&listening);
-        assert!(
-            matches!(found, Err(ProcessError::Privilege(_))),
-            "{found:?}"
-        );
+        assert!(matches!(found, Err(ProcessError::Privilege(_))), "{found:?}");
         let found = backends(&postmaster, &inodes);
-        assert!(
-            matches!(found, Err(ProcessError::Privilege(_))),
-            "{found:?}"
-        );
+        assert!(matches!(found, Err(ProcessError::Privilege(_))), "{found:?}");
     });
 }
 
@@ -131,16 +120,11 @@ fn a_silent_client_is_in_startup_and_is_never_signalled() {
         let remote = Remote::linked();
         let mut server = Server::start(SERVER, PORT, &["update_process_title=off"]);
         let mut silent = remote.connect(at(SERVER));
-        let backend = within(LONG, "the silent client's backend", || {
-            backends_of(&server).pop()
-        });
+        let backend = within(LONG, "the silent client's backend", || backends_of(&server).pop());
         assert_eq!(backend.stage, Stage::Startup);
         assert_eq!(backend.client, Client::Unknown);
         let refused = signal(&backend);
-        assert!(
-            matches!(refused, Err(SignalError::InStartup(_))),
-            "{refused:?}"
-        );
+        assert!(matches!(refused, Err(SignalError::InStartup(_))), "{refused:?}");
 
         // Its socket ends it.
         let mut sockets = Sockets::open().expect("sock_diag");
@@ -241,25 +225,15 @@ fn sockets_backends_and_rows_become_one_list() {
         let mut client = remote.connect(at(SERVER));
         log_in(&mut client);
         let silent = remote.connect(at(SERVER));
-        within(LONG, "two backends", || {
-            (backends_of(&server).len() == 2).then_some(())
-        });
+        within(LONG, "two backends", || (backends_of(&server).len() == 2).then_some(()));
 
         let mut sockets = Sockets::open().expect("sock_diag");
         let found = sockets.connected(PORT).expect("a scan");
         let backends = backends_of(&server);
-        let pid = backends
-            .iter()
-            .find(|b| is_client(b, &client))
-            .expect("its backend")
-            .pid;
+        let pid = backends.iter().find(|b| is_client(b, &client)).expect("its backend").pid;
         let own = client.local_addr().expect("its address");
         let elsewhere = SocketAddr::new(own.ip(), 1);
-        let rows = [
-            ("other", pid, elsewhere),
-            ("app", pid, own),
-            ("twin", pid + 1, own),
-        ];
+        let rows = [("other", pid, elsewhere), ("app", pid, own), ("twin", pid + 1, own)];
         let list = join(&found, &backends, &rows, |row| {
             let (_, pid, client) = *row;
             Some(RowKey { pid, client })

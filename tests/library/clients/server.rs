@@ -91,9 +91,8 @@ fn as_postgres(program: &str) -> Command {
 /// Debian's folder of the newest PostgreSQL.
 fn binaries() -> PathBuf {
     let versions = std::fs::read_dir("/usr/lib/postgresql").expect("PostgreSQL is installed");
-    let newest = versions
-        .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse::<u32>().ok())
-        .max();
+    let newest =
+        versions.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse::<u32>().ok()).max();
     let newest = newest.expect("a version of PostgreSQL");
     PathBuf::from(format!("/usr/lib/postgresql/{newest}/bin"))
 }
@@ -103,9 +102,7 @@ pub fn log_in(stream: &mut TcpStream) {
     let mut packet = 196_608_u32.to_be_bytes().to_vec();
     packet.extend(b"user\0postgres\0database\0postgres\0\0");
     let length = (packet.len() as u32 + 4).to_be_bytes();
-    stream
-        .write_all(&[&length[..], &packet].concat())
-        .expect("send the startup packet");
+    stream.write_all(&[&length[..], &packet].concat()).expect("send the startup packet");
     while message(stream).0 != b'Z' {}
 }
 
@@ -119,9 +116,7 @@ pub fn send(stream: &mut TcpStream, statement: &str) {
 /// The next message's type and body.
 pub fn message(stream: &mut TcpStream) -> (u8, Vec<u8>) {
     let mut head = [0; 5];
-    stream
-        .read_exact(&mut head)
-        .expect("a message of the server");
+    stream.read_exact(&mut head).expect("a message of the server");
     let length = u32::from_be_bytes([head[1], head[2], head[3], head[4]]);
     let mut body = vec![0; length as usize - 4];
     stream.read_exact(&mut body).expect("a message's body");

@@ -36,11 +36,9 @@ fn clients_of_both_families_are_listed_with_canonical_addresses() {
         let mut sockets = Sockets::open().expect("sock_diag");
 
         let mut clients = Vec::new();
-        for (server, client) in [
-            (SERVER, CLIENT),
-            ("2001:db8::1", "2001:db8::7"),
-            ("127.0.0.1", "127.0.0.1"),
-        ] {
+        for (server, client) in
+            [(SERVER, CLIENT), ("2001:db8::1", "2001:db8::7"), ("127.0.0.1", "127.0.0.1")]
+        {
             let address = at(server, port);
             let stream = match client == CLIENT || server.contains(':') {
                 true => remote.connect(address),
@@ -80,16 +78,9 @@ fn a_link_local_client_bears_its_interface_and_no_scope() {
         let socket = peer_of(&client, &mut sockets, port);
         assert_eq!(
             socket.remote.to_string(),
-            client
-                .local_addr()
-                .unwrap()
-                .to_string()
-                .replace(&format!("%{link}"), "")
+            client.local_addr().unwrap().to_string().replace(&format!("%{link}"), "")
         );
-        assert_eq!(
-            socket.interface,
-            nix::net::if_::if_nametoindex("link0").unwrap()
-        );
+        assert_eq!(socket.interface, nix::net::if_::if_nametoindex("link0").unwrap());
         assert_eq!(sockets.destroy(&socket).expect("destroy"), Destroyed::Done);
     });
 }
@@ -113,9 +104,7 @@ fn a_destroyed_client_is_reset_and_everyone_else_goes_on() {
         assert_eq!(sockets.destroy(&socket).expect("again"), Destroyed::Gone);
 
         second.write_all(b"x").expect("write");
-        stays
-            .read_exact(&mut [0; 1])
-            .expect("the other client's byte");
+        stays.read_exact(&mut [0; 1]).expect("the other client's byte");
         let _new = remote.connect(at(SERVER, port));
     });
 }
@@ -143,9 +132,7 @@ fn a_client_nobody_has_accepted_and_a_half_open_one_can_be_destroyed() {
                 attempt.expect_err("a handshake without an answer");
             });
             let found = sockets.connected(port).expect("a scan");
-            let half = found
-                .iter()
-                .find(|socket| socket.state == State::SynReceived);
+            let half = found.iter().find(|socket| socket.state == State::SynReceived);
             let half =
                 half.unwrap_or_else(|| panic!("no half-open connection to {server}: {found:?}"));
             assert_eq!(half.remote.ip(), client.parse::<IpAddr>().unwrap());
@@ -166,10 +153,7 @@ fn listening_and_closing_sockets_are_never_destroyed() {
         let mut sockets = Sockets::open().expect("sock_diag");
         for listener in sockets.listening(port).expect("a scan") {
             let refused = sockets.destroy(&listener);
-            assert!(matches!(
-                refused,
-                Err(DestroyError::NotOpen(_, State::Listen))
-            ));
+            assert!(matches!(refused, Err(DestroyError::NotOpen(_, State::Listen))));
         }
 
         let client = remote.connect(at(SERVER, port));
@@ -181,10 +165,7 @@ fn listening_and_closing_sockets_are_never_destroyed() {
         });
         assert_eq!(closing.cookie(), before.cookie());
         let refused = sockets.destroy(&closing);
-        assert!(matches!(
-            refused,
-            Err(DestroyError::NotOpen(_, State::FinWait2))
-        ));
+        assert!(matches!(refused, Err(DestroyError::NotOpen(_, State::FinWait2))));
         // Nor one that was open at the scan and has begun to close since.
         let late = sockets.destroy(&before).expect("destroy");
         assert_eq!(late, Destroyed::Closing);
@@ -193,9 +174,7 @@ fn listening_and_closing_sockets_are_never_destroyed() {
         drop(client);
         let ended = within(LONG, "TIME_WAIT", || {
             let found = sockets.connected(port).expect("a scan");
-            found
-                .into_iter()
-                .find(|socket| socket.state == State::TimeWait)
+            found.into_iter().find(|socket| socket.state == State::TimeWait)
         });
         assert!(!ended.state.is_open() && !ended.state.is_closing());
     });
@@ -240,9 +219,8 @@ fn a_thousand_sockets_are_scanned_and_destroyed() {
         setrlimit(Resource::Nofile, limit).expect("many files");
         let listening = TcpListener::bind("127.0.0.1:0").expect("a listener");
         let address = listening.local_addr().expect("its address");
-        let held: Vec<_> = (0..1000)
-            .map(|_| (connect(address), listening.accept().expect("accept")))
-            .collect();
+        let held: Vec<_> =
+            (0..1000).map(|_| (connect(address), listening.accept().expect("accept"))).collect();
         let mut sockets = Sockets::open().expect("sock_diag");
         let begin = Instant::now();
         let found = sockets.connected(address.port()).expect("a scan");
@@ -254,11 +232,6 @@ fn a_thousand_sockets_are_scanned_and_destroyed() {
             sockets.destroy(socket).expect("destroy");
         }
         println!("destroyed in {:?}", begin.elapsed());
-        assert!(
-            sockets
-                .connected(address.port())
-                .expect("a scan")
-                .is_empty()
-        );
+        assert!(sockets.connected(address.port()).expect("a scan").is_empty());
     });
 }

@@ -44,10 +44,7 @@ fn a_false_socket_of_an_unprivileged_user_is_refused() {
         target.access.socket_dir = Some(folder.path().to_owned());
         let error = server.open(&target).await.unwrap_err();
         let own = i32::try_from(std::process::id()).unwrap();
-        assert!(
-            matches!(error, SessionError::WrongPeer { peer, .. } if peer == own),
-            "{error}"
-        );
+        assert!(matches!(error, SessionError::WrongPeer { peer, .. } if peer == own), "{error}");
     });
 }
 
@@ -93,14 +90,9 @@ fn a_forged_line_in_the_kernels_list_leads_nowhere() {
     let socket = server.socket().display().to_string();
     let line = table.lines().find(|line| line.ends_with(&socket)).unwrap();
     let inode = line.split_ascii_whitespace().nth(6).unwrap();
-    let evil = tempfile::Builder::new()
-        .prefix("e")
-        .tempdir_in("/tmp")
-        .unwrap();
+    let evil = tempfile::Builder::new().prefix("e").tempdir_in("/tmp").unwrap();
     let name = format!("x\n0: 2 0 00010000 1 1 {inode} {}", evil.path().display());
-    run(Command::new("mkdir")
-        .arg("-p")
-        .arg(format!("{}/{name}", evil.path().display())));
+    run(Command::new("mkdir").arg("-p").arg(format!("{}/{name}", evil.path().display())));
     std::env::set_current_dir(evil.path()).unwrap();
     let _false_server = UnixListener::bind(format!("{name}/.s.PGSQL.5432")).unwrap();
     tell(async {
@@ -172,10 +164,8 @@ fn a_server_in_a_pid_namespace_of_its_own_is_recognised() {
 
 #[test]
 fn without_a_unix_socket_the_error_names_the_ways_out() {
-    let server = Server::start_with(&Setup {
-        conf: "unix_socket_directories = ''",
-        ..Setup::default()
-    });
+    let server =
+        Server::start_with(&Setup { conf: "unix_socket_directories = ''", ..Setup::default() });
     tell(async {
         let error = server.open(&server.target()).await.unwrap_err();
         assert!(matches!(error, SessionError::NoSocket { .. }), "{error}");

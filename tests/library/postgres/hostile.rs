@@ -49,19 +49,13 @@ fn settings_and_functions_of_a_hostile_database_change_nothing() {
         ];
         let clean = "-c role=none -c default_transaction_read_only=off -c statement_timeout=0";
         server.sql(&format!("dbname=postgres options='{clean}'"), &trigger);
-        server.sql(
-            "template1",
-            &["ALTER DATABASE postgres SET transaction_timeout = 1"],
-        );
+        server.sql("template1", &["ALTER DATABASE postgres SET transaction_timeout = 1"]);
     }
     if major() >= 14 {
         // Last: it ends sessions of the helper, too.
         let idle = "SET idle_session_timeout = 1";
         let database = format!("ALTER DATABASE postgres {idle}");
-        server.sql(
-            "template1",
-            &[&database, &format!("ALTER ROLE postgres {idle}")],
-        );
+        server.sql("template1", &[&database, &format!("ALTER ROLE postgres {idle}")]);
     }
     tell(async {
         // A deferrable transaction would wait for this one to end.
@@ -98,10 +92,7 @@ fn a_statement_in_no_encoding_hides_nobody() {
     server.sql("template1", &[&create("bytes")]);
     hides_nobody(&server);
     // The list is checked where the session's own database knows no encoding, too.
-    server.sql(
-        "template1",
-        &["DROP DATABASE postgres", &create("postgres")],
-    );
+    server.sql("template1", &["DROP DATABASE postgres", &create("postgres")]);
     hides_nobody(&server);
 }
 
@@ -137,11 +128,7 @@ fn the_text_that_hides_a_query_hides_nothing_when_a_client_sends_it() {
         let session = server.session().await;
         let client = server.client("postgres").await;
         let pid = client.pid().await;
-        client
-            .sql
-            .batch_execute("<insufficient privilege>")
-            .await
-            .unwrap_err();
+        client.sql.batch_execute("<insufficient privilege>").await.unwrap_err();
         let rows = session.rows().await.unwrap();
         let row = rows.iter().find(|row| row.pid == pid).unwrap();
         assert_eq!(row.query, "<insufficient privilege>");

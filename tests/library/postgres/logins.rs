@@ -13,11 +13,7 @@ fn over_tcp(server: &Server, password: Option<&str>) -> Target {
         path
     });
     Target {
-        access: Access {
-            host: Some("127.0.0.1".parse().unwrap()),
-            passfile,
-            ..Access::default()
-        },
+        access: Access { host: Some("127.0.0.1".parse().unwrap()), passfile, ..Access::default() },
         ..server.target()
     }
 }
@@ -50,10 +46,7 @@ fn no_slot_left_is_told_apart_and_passes() {
         }
         assert_eq!(clients.len(), 5);
         let error = server.open(&server.target()).await.unwrap_err();
-        assert!(
-            matches!(error, SessionError::TooManyConnections { .. }),
-            "{error}"
-        );
+        assert!(matches!(error, SessionError::TooManyConnections { .. }), "{error}");
         assert!(error.is_passing());
 
         let gone = clients.pop().unwrap();
@@ -84,10 +77,7 @@ fn without_the_database_postgres_template1_will_do() {
 #[test]
 fn a_database_that_takes_no_connections_is_passed_over() {
     let server = Server::start();
-    server.sql(
-        "template1",
-        &["ALTER DATABASE postgres ALLOW_CONNECTIONS false"],
-    );
+    server.sql("template1", &["ALTER DATABASE postgres ALLOW_CONNECTIONS false"]);
     tell(async {
         server.session().await;
     });
@@ -96,10 +86,7 @@ fn a_database_that_takes_no_connections_is_passed_over() {
 #[test]
 fn a_role_without_the_rights_is_refused_and_the_rights_are_named() {
     let server = Server::start();
-    server.sql(
-        "postgres",
-        &["CREATE ROLE \"o p\\s\" LOGIN", "CREATE ROLE app LOGIN"],
-    );
+    server.sql("postgres", &["CREATE ROLE \"o p\\s\" LOGIN", "CREATE ROLE app LOGIN"]);
     let mut target = server.target();
     target.access.user = Some("o p\\s".parse().unwrap());
     tell(async {
@@ -110,10 +97,7 @@ fn a_role_without_the_rights_is_refused_and_the_rights_are_named() {
                 if *missing == ["pg_read_all_stats", "pg_signal_backend"]),
             "{text}"
         );
-        assert!(
-            text.contains("GRANT pg_read_all_stats, pg_signal_backend"),
-            "{text}"
-        );
+        assert!(text.contains("GRANT pg_read_all_stats, pg_signal_backend"), "{text}");
 
         let rights = "GRANT pg_monitor, pg_signal_backend TO \"o p\\s\"";
         // One refused statement would end the session.
@@ -155,17 +139,11 @@ fn over_tcp_the_password_comes_from_roots_file() {
         let target = over_tcp(&server, Some("s3cret"));
         server.open(&target).await.unwrap();
 
-        let error = server
-            .open(&over_tcp(&server, Some("wrong")))
-            .await
-            .unwrap_err();
+        let error = server.open(&over_tcp(&server, Some("wrong"))).await.unwrap_err();
         assert!(matches!(error, SessionError::Refused { .. }), "{error}");
 
         let error = server.open(&over_tcp(&server, None)).await.unwrap_err();
-        assert!(
-            matches!(error, SessionError::Authentication { .. }),
-            "{error}"
-        );
+        assert!(matches!(error, SessionError::Authentication { .. }), "{error}");
 
         set_mode(target.access.passfile.as_deref().unwrap(), 0o644);
         let error = server.open(&target).await.unwrap_err();
@@ -186,9 +164,6 @@ fn another_servers_backend_is_not_ours() {
         // The port is answered by a server that is not this process.
         target.postmaster = i32::try_from(std::process::id()).unwrap();
         let error = server.open(&target).await.unwrap_err();
-        assert!(
-            matches!(error, SessionError::WrongBackend { .. }),
-            "{error}"
-        );
+        assert!(matches!(error, SessionError::WrongBackend { .. }), "{error}");
     });
 }

@@ -13,9 +13,5 @@ mod statements;
 
 /// Runs a story on a runtime like the program's own.
 fn tell(story: impl Future<Output = ()>) {
-    tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .unwrap()
-        .block_on(story);
+    tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(story);
 }

@@ -54,10 +54,7 @@ impl Server {
         let folder = folder_of_postgres();
         let path = folder.path().display().to_string();
         let data = folder.path().join("data");
-        run(Command::new("cp")
-            .arg("-a")
-            .arg(template.path().join("data"))
-            .arg(&data));
+        run(Command::new("cp").arg("-a").arg(template.path().join("data")).arg(&data));
         let conf = format!(
             "{}\nlisten_addresses = '127.0.0.1'\nunix_socket_directories = '{path}'\nfsync = off\n\
              max_connections = 80\nshared_buffers = 16MB\n{}\n",
@@ -68,19 +65,11 @@ impl Server {
         fs::write(data.join("pg_hba.conf"), setup.hba.unwrap_or(HBA)).expect("pg_hba.conf");
 
         let log = fs::File::create(folder.path().join("log")).expect("log");
-        let around = setup
-            .around
-            .unwrap_or("exec \"$@\"")
-            .replace("{dir}", &path);
+        let around = setup.around.unwrap_or("exec \"$@\"").replace("{dir}", &path);
         let process = Command::new("sh")
             .args(["-c", &around, "sh"])
             // Gone with the thread of the test, even if that is killed.
-            .args([
-                "setpriv",
-                "--reuid=postgres",
-                "--regid=postgres",
-                "--init-groups",
-            ])
+            .args(["setpriv", "--reuid=postgres", "--regid=postgres", "--init-groups"])
             .args(["--pdeathsig=KILL", &program("postgres"), "-D"])
             .arg(&data)
             .stdin(Stdio::null())
@@ -120,20 +109,12 @@ impl Server {
         {
             let pid = self.postmaster;
             let children = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children"));
-            self.postmaster = children
-                .expect("children")
-                .trim()
-                .parse()
-                .expect("one child");
+            self.postmaster = children.expect("children").trim().parse().expect("one child");
         }
     }
 
     pub fn target(&self) -> Target {
-        Target {
-            postmaster: self.postmaster,
-            port: PORT,
-            access: Access::default(),
-        }
+        Target { postmaster: self.postmaster, port: PORT, access: Access::default() }
     }
 
     pub async fn session(&self) -> Session {
@@ -197,11 +178,7 @@ impl Client {
         config.user(role).dbname(database).application_name("story");
         let (sql, connection) = config.connect_raw(stream, tokio_postgres::NoTls).await?;
         let ended = tokio::spawn(connection);
-        Ok(Self {
-            sql,
-            address,
-            ended,
-        })
+        Ok(Self { sql, address, ended })
     }
 
     /// Asked by a simple query: a prepared one is closed by a message that may still be on its
@@ -228,24 +205,14 @@ fn own_network() {
 }
 
 fn template() -> Arc<TempDir> {
-    let mut template = TEMPLATE
-        .lock()
-        .unwrap_or_else(|poisoned| poisoned.into_inner());
+    let mut template = TEMPLATE.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
     if let Some(template) = template.upgrade() {
         return template;
     }
     let folder = folder_of_postgres();
     run(Command::new("setpriv")
         .args(["--reuid=postgres", "--regid=postgres", "--init-groups"])
-        .args([
-            &program("initdb"),
-            "-A",
-            "trust",
-            "-U",
-            "postgres",
-            "-N",
-            "--wal-segsize=1",
-        ])
+        .args([&program("initdb"), "-A", "trust", "-U", "postgres", "-N", "--wal-segsize=1"])
         .args(["--locale=C.UTF-8", "-D"])
         .arg(folder.path().join("data")));
     let folder = Arc::new(folder);
@@ -291,9 +258,7 @@ pub fn major() -> u32 {
 
 /// Runs a command to its end and returns its output.
 pub fn run(command: &mut Command) -> String {
-    let output = command
-        .output()
-        .unwrap_or_else(|e| panic!("{command:?}: {e}"));
+    let output = command.output().unwrap_or_else(|e| panic!("{command:?}: {e}"));
     let error = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{command:?}: {error}");
     String::from_utf8_lossy(&output.stdout).trim().to_owned()

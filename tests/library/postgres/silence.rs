@@ -18,10 +18,7 @@ fn a_stopped_postmaster_is_not_waited_for() {
     tell(async {
         let begun = Instant::now();
         let error = Session::open(&server.target(), SHORT).await.unwrap_err();
-        assert!(
-            matches!(error, SessionError::NotAnswering { .. }),
-            "{error}"
-        );
+        assert!(matches!(error, SessionError::NotAnswering { .. }), "{error}");
         assert!(begun.elapsed() >= SHORT && begun.elapsed() < SHORT + SLACK);
     });
 }
@@ -40,10 +37,7 @@ fn a_full_queue_of_a_stopped_postmaster_is_not_waited_for() {
         }
         let begun = Instant::now();
         let error = Session::open(&server.target(), SHORT).await.unwrap_err();
-        assert!(
-            error.to_string().contains("queue of connections is full"),
-            "{error}"
-        );
+        assert!(error.to_string().contains("queue of connections is full"), "{error}");
         assert!(begun.elapsed() >= SHORT && begun.elapsed() < SHORT + SLACK);
 
         // When it runs again, an attempt that is under way gets in.
@@ -63,9 +57,7 @@ fn a_full_queue_of_a_stopped_postmaster_is_not_waited_for() {
 fn a_stopped_backend_is_not_waited_for() {
     let server = Server::start();
     tell(async {
-        let session = Session::open(&server.target(), Duration::from_secs(2))
-            .await
-            .unwrap();
+        let session = Session::open(&server.target(), Duration::from_secs(2)).await.unwrap();
         let backend = "SELECT pid FROM pg_stat_activity WHERE application_name = 'pgcordon'";
         let backend = server.sql("postgres", &[backend]).parse().unwrap();
         server.signal(backend, Signal::SIGSTOP);
@@ -73,11 +65,7 @@ fn a_stopped_backend_is_not_waited_for() {
         assert!(silent(session.rows().await.unwrap_err()));
         let answers = session.terminate(&[1, 2]).await;
         assert_eq!(answers.len(), 2);
-        assert!(
-            answers
-                .into_iter()
-                .all(|(_, answer)| silent(answer.unwrap_err()))
-        );
+        assert!(answers.into_iter().all(|(_, answer)| silent(answer.unwrap_err())));
         server.signal(backend, Signal::SIGCONT);
     });
 }
@@ -106,17 +94,12 @@ fn a_session_that_is_ended_says_so() {
 fn a_lock_on_the_catalog_is_not_waited_for() {
     let server = Server::start();
     tell(async {
-        let session = Session::open(&server.target(), Duration::from_secs(1))
-            .await
-            .unwrap();
+        let session = Session::open(&server.target(), Duration::from_secs(1)).await.unwrap();
         let client = server.client("postgres").await;
         let lock = "BEGIN; LOCK pg_catalog.pg_stat_activity IN ACCESS EXCLUSIVE MODE";
         client.sql.batch_execute(lock).await.unwrap();
         let error = session.rows().await.unwrap_err();
-        assert!(
-            matches!(error, StatementError::NotAnswering { .. }),
-            "{error}"
-        );
+        assert!(matches!(error, StatementError::NotAnswering { .. }), "{error}");
         // Ending a backend needs no lock, and what waits is ended by the server.
         client.sql.batch_execute("ROLLBACK").await.unwrap();
         session.rows().await.unwrap();

@@ -23,10 +23,7 @@ fn each_row_says_who_it_is() {
         };
 
         let row = rows.iter().find(|row| row.pid == pid).expect("its row");
-        assert_eq!(
-            (row.role.as_str(), row.database.as_str()),
-            ("app", "postgres")
-        );
+        assert_eq!((row.role.as_str(), row.database.as_str()), ("app", "postgres"));
         assert_eq!(row.application, "story");
         assert_eq!(row.client, Some(client.address.ip()));
         assert_eq!(row.client_port, Some(client.address.port()));
@@ -34,18 +31,12 @@ fn each_row_says_who_it_is() {
         assert_eq!(row.wait, "Client/ClientRead");
         assert_eq!(row.query, "SELECT pg_backend_pid()");
         assert_eq!(row.backend_type, "client backend");
-        assert!(
-            row.since
-                .is_some_and(|since| since < Duration::from_secs(60))
-        );
+        assert!(row.since.is_some_and(|since| since < Duration::from_secs(60)));
 
         assert_eq!(session.host_pid(pid), Some(pid));
         assert!(rows.iter().all(|row| row.application != "pgcordon"));
         let writer = rows.iter().find(|row| row.backend_type == "checkpointer");
-        assert_eq!(
-            writer.map(|row| (row.client, row.hidden)),
-            Some((None, false))
-        );
+        assert_eq!(writer.map(|row| (row.client, row.hidden)), Some((None, false)));
     });
 }
 

@@ -10,13 +10,7 @@ use serde_json::{Value, json};
 fn all_at_once(server: &Host, lines: &[&str]) -> Vec<(i32, Value)> {
     let running: Vec<_> = lines
         .iter()
-        .map(|line| {
-            server
-                .tool()
-                .args(line.split(' '))
-                .args(["-o", "json"])
-                .spawn()
-        })
+        .map(|line| server.tool().args(line.split(' ')).args(["-o", "json"]).spawn())
         .collect();
     running
         .into_iter()
@@ -40,9 +34,7 @@ fn one_of_many_starts_raises_the_cordon() {
     let lab = Lab::bare(1);
     let server = &lab.server;
     let reports = all_at_once(server, &[START; 20]);
-    let raised = reports
-        .iter()
-        .filter(|(_, report)| report["changed"] == true);
+    let raised = reports.iter().filter(|(_, report)| report["changed"] == true);
     assert_eq!(raised.count(), 1);
     let window = server.window();
     for (status, report) in &reports {
@@ -52,20 +44,13 @@ fn one_of_many_starts_raises_the_cordon() {
 
     let reports = all_at_once(server, &["extend --by 1m"; 20]);
     assert!(
-        reports
-            .iter()
-            .all(|(status, report)| (*status, &report["changed"]) == (0, &json!(true)))
+        reports.iter().all(|(status, report)| (*status, &report["changed"]) == (0, &json!(true)))
     );
     let remaining = server.window()["remaining_s"].as_f64().unwrap();
-    assert!(
-        (1700.0..1800.1).contains(&remaining),
-        "twenty minutes more: {remaining} s"
-    );
+    assert!((1700.0..1800.1).contains(&remaining), "twenty minutes more: {remaining} s");
 
     let reports = all_at_once(server, &["lift"; 20]);
-    let lifted = reports
-        .iter()
-        .filter(|(_, report)| report["changed"] == true);
+    let lifted = reports.iter().filter(|(_, report)| report["changed"] == true);
     assert_eq!(lifted.count(), 1);
     for (status, report) in &reports {
         assert_eq!(*status, 0, "{report}");
@@ -101,20 +86,11 @@ fn a_mixture_of_calls_ends_in_a_state_that_makes_sense() {
     .into();
     for round in 0..10 {
         // Another call comes first in each round.
-        let lines: Vec<_> = (0..20)
-            .map(|n| mixture[(n + round) % mixture.len()])
-            .collect();
+        let lines: Vec<_> = (0..20).map(|n| mixture[(n + round) % mixture.len()]).collect();
         for (line, (status, report)) in lines.iter().zip(all_at_once(server, &lines)) {
-            assert!(
-                permitted[line].contains(&status),
-                "{line}: {status}: {report}"
-            );
+            assert!(permitted[line].contains(&status), "{line}: {status}: {report}");
             let failed = report["result"] == "failed";
-            assert_eq!(
-                failed,
-                status == 4 && *line != "status --check",
-                "{line}: {report}"
-            );
+            assert_eq!(failed, status == 4 && *line != "status --check", "{line}: {report}");
             // A cordon that is just being made or removed is not a damaged one.
             let damaged = report["warnings"].is_array() && warns(&report, &["damaged"]);
             assert!(!damaged, "{line}: {report}");
@@ -135,9 +111,7 @@ fn a_mixture_of_calls_ends_in_a_state_that_makes_sense() {
 fn calls_on_different_ports_do_not_wait_for_each_other() {
     let lab = Lab::bare(0);
     let server = &lab.server;
-    let lines: Vec<_> = (0..20)
-        .map(|n| format!("{START} --port {}", 6000 + n))
-        .collect();
+    let lines: Vec<_> = (0..20).map(|n| format!("{START} --port {}", 6000 + n)).collect();
     let lines: Vec<_> = lines.iter().map(String::as_str).collect();
     for (status, report) in all_at_once(server, &lines) {
         assert_eq!((status, &report["changed"]), (0, &json!(true)), "{report}");

@@ -145,10 +145,7 @@ fn is_explained(events: &[Event], before: &State, after: &State) -> bool {
             continue;
         }
         let open = |number: &usize| done & (1 << number) == 0;
-        let first_end = (0..events.len())
-            .filter(open)
-            .map(|n| events[n].ended)
-            .min();
+        let first_end = (0..events.len()).filter(open).map(|n| events[n].ended).min();
         for number in (0..events.len()).filter(open) {
             // What has begun after another had ended cannot have come before it.
             if Some(events[number].began) <= first_end {
@@ -210,12 +207,7 @@ fn observe(server: &Host, line: &str) -> Vec<(u64, Event)> {
             _ => panic!("no answer of the contract: {outcome}"),
         };
         let line = line.to_owned();
-        let event = Event {
-            line,
-            said,
-            began,
-            ended,
-        };
+        let event = Event { line, said, began, ended };
         (port, event)
     });
     observed.collect()
@@ -273,14 +265,9 @@ fn one_order_explains_what_many_calls_at_once_have_said() {
         lines.push("lift --port 6000 --port 5434 --port 5433".to_owned());
 
         let events: Vec<(u64, Event)> = thread::scope(|scope| {
-            let calls: Vec<_> = lines
-                .iter()
-                .map(|line| scope.spawn(move || observe(server, line)))
-                .collect();
-            calls
-                .into_iter()
-                .flat_map(|call| call.join().unwrap())
-                .collect()
+            let calls: Vec<_> =
+                lines.iter().map(|line| scope.spawn(move || observe(server, line))).collect();
+            calls.into_iter().flat_map(|call| call.join().unwrap()).collect()
         });
         calls += lines.len();
         let mut by_port = BTreeMap::<u64, Vec<Event>>::new();
@@ -324,11 +311,8 @@ fn who_waits_for_a_holder_that_is_stopped_is_told_its_name() {
                     scope.spawn(move || wait_in_vain(server, line, name))
                 });
                 // Whoever needs no lock, or another one, does not wait.
-                for line in [
-                    "status",
-                    "start --for 10m --no-drain --port 6000",
-                    "lift --port 6000",
-                ] {
+                for line in ["status", "start --for 10m --no-drain --port 6000", "lift --port 6000"]
+                {
                     server.cordon(line);
                 }
                 calls.map(|call| call.join().unwrap()).to_vec()

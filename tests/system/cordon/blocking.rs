@@ -31,10 +31,7 @@ fn remote_clients_stay_out_while_local_ones_come_and_live() {
         client.assert_blocked(&both_families(server));
     }
 
-    assert_eq!(
-        (&report["result"], &report["changed"]),
-        (&"cordoned".into(), &true.into())
-    );
+    assert_eq!((&report["result"], &report["changed"]), (&"cordoned".into(), &true.into()));
     for (way, session) in &local {
         assert!(session.is_alive(), "{way}");
     }
@@ -43,10 +40,7 @@ fn remote_clients_stay_out_while_local_ones_come_and_live() {
     later.push(("from AnyIP to its own address", server.login(&to_itself)));
 
     let report = server.cordon("lift");
-    assert_eq!(
-        (&report["result"], &report["changed"]),
-        (&"lifted".into(), &true.into())
-    );
+    assert_eq!((&report["result"], &report["changed"]), (&"lifted".into(), &true.into()));
     for client in &lab.clients {
         client.assert_reaches(&both_families(server));
         assert!(client.connect(server.at_v4(5432)).is_alive());
@@ -72,10 +66,7 @@ fn without_a_drain_existing_connections_go_on_and_no_new_one_begins() {
     sessions[0].reset();
     let again = Login::to(server.at_v4(5432)).from(port);
     let again = again.limit(GLIMPSE);
-    assert!(
-        client.begin(&again).is_err(),
-        "a new connection from {port}"
-    );
+    assert!(client.begin(&again).is_err(), "a new connection from {port}");
 }
 
 #[test]
@@ -126,9 +117,7 @@ fn knocks_are_counted_for_each_source_address() {
     assert_eq!(window["blocked"]["bytes"], 4 * 60 + 2 * 80);
 
     let said = server.pgcordon(["status"]);
-    said.assert_status(0)
-        .assert_stdout_has("6 packets")
-        .assert_stdout_has("203.0.113.11 (3)");
+    said.assert_status(0).assert_stdout_has("6 packets").assert_stdout_has("203.0.113.11 (3)");
     // They are the window's: the next one begins at nothing.
     server.cordon("lift");
     let report = server.cordon(START);
@@ -179,10 +168,7 @@ fn where_one_of_two_ports_cannot_be_cordoned_neither_is() {
 
     server.cordon(&format!("{START} --port 5433 --verdict reset"));
     let message = server.try_cordon(&both).assert_failure(1, "window-differs");
-    assert!(
-        message.contains("5433") && message.contains("verdict"),
-        "{message}"
-    );
+    assert!(message.contains("5433") && message.contains("verdict"), "{message}");
     assert!(!server.ruleset().contains("pgcordon_5432"));
     assert_eq!(client.reach(server.at_v4(5432), SOON), Reach::Refused);
     assert_eq!(server.window()["verdict"], "reset");
@@ -214,13 +200,9 @@ fn a_full_list_of_knocks_lets_nobody_in() {
     let lab = Lab::bare(1);
     let (server, client) = (&lab.server, &lab.clients[0]);
     server.cordon(START);
-    let sources: Vec<_> = (0..65_535_u32)
-        .map(|n| Ipv4Addr::from(0x0a00_0000 + n).to_string())
-        .collect();
-    server.nft(&format!(
-        "add element inet pgcordon_5432 knocks4 {{ {} }}",
-        sources.join(", ")
-    ));
+    let sources: Vec<_> =
+        (0..65_535_u32).map(|n| Ipv4Addr::from(0x0a00_0000 + n).to_string()).collect();
+    server.nft(&format!("add element inet pgcordon_5432 knocks4 {{ {} }}", sources.join(", ")));
     client.assert_blocked(&[server.at_v4(5432)]);
     let window = server.window();
     assert_eq!(window["knocks"].as_array().unwrap().len(), 65_535);
@@ -232,22 +214,13 @@ fn a_link_local_client_is_remote() {
     let lab = Lab::new(1);
     let (server, client) = (&lab.server, &lab.clients[0]);
     // 2: eth0    inet6 fe80::1/64 scope link ...
-    let shown = server.run([
-        "ip", "-6", "-o", "addr", "show", "dev", "eth0", "scope", "link",
-    ]);
+    let shown = server.run(["ip", "-6", "-o", "addr", "show", "dev", "eth0", "scope", "link"]);
     let address = shown.stdout.split_whitespace().nth(3).unwrap();
     let (address, _) = address.split_once('/').unwrap();
     // 2: eth0@if3: <BROADCAST,...
-    let link = client
-        .run(["ip", "-o", "link", "show", "dev", "eth0"])
-        .stdout;
+    let link = client.run(["ip", "-o", "link", "show", "dev", "eth0"]).stdout;
     let (index, _) = link.split_once(':').unwrap();
-    let to = SocketAddrV6::new(
-        address.parse().unwrap(),
-        5432,
-        0,
-        index.trim().parse().unwrap(),
-    );
+    let to = SocketAddrV6::new(address.parse().unwrap(), 5432, 0, index.trim().parse().unwrap());
     client.assert_reaches(&[to.into()]);
     server.cordon(START);
     client.assert_blocked(&[to.into()]);

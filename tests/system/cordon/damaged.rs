@@ -4,16 +4,8 @@ use crate::lab::{GLIMPSE, Lab, Reach, SOON, START, warns};
 
 /// What is done to a cordon, and what the warning must name.
 const DAMAGE: [(&str, &str, &[&str]); 7] = [
-    (
-        "a dormant table",
-        "add table inet pgcordon_5432 { flags dormant; }",
-        &["dormant"],
-    ),
-    (
-        "a flushed gate",
-        "flush chain inet pgcordon_5432 gate",
-        &["gate"],
-    ),
+    ("a dormant table", "add table inet pgcordon_5432 { flags dormant; }", &["dormant"]),
+    ("a flushed gate", "flush chain inet pgcordon_5432 gate", &["gate"]),
     (
         "an added rule that accepts",
         "insert rule inet pgcordon_5432 cordon tcp dport 5432 accept",
@@ -30,11 +22,7 @@ const DAMAGE: [(&str, &str, &[&str]); 7] = [
          add rule inet pgcordon_5432 inner tcp dport 5432 accept",
         &["inner"],
     ),
-    (
-        "the drop of fragments away",
-        "flush chain inet pgcordon_5432 shards",
-        &["shards"],
-    ),
+    ("the drop of fragments away", "flush chain inet pgcordon_5432 shards", &["shards"]),
     (
         "a base chain with another policy",
         "add chain inet pgcordon_5432 gate { policy drop; }",
@@ -81,9 +69,7 @@ fn a_deleted_rule_is_told_whichever_it_is() {
         server.cordon(start);
         let rule = rules().swap_remove(number);
         let (chain, handle) = (rule["chain"].as_str().unwrap(), &rule["handle"]);
-        server.nft(&format!(
-            "delete rule inet pgcordon_5432 {chain} handle {handle}"
-        ));
+        server.nft(&format!("delete rule inet pgcordon_5432 {chain} handle {handle}"));
         let report = server.cordon("status");
         let told = warns(&report, &["port 5432", "damaged", chain]);
         assert!(told, "without {rule}: {report}");
@@ -98,8 +84,7 @@ fn a_deleted_rule_is_told_whichever_it_is() {
 fn an_open_gate_for_fragments_is_damage() {
     let lab = Lab::bare(0);
     lab.server.cordon(&format!("{START} --no-guard"));
-    lab.server
-        .nft("delete element inet pgcordon_5432 armed { ipv6 }");
+    lab.server.nft("delete element inet pgcordon_5432 armed { ipv6 }");
     let report = lab.server.cordon("status");
     assert!(warns(&report, &["damaged"]), "{report}");
 }
@@ -127,8 +112,7 @@ fn a_start_on_a_damaged_cordon_does_not_say_that_all_is_well() {
 fn a_chain_that_is_not_ours_is_damage() {
     let lab = Lab::bare(0);
     lab.server.cordon(&format!("{START} --no-guard"));
-    lab.server
-        .nft("add chain inet pgcordon_5432 extra { type filter hook input priority -400; }");
+    lab.server.nft("add chain inet pgcordon_5432 extra { type filter hook input priority -400; }");
     let report = lab.server.cordon("status");
     assert!(warns(&report, &["damaged", "extra"]), "{report}");
 }

@@ -16,10 +16,7 @@ fn clients_are_let_in_and_out_during_a_window() {
     }
 
     let allowed = server.cordon("allow 203.0.113.11 2001:db8:53::11");
-    assert_eq!(
-        (&allowed["result"], &allowed["changed"]),
-        (&json!("allowed"), &json!(true))
-    );
+    assert_eq!((&allowed["result"], &allowed["changed"]), (&json!("allowed"), &json!(true)));
     let pass = json!(["203.0.113.11/32", "2001:db8:53::11/128"]);
     assert_eq!(only_window(&allowed)["pass"], pass);
     first.assert_reaches(&both);
@@ -61,8 +58,7 @@ fn assert_membership(lab: &Lab) {
 fn also_at(lab: &Lab, client: usize, address: &str) {
     let via = lab.clients[client].v4;
     lab.clients[client].ip(&format!("addr add {address}/32 dev lo\n"));
-    lab.server
-        .ip(&format!("route add {address}/32 via {via}\n"));
+    lab.server.ip(&format!("route add {address}/32 via {via}\n"));
 }
 
 #[test]
@@ -108,10 +104,7 @@ fn a_hundred_thousand_networks_pass() {
     assert_membership(&lab);
 
     let report = outcome.assert_status(0).json();
-    assert_eq!(
-        only_window(&report)["pass"].as_array().unwrap().len(),
-        100_000
-    );
+    assert_eq!(only_window(&report)["pass"].as_array().unwrap().len(), 100_000);
     println!("start with 100,000 networks: {:?}", outcome.took);
     let took = server.try_cordon("lift").assert_status(0).took;
     println!("lift: {took:?}");
@@ -119,10 +112,7 @@ fn a_hundred_thousand_networks_pass() {
 
     server.write("/run/pass", networks(100_001));
     let message = server.try_cordon(&start).assert_failure(2, "pass-list");
-    assert!(
-        message.contains("100001") && message.contains("100000"),
-        "{message}"
-    );
+    assert!(message.contains("100001") && message.contains("100000"), "{message}");
     assert_eq!(server.ruleset(), "");
 }
 

@@ -31,16 +31,7 @@ fn a_saved_window_loads_again_and_blocks() {
     let reason = format!("--reason={}", longest_reason());
     let started = server
         .tool()
-        .args([
-            "start",
-            "--for",
-            "10m",
-            "--no-drain",
-            "--no-guard",
-            "-o",
-            "json",
-            &reason,
-        ])
+        .args(["start", "--for", "10m", "--no-drain", "--no-guard", "-o", "json", &reason])
         .args(["--allow", "203.0.113.12", "--allow", "2001:db8:53::12"])
         .args(["--allow", "10.0.0.0/8"])
         .run();
@@ -60,30 +51,14 @@ fn a_saved_window_loads_again_and_blocks() {
     let report = server.cordon("status");
     assert!(!warns(&report, &["damaged"]), "{report}");
     let after = only_window(&report);
-    for name in [
-        "id",
-        "started_at",
-        "by",
-        "by_uid",
-        "verdict",
-        "reason",
-        "pass",
-    ] {
+    for name in ["id", "started_at", "by", "by_uid", "verdict", "reason", "pass"] {
         assert_eq!(after[name], before[name], "{name}");
     }
-    let sources: Vec<_> = after["knocks"]
-        .as_array()
-        .unwrap()
-        .iter()
-        .map(|k| &k["address"])
-        .collect();
+    let sources: Vec<_> =
+        after["knocks"].as_array().unwrap().iter().map(|k| &k["address"]).collect();
     assert_eq!(sources, ["203.0.113.11", "2001:db8:53::11"]);
     server.assert_every_element_ends(5432);
-    let sets: Vec<_> = server
-        .timed_elements(5432)
-        .iter()
-        .map(|(set, _)| *set)
-        .collect();
+    let sets: Vec<_> = server.timed_elements(5432).iter().map(|(set, _)| *set).collect();
     assert_eq!(sets, ["window", "armed", "farewell", "flows4", "flows6"]);
 
     // It is a window like any other.
@@ -111,10 +86,7 @@ fn a_window_with_resets_and_a_moved_end_loads_again() {
         assert_eq!(after[name], before[name], "{name}");
     }
     let moved = before["remaining_s"].as_f64().unwrap() - after["remaining_s"].as_f64().unwrap();
-    assert!(
-        (0.0..3.0).contains(&moved),
-        "the end has moved by {moved} s"
-    );
+    assert!((0.0..3.0).contains(&moved), "the end has moved by {moved} s");
     let refused = client.reach(server.at_v4(5432), crate::lab::SOON);
     assert_eq!(refused, crate::lab::Reach::Refused);
 }

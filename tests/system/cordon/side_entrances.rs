@@ -140,16 +140,11 @@ fn what_someone_redirects_to_lo_is_not_local() {
         .assert_status(0);
     let way =
         |to: SocketAddr| -> Box<dyn Fn() -> String + '_> { Box::new(move || session(client, to)) };
-    let ways = [
-        ("IPv4 over lo", way(server.at_v4(5432))),
-        ("IPv6 over lo", way(server.at_v6(5432))),
-    ];
+    let ways =
+        [("IPv4 over lo", way(server.at_v4(5432))), ("IPv6 over lo", way(server.at_v6(5432)))];
     assert_shut_by_a_window(&lab, "a session", &ways);
     let proof = server.run(["nft", "list", "counter", "inet", "proof", "seen"]);
-    assert!(
-        !proof.assert_status(0).stdout.contains("packets 0 "),
-        "{proof}"
-    );
+    assert!(!proof.assert_status(0).stdout.contains("packets 0 "), "{proof}");
     // The host itself passes, as ever.
     lab.cluster().connect_every_local_way();
 }

@@ -128,10 +128,7 @@ fn two_servers_on_one_port_cancel_both() {
     let lab = Lab::bare(1);
     let mut busy = Vec::new();
     let mut clusters = Vec::new();
-    for (name, address) in [
-        ("one", lab.server.at_v4(5432)),
-        ("two", lab.server.at_v6(5432)),
-    ] {
+    for (name, address) in [("one", lab.server.at_v4(5432)), ("two", lab.server.at_v6(5432))] {
         let postgres = Postgres::new()
             .name(name)
             .listen(&address.ip().to_string())
@@ -168,15 +165,10 @@ fn who_is_taken_off_the_pass_list_is_cut() {
         assert!(session.is_alive());
     }
 
-    let removed = scene
-        .server()
-        .cordon("allow --remove 203.0.113.11 2001:db8:53::11");
+    let removed = scene.server().cordon("allow --remove 203.0.113.11 2001:db8:53::11");
     assert_complete(&removed);
     assert_eq!(removed["changed"], true, "{removed}");
-    assert_eq!(
-        removed["drain"]["backends"],
-        json!({"found": 2, "ended": 2, "left": 0})
-    );
+    assert_eq!(removed["drain"]["backends"], json!({"found": 2, "ended": 2, "left": 0}));
     assert_eq!(removed["windows"][0]["pass"], json!(["203.0.113.12/32"]));
     assert_farewells(&first);
     scene.lab.clients[0].assert_blocked(&scene.both());

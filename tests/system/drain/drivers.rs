@@ -115,11 +115,8 @@ fn pgbench() {
     let line = format!(
         "until /usr/lib/postgresql/15/bin/pgbench -n -c 4 -t 5 -h {host} -U postgres postgres; do echo again; done"
     );
-    let retrying = lab.clients[0]
-        .program("bash")
-        .env("PGCONNECT_TIMEOUT", "2")
-        .args(["-c", &line])
-        .spawn();
+    let retrying =
+        lab.clients[0].program("bash").env("PGCONNECT_TIMEOUT", "2").args(["-c", &line]).spawn();
     retrying.wait_for_stdout("again", SOON);
     lab.server.cordon("lift");
     retrying.wait(SOON).assert_status(0);

@@ -42,12 +42,7 @@ fn a_hundred_remote_sessions_get_a_farewell_and_local_ones_live() {
         session.wait_end(SOON).assert_farewell();
     }
     for host in [&lab.server, &lab.clients[0], &lab.clients[1]] {
-        assert_eq!(
-            only_time_wait(host, 5432),
-            BTreeMap::new(),
-            "{}",
-            outcome.stdout
-        );
+        assert_eq!(only_time_wait(host, 5432), BTreeMap::new(), "{}", outcome.stdout);
     }
     for (way, session) in &mut local {
         assert!(session.is_alive(), "{way}");

@@ -15,13 +15,9 @@ fn the_port_of_sshd_is_refused_and_nothing_is_touched() {
     let lab = Lab::new(1);
     let vitals = lab.cluster().vitals();
     let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/system/lab/tcp.py");
-    lab.server
-        .shell("install -D /usr/bin/python3 /run/bin/sshd");
+    lab.server.shell("install -D /usr/bin/python3 /run/bin/sshd");
     let sshd = lab.server.program("/run/bin/sshd");
-    let sshd = sshd
-        .env("PYTHONHOME", "/usr")
-        .args([script, "silent", "0.0.0.0", "22"])
-        .spawn();
+    let sshd = sshd.env("PYTHONHOME", "/usr").args([script, "silent", "0.0.0.0", "22"]).spawn();
     sshd.wait_for_stdout("up", SOON);
     let shell = lab.clients[0].silent(lab.server.at_v4(22));
     let database = lab.clients[0].connect(lab.server.at_v4(5432));
@@ -65,10 +61,7 @@ fn a_port_without_a_listener_is_cordoned_with_a_warning() {
     assert!(warning.contains("container"), "{warning}");
     outcome.assert_stderr_has("warning:");
     let client = &lab.clients[0];
-    assert_eq!(
-        client.reach(lab.server.at_v4(6000), GLIMPSE),
-        Reach::Silence
-    );
+    assert_eq!(client.reach(lab.server.at_v4(6000), GLIMPSE), Reach::Silence);
     assert_eq!(client.reach(lab.server.at_v4(5432), SOON), Reach::Connected);
     assert_eq!(lab.cluster().vitals(), vitals);
 }
@@ -77,10 +70,7 @@ fn a_port_without_a_listener_is_cordoned_with_a_warning() {
 fn a_proxy_is_drained_by_its_sockets_and_the_cluster_behind_it_is_left_alone() {
     let lab = Lab::with(2, Postgres::new().port(5433));
     let vitals = lab.cluster().vitals();
-    let mut proxy = listen(
-        &lab.server,
-        &["proxy", "0.0.0.0", "5432", "127.0.0.1", "5433"],
-    );
+    let mut proxy = listen(&lab.server, &["proxy", "0.0.0.0", "5432", "127.0.0.1", "5433"]);
     let direct = lab.clients[0].connect(lab.server.at_v4(5433));
     let pooled = lab.clients[1].connect(lab.server.at_v4(5432));
     assert!(pooled.is_alive());
@@ -105,10 +95,7 @@ fn a_proxy_is_drained_by_its_sockets_and_the_cluster_behind_it_is_left_alone() {
 #[test]
 fn two_clusters_on_one_port_are_both_drained() {
     let lab = Lab::with(1, Postgres::new().listen("203.0.113.1"));
-    let second = Postgres::new()
-        .name("second")
-        .listen("2001:db8:53::1")
-        .socket_dir("/run/second");
+    let second = Postgres::new().name("second").listen("2001:db8:53::1").socket_dir("/run/second");
     let second = lab.server.start_postgres(second);
     let vitals = [lab.cluster().vitals(), second.vitals()];
     let mut sessions = lab.clients[0].connect_many(lab.server.at_v4(5432), 3);
@@ -121,10 +108,7 @@ fn two_clusters_on_one_port_are_both_drained() {
     let report = outcome.json();
     assert_complete(&report);
     assert_eq!(report["drain"]["sql"], "ok");
-    assert_eq!(
-        report["drain"]["backends"],
-        json!({"found": 7, "ended": 7, "left": 0})
-    );
+    assert_eq!(report["drain"]["backends"], json!({"found": 7, "ended": 7, "left": 0}));
     for session in &sessions {
         session.wait_end(SOON).assert_farewell();
     }
@@ -134,10 +118,7 @@ fn two_clusters_on_one_port_are_both_drained() {
 #[test]
 fn one_of_two_clusters_is_stopped_and_the_others_clients_hear_their_farewell() {
     let lab = Lab::with(1, Postgres::new().listen("203.0.113.1"));
-    let second = Postgres::new()
-        .name("second")
-        .listen("2001:db8:53::1")
-        .socket_dir("/run/second");
+    let second = Postgres::new().name("second").listen("2001:db8:53::1").socket_dir("/run/second");
     let second = lab.server.start_postgres(second);
     let vitals = [lab.cluster().vitals(), second.vitals()];
     let mut sessions = lab.clients[0].connect_many(lab.server.at_v4(5432), 2);
@@ -159,10 +140,7 @@ fn a_cluster_beside_a_stranger_on_the_same_port() {
     let lab = Lab::with(1, Postgres::new().listen("203.0.113.1"));
     let _stranger = listen(&lab.server, &["silent", "127.0.0.2", "5432"]);
     let vitals = lab.cluster().vitals();
-    lab.server
-        .pgcordon(["start", "--for", "10m"])
-        .assert_status(2)
-        .assert_stderr_has("python3");
+    lab.server.pgcordon(["start", "--for", "10m"]).assert_status(2).assert_stderr_has("python3");
     let session = lab.clients[0].login(&Login::to(lab.server.at_v4(5432)));
     let line = ["start", "--for", "10m", "--any-listener", "-o", "json"];
     let outcome = lab.server.pgcordon(line);

@@ -21,11 +21,7 @@ fn arrive(client: &Host, to: SocketAddr, stop: &AtomicBool) -> Vec<Session> {
             sessions.remove(0);
         }
         let silent = sessions.len() % 3 == 0;
-        let kind = if silent {
-            login.clone().silent()
-        } else {
-            login.clone()
-        };
+        let kind = if silent { login.clone().silent() } else { login.clone() };
         // Once the port is blocked a handshake is not answered.
         let Ok(session) = client.begin(&kind) else {
             continue;
@@ -67,10 +63,7 @@ fn nobody_slips_through_who_arrives_as_the_port_is_closed() {
         }
         lab.server.assert_only_time_wait(5432);
         lab.server.pgcordon(["lift"]).assert_status(0);
-        assert!(
-            lab.clients[0].connect(addresses[0]).is_alive(),
-            "round {round}"
-        );
+        assert!(lab.clients[0].connect(addresses[0]).is_alive(), "round {round}");
     }
     assert_eq!(lab.cluster().vitals_by(&local), vitals);
 }
@@ -106,8 +99,6 @@ fn pgbench_is_cut_and_works_again_after_the_window() {
         "{cut}"
     );
     lab.server.pgcordon(["lift"]).assert_status(0);
-    pgbench(&["-n", "-c", "4", "-t", "10", "-S"])
-        .run()
-        .assert_status(0);
+    pgbench(&["-n", "-c", "4", "-t", "10", "-S"]).run().assert_status(0);
     assert_eq!(lab.cluster().vitals(), vitals);
 }

@@ -19,12 +19,7 @@ fn drained_over(delay: Duration, loss: u8) -> usize {
 
     // Idle: every client has acknowledged what it was sent.
     let deadline = Instant::now() + LINGER;
-    while lab
-        .server
-        .socket_list(5432)
-        .iter()
-        .any(|s| s.send_queue > 0 && s.peer.port() != 0)
-    {
+    while lab.server.socket_list(5432).iter().any(|s| s.send_queue > 0 && s.peer.port() != 0) {
         assert!(Instant::now() < deadline, "clients that do not acknowledge");
         std::thread::sleep(Duration::from_millis(50));
     }

@@ -30,22 +30,13 @@ impl Scene {
         let follower = standby.connect_local();
         let client = lab.clients[1].connect(lab.server.at_v4(5432));
         let vitals = lab.cluster().vitals_by(&local);
-        Scene {
-            lab,
-            standby,
-            local,
-            follower,
-            vitals,
-            client,
-        }
+        Scene { lab, standby, local, follower, vitals, client }
     }
 
     /// The same with a standby that commits wait for.
     fn synchronous(v6: bool) -> Scene {
         let scene = Scene::set(v6);
-        scene
-            .local
-            .query("alter system set synchronous_standby_names = 'replica'");
+        scene.local.query("alter system set synchronous_standby_names = 'replica'");
         scene.local.query("select pg_reload_conf()");
         let sync = "select exists (select from pg_stat_replication where sync_state = 'sync')";
         scene.local.wait_until(sync, SOON);
@@ -53,15 +44,13 @@ impl Scene {
     }
 
     fn walsender(&self) -> String {
-        self.local
-            .value("select coalesce((select pid::text from pg_stat_replication), 'none')")
+        self.local.value("select coalesce((select pid::text from pg_stat_replication), 'none')")
     }
 
     /// What is written on the primary arrives at the standby.
     #[track_caller]
     fn assert_streams(&self, number: i32) {
-        self.local
-            .query(&format!("insert into t values ({number})"));
+        self.local.query(&format!("insert into t values ({number})"));
         let arrived = format!("select exists (select from t where n = {number})");
         self.follower.wait_until(&arrived, SOON);
     }
@@ -163,10 +152,7 @@ fn a_standby_is_known_by_its_title_where_sql_is_refused() {
     let walsender = scene.walsender();
     let (planned, plan) = scene.lab_plan_by_client(" --allow-replication");
     assert_eq!(planned["verdict"], "pass", "{plan}");
-    let report = scene
-        .lab
-        .server
-        .cordon("start --for 10m --allow-replication");
+    let report = scene.lab.server.cordon("start --for 10m --allow-replication");
     assert_complete(&report);
     assert_ne!(report["drain"]["sql"], "ok", "{report}");
     scene.client.wait_end(SOON).assert_farewell();
@@ -232,10 +218,7 @@ fn a_synchronous_standby_passes_though_the_server_answers_late() {
         std::thread::sleep(Duration::from_millis(200));
         scene.lab.server.signal(postmaster, "CONT");
         let report = start.wait(SOON).assert_status(0).json();
-        assert!(
-            warns(&report, &["synchronous standby replica", "passes"]),
-            "{report}"
-        );
+        assert!(warns(&report, &["synchronous standby replica", "passes"]), "{report}");
         assert_eq!(scene.walsender(), walsender);
         scene.assert_streams(1);
     }
@@ -252,9 +235,7 @@ fn cut_standbys_cuts_a_synchronous_standby_after_all_others() {
     let stuck = scene.lab.clients[1].connect(scene.lab.server.at_v4(5432));
     let backend = stuck.backend_pid();
     stuck.send_query("select pg_sleep(600)");
-    scene
-        .local
-        .wait_shown(backend, "wait_event = 'PgSleep'", SOON);
+    scene.local.wait_shown(backend, "wait_event = 'PgSleep'", SOON);
     scene.lab.server.signal(backend, "STOP");
     let walsender: i32 = scene.walsender().parse().unwrap();
 
@@ -274,9 +255,7 @@ fn cut_standbys_cuts_a_synchronous_standby_after_all_others() {
     // Commits wait now, and go on with the standby's return.
     let writer = scene.lab.cluster().connect_local();
     writer.send_query("insert into t values (7)");
-    scene
-        .local
-        .wait_shown(writer.backend_pid(), "wait_event = 'SyncRep'", SOON);
+    scene.local.wait_shown(writer.backend_pid(), "wait_event = 'SyncRep'", SOON);
     scene.lab.server.cordon("lift");
     writer.wait_answer(SOON).unwrap();
     scene.assert_comes_back_after_the_window();

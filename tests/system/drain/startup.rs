@@ -36,9 +36,7 @@ fn start_with_tls(lab: &Lab) -> Cluster {
 
 #[test]
 fn seventy_silent_clients_that_lock_the_superuser_out() {
-    let postgres = Postgres::new()
-        .setting("max_connections", 8)
-        .setting("max_wal_senders", 0);
+    let postgres = Postgres::new().setting("max_connections", 8).setting("max_wal_senders", 0);
     let lab = Lab::with(2, postgres);
     let vitals = lab.cluster().vitals();
     let mut silent: Vec<Session> = Vec::new();
@@ -53,10 +51,7 @@ fn seventy_silent_clients_that_lock_the_superuser_out() {
     assert_ne!(refused.status.code(), Some(0), "a slot is free: {refused}");
 
     let report = start(&lab);
-    assert_eq!(
-        report["drain"]["signalled"], 0,
-        "none of them is a backend yet"
-    );
+    assert_eq!(report["drain"]["signalled"], 0, "none of them is a backend yet");
     assert!(report["drain"]["sockets"]["found"].as_u64() >= Some(70));
     for session in &silent {
         assert!(session.wait_end(SOON).is_closed());
@@ -67,9 +62,7 @@ fn seventy_silent_clients_that_lock_the_superuser_out() {
 
 #[test]
 fn every_slot_taken_by_busy_superusers() {
-    let postgres = Postgres::new()
-        .setting("max_connections", 8)
-        .setting("max_wal_senders", 0);
+    let postgres = Postgres::new().setting("max_connections", 8).setting("max_wal_senders", 0);
     let lab = Lab::with(1, postgres);
     let vitals = lab.cluster().vitals();
     // The slot of the session that has just asked becomes free a moment later.
@@ -105,8 +98,7 @@ fn a_client_in_the_middle_of_scram() {
     let access = "local all all peer\nhost all all all scram-sha-256\n";
     let lab = Lab::with(1, Postgres::new().access(access));
     let vitals = lab.cluster().vitals();
-    lab.cluster()
-        .query("create role shop login password 'secret'");
+    lab.cluster().query("create role shop login password 'secret'");
     let login = Login::to(lab.server.at_v4(5432)).role("shop");
     let session = lab.clients[0].begin(&login).unwrap();
     assert_eq!(session.wait_authentication(SOON), Some(10), "SASL");
@@ -184,15 +176,7 @@ fn a_backend_stopped_in_its_startup_whose_client_has_gone() {
     session.reset();
     lab.server.assert_only_time_wait(5432);
 
-    let line = [
-        "start",
-        "--for",
-        "1m",
-        "--drain-timeout",
-        "5s",
-        "-o",
-        "json",
-    ];
+    let line = ["start", "--for", "1m", "--drain-timeout", "5s", "-o", "json"];
     let outcome = lab.server.pgcordon(line);
     outcome.assert_status(3);
     let report = outcome.json();
@@ -222,15 +206,7 @@ fn a_backend_that_is_stopped_in_its_startup_is_a_straggler() {
     session.send_raw(&length(statement)).unwrap();
     session.send_raw(statement).unwrap();
 
-    let line = [
-        "start",
-        "--for",
-        "1m",
-        "--drain-timeout",
-        "5s",
-        "-o",
-        "json",
-    ];
+    let line = ["start", "--for", "1m", "--drain-timeout", "5s", "-o", "json"];
     let outcome = lab.server.pgcordon(line);
     outcome.assert_status(3);
     let report = outcome.json();

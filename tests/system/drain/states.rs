@@ -109,9 +109,7 @@ fn a_parallel_query_with_all_its_workers() {
         .setting("parallel_setup_cost", 0)
         .setting("parallel_tuple_cost", 0);
     let scene = Scene::set(postgres);
-    scene
-        .local
-        .query("create table t as select generate_series(1, 20000) g");
+    scene.local.query("create table t as select generate_series(1, 20000) g");
     scene.local.query("analyze t");
     let session = scene.connect();
     session.send_query("select count(*) from t where pg_sleep(0.1) is not null");
@@ -119,10 +117,7 @@ fn a_parallel_query_with_all_its_workers() {
         "select exists (select from pg_stat_activity where backend_type = 'parallel worker')";
     scene.lab.cluster().wait_until(workers, SOON);
     let report = scene.start();
-    assert_eq!(
-        report["drain"]["backends"]["found"], 1,
-        "workers are nobody's connection"
-    );
+    assert_eq!(report["drain"]["backends"]["found"], 1, "workers are nobody's connection");
     session.wait_end(SOON).assert_farewell();
     let workers =
         "select not exists (select from pg_stat_activity where backend_type = 'parallel worker')";
@@ -154,15 +149,7 @@ fn pg_receivewal_hears_the_farewell() {
     client.shell("mkdir -p /run/wal").assert_status(0);
     let receiver = client
         .program("/usr/lib/postgresql/15/bin/pg_receivewal")
-        .args([
-            "-n",
-            "-D",
-            "/run/wal",
-            "-U",
-            "postgres",
-            "-h",
-            "203.0.113.1",
-        ])
+        .args(["-n", "-D", "/run/wal", "-U", "postgres", "-h", "203.0.113.1"])
         .spawn();
     let sql = "select count(*) = 1 from pg_stat_replication where state = 'streaming'";
     scene.lab.cluster().wait_until(sql, SOON);

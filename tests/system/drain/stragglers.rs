@@ -4,15 +4,7 @@ use crate::lab::{Close, Host, Lab, Postgres, SOON, Session, Vitals, assert_compl
 use serde_json::{Value, json};
 
 /// A start whose drain is given little time, in which all but one end.
-const SHORT: [&str; 7] = [
-    "start",
-    "--for",
-    "10m",
-    "--drain-timeout",
-    "3s",
-    "-o",
-    "json",
-];
+const SHORT: [&str; 7] = ["start", "--for", "10m", "--drain-timeout", "3s", "-o", "json"];
 
 /// A server with a remote backend that is stopped while it sleeps, so that no signal but
 /// SIGKILL ends it.
@@ -33,12 +25,7 @@ impl Scene {
         stuck.send_query("select pg_sleep(600)");
         local.wait_shown(stuck.backend_pid(), "wait_event = 'PgSleep'", SOON);
         lab.server.signal(stuck.backend_pid(), "STOP");
-        Scene {
-            lab,
-            local,
-            vitals,
-            stuck,
-        }
+        Scene { lab, local, vitals, stuck }
     }
 
     fn client(&self) -> &Host {
@@ -81,10 +68,7 @@ fn a_stopped_backend_is_named_and_ends_as_soon_as_it_runs_again() {
     let report = outcome.json();
     assert_eq!(report["result"], "incomplete");
     assert_eq!(report["changed"], true);
-    assert_eq!(
-        report["drain"]["backends"],
-        json!({"found": 6, "ended": 5, "left": 1})
-    );
+    assert_eq!(report["drain"]["backends"], json!({"found": 6, "ended": 5, "left": 1}));
     let [straggler] = report["drain"]["stragglers"].as_array().unwrap().as_slice() else {
         panic!("one straggler expected: {report}");
     };
@@ -120,15 +104,7 @@ fn a_stopped_backend_is_named_and_ends_as_soon_as_it_runs_again() {
 fn one_stuck_backend_delays_nobody_elses_farewell() {
     let scene = Scene::set(Postgres::new());
     let others: Vec<Session> = (0..5).map(|_| scene.connect()).collect();
-    let line = [
-        "start",
-        "--for",
-        "5m",
-        "--farewell",
-        "60s",
-        "--drain-timeout",
-        "60s",
-    ];
+    let line = ["start", "--for", "5m", "--farewell", "60s", "--drain-timeout", "60s"];
     let mut start = scene.lab.server.spawn_pgcordon(line);
     for session in &others {
         session.wait_end(SOON).assert_farewell();
@@ -143,25 +119,11 @@ fn one_stuck_backend_delays_nobody_elses_farewell() {
 #[test]
 fn the_drains_time_ends_before_a_longer_farewell() {
     let scene = Scene::set(Postgres::new());
-    let line = [
-        "start",
-        "--for",
-        "5m",
-        "--farewell",
-        "4m",
-        "--drain-timeout",
-        "1s",
-    ];
+    let line = ["start", "--for", "5m", "--farewell", "4m", "--drain-timeout", "1s"];
     let outcome = scene.lab.server.pgcordon(line);
     outcome.assert_status(3);
     assert_eq!(scene.stuck.wait_end(SOON).close, Close::Rst);
-    assert!(
-        scene
-            .lab
-            .server
-            .set_elements("pgcordon_5432", "farewell")
-            .is_empty()
-    );
+    assert!(scene.lab.server.set_elements("pgcordon_5432", "farewell").is_empty());
     scene.release();
     scene.assert_same_server();
 }
@@ -170,10 +132,7 @@ fn the_drains_time_ends_before_a_longer_farewell() {
 fn with_strict_an_incomplete_drain_lifts_the_cordon_again() {
     let scene = Scene::set(Postgres::new());
     let other = scene.connect();
-    let outcome = scene
-        .lab
-        .server
-        .pgcordon(SHORT.into_iter().chain(["--strict"]));
+    let outcome = scene.lab.server.pgcordon(SHORT.into_iter().chain(["--strict"]));
     outcome.assert_status(1);
     let report = outcome.json();
     assert_eq!(report["result"], "failed");
@@ -250,17 +209,11 @@ fn a_drain_ends_although_a_pool_keeps_its_closed_connections() {
     let scene = Scene::set(Postgres::new());
     let pool = scene.connect();
     pool.stop_reading();
-    scene
-        .lab
-        .server
-        .pgcordon(["start", "--for", "10m", "--no-drain"])
-        .assert_status(0);
+    scene.lab.server.pgcordon(["start", "--for", "10m", "--no-drain"]).assert_status(0);
     scene.let_run();
     for session in [&pool, &scene.stuck] {
         let pid = session.backend_pid();
-        scene
-            .local
-            .query(&format!("select pg_terminate_backend({pid})"));
+        scene.local.query(&format!("select pg_terminate_backend({pid})"));
         scene.lab.server.wait_gone(pid, SOON);
     }
     // PostgreSQL has closed, the pool has not: nothing that a drain could hasten.
@@ -277,23 +230,9 @@ fn a_drain_ends_although_a_pool_keeps_its_closed_connections() {
 fn a_drain_ends_the_farewell_of_a_window_that_had_none() {
     let scene = Scene::set(Postgres::new());
     scene.let_run();
-    scene
-        .lab
-        .server
-        .pgcordon(["start", "--for", "10m", "--no-drain"])
-        .assert_status(0);
-    scene
-        .lab
-        .server
-        .pgcordon(["drain", "--farewell", "0s"])
-        .assert_status(0);
+    scene.lab.server.pgcordon(["start", "--for", "10m", "--no-drain"]).assert_status(0);
+    scene.lab.server.pgcordon(["drain", "--farewell", "0s"]).assert_status(0);
     assert!(scene.stuck.wait_end(SOON).is_closed());
-    assert!(
-        scene
-            .lab
-            .server
-            .set_elements("pgcordon_5432", "farewell")
-            .is_empty()
-    );
+    assert!(scene.lab.server.set_elements("pgcordon_5432", "farewell").is_empty());
     scene.assert_same_server();
 }

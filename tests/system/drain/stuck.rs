@@ -60,10 +60,7 @@ fn a_port_whose_lock_is_held_delays_no_other_port_and_no_interrupt() {
     let held = Instant::now();
     session.wait_end(SOON).assert_farewell();
     let took = held.elapsed();
-    assert!(
-        took < LOCK_PATIENCE,
-        "the other port was drained in {took:?}"
-    );
+    assert!(took < LOCK_PATIENCE, "the other port was drained in {took:?}");
 
     // One of its ports is stuck for the call as a whole, too.
     assert!(start.is_running());
@@ -82,9 +79,7 @@ fn a_dead_user_database_delays_a_drain_by_a_moment() {
     let server = &lab.server;
     let session = lab.clients[0].connect(server.at_v4(5432));
     // Whoever opens it waits for a writer, for ever.
-    server
-        .shell("mkfifo /run/passwd && mount --bind /run/passwd /etc/passwd")
-        .assert_status(0);
+    server.shell("mkfifo /run/passwd && mount --bind /run/passwd /etc/passwd").assert_status(0);
     let report = server.cordon("start --for 5m");
     session.wait_end(SOON);
     let window = &report["windows"][0];

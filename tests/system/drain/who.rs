@@ -26,12 +26,7 @@ impl Scene {
             sessions
         };
         let (first, second) = (connect(&lab.clients[0]), connect(&lab.clients[1]));
-        Scene {
-            lab,
-            vitals,
-            first,
-            second,
-        }
+        Scene { lab, vitals, first, second }
     }
 
     fn run(&self, line: &[&str]) -> Value {
@@ -65,20 +60,13 @@ fn passed_addresses_are_neither_blocked_nor_drained() {
     let report = scene.run(&[&line[..], &["--allow", "2001:db8:53::11/128"]].concat());
     assert_complete(&report);
     assert_eq!(report["drain"]["backends"]["found"], 4, "{report}");
-    assert_eq!(
-        report["windows"][0]["pass"],
-        json!(["203.0.113.11/32", "2001:db8:53::11/128"])
-    );
+    assert_eq!(report["windows"][0]["pass"], json!(["203.0.113.11/32", "2001:db8:53::11/128"]));
     for session in &scene.second {
         session.wait_end(SOON).assert_farewell();
     }
     assert_alive(&scene.first);
     scene.assert_blocked(1);
-    assert!(
-        scene.lab.clients[0]
-            .connect(scene.lab.server.at_v6(5432))
-            .is_alive()
-    );
+    assert!(scene.lab.clients[0].connect(scene.lab.server.at_v6(5432)).is_alive());
     // Again, under the window: the same people stay.
     assert_complete(&scene.run(&["drain"]));
     assert_alive(&scene.first);
@@ -96,17 +84,10 @@ fn an_interfaces_networks_pass() {
 
     let report = scene.run(&["start", "--for", "10m", "--allow", "interface:eth0"]);
     assert_complete(&report);
-    assert_eq!(
-        report["windows"][0]["pass"],
-        json!(["203.0.113.0/24", "2001:db8:53::/64"])
-    );
+    assert_eq!(report["windows"][0]["pass"], json!(["203.0.113.0/24", "2001:db8:53::/64"]));
     assert_alive(&scene.first);
     assert_alive(&scene.second);
-    assert!(
-        scene.lab.clients[1]
-            .connect(scene.lab.server.at_v4(5432))
-            .is_alive()
-    );
+    assert!(scene.lab.clients[1].connect(scene.lab.server.at_v4(5432)).is_alive());
     scene.assert_same_server();
 }
 
@@ -150,10 +131,7 @@ fn addresses_that_a_route_makes_local_are_local() {
         scene.lab.server.login(&login)
     };
     let v4 = scene.lab.server.at_v4(5432);
-    let own = [
-        connect("10.9.1.2:0", v4),
-        connect("10.9.1.2:0", "10.9.3.4:5432".parse().unwrap()),
-    ];
+    let own = [connect("10.9.1.2:0", v4), connect("10.9.1.2:0", "10.9.3.4:5432".parse().unwrap())];
     let report = scene.run(&["start", "--for", "10m"]);
     assert_complete(&report);
     assert_eq!(report["drain"]["backends"]["found"], 8, "{report}");

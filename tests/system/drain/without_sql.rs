@@ -98,10 +98,7 @@ fn a_stopped_postmaster_delays_nothing_but_the_drain() {
     let postmaster = scene.lab.cluster().postmaster();
     scene.lab.server.signal(postmaster, "STOP");
     // It waits in the queue of connections, where no process can find it.
-    let waiting = scene
-        .client()
-        .begin(&Login::to(scene.lab.server.at_v4(5432)))
-        .unwrap();
+    let waiting = scene.client().begin(&Login::to(scene.lab.server.at_v4(5432))).unwrap();
 
     let report = scene.start();
     let blocked = report["timing"]["blocked_ms"].as_f64().unwrap();
@@ -125,14 +122,8 @@ fn a_postmaster_that_accepts_late_is_waited_for() {
     let scene = Scene::set(Postgres::new());
     let postmaster = scene.lab.cluster().postmaster();
     scene.lab.server.signal(postmaster, "STOP");
-    let waiting = scene
-        .client()
-        .begin(&Login::to(scene.lab.server.at_v4(5432)))
-        .unwrap();
-    let start = scene
-        .lab
-        .server
-        .spawn_pgcordon(["start", "--for", "10m", "-o", "json"]);
+    let waiting = scene.client().begin(&Login::to(scene.lab.server.at_v4(5432))).unwrap();
+    let start = scene.lab.server.spawn_pgcordon(["start", "--for", "10m", "-o", "json"]);
     assert!(waiting.wait_end(SOON).is_closed());
     std::thread::sleep(Duration::from_secs(1));
     scene.lab.server.signal(postmaster, "CONT");
@@ -147,9 +138,7 @@ fn a_client_that_reset_its_connection_while_its_query_runs() {
     let scene = Scene::set(Postgres::new().access(NO_LOCAL_LOGIN));
     let gone = scene.client().connect(scene.lab.server.at_v4(5432));
     gone.send_query("do $$ begin loop end loop; end $$");
-    scene
-        .local
-        .wait_shown(gone.backend_pid(), "state = 'active'", SOON);
+    scene.local.wait_shown(gone.backend_pid(), "state = 'active'", SOON);
     gone.reset();
     scene.lab.server.assert_only_time_wait(5432);
     let backend = gone.backend_pid();
@@ -168,9 +157,7 @@ fn a_client_that_reset_its_connection_is_found_by_sql_too() {
     let gone = scene.client().connect(scene.lab.server.at_v4(5432));
     let other = scene.client().connect(scene.lab.server.at_v4(5432));
     gone.send_query("select pg_sleep(600)");
-    scene
-        .local
-        .wait_shown(gone.backend_pid(), "wait_event = 'PgSleep'", SOON);
+    scene.local.wait_shown(gone.backend_pid(), "wait_event = 'PgSleep'", SOON);
     gone.reset();
     let report = scene.start();
     assert_eq!(report["drain"]["sql"], "ok", "{report}");
@@ -184,26 +171,14 @@ fn a_client_that_reset_its_connection_is_found_by_sql_too() {
 fn a_backend_whose_client_cannot_be_told_is_left_alone_and_named() {
     // Roles are free text, so its title names two clients; its socket is gone.
     let scene = Scene::set(Postgres::new().access(NO_LOCAL_LOGIN));
-    scene
-        .local
-        .query("create role \"127.0.0.1(1)\" superuser login");
+    scene.local.query("create role \"127.0.0.1(1)\" superuser login");
     let login = Login::to(scene.lab.server.at_v4(5432)).role("127.0.0.1(1)");
     let gone = scene.client().login(&login);
     gone.send_query("select pg_sleep(600)");
-    scene
-        .local
-        .wait_shown(gone.backend_pid(), "wait_event = 'PgSleep'", SOON);
+    scene.local.wait_shown(gone.backend_pid(), "wait_event = 'PgSleep'", SOON);
     gone.reset();
     // Whose it is cannot be told without SQL: it is not touched, and nothing is proven.
-    let line = [
-        "start",
-        "--for",
-        "1m",
-        "--drain-timeout",
-        "1s",
-        "-o",
-        "json",
-    ];
+    let line = ["start", "--for", "1m", "--drain-timeout", "1s", "-o", "json"];
     let outcome = scene.lab.server.pgcordon(line);
     outcome.assert_status(3);
     let report = outcome.json();

@@ -35,13 +35,8 @@ pub enum Command {
 
 impl Command {
     /// All of them.
-    pub const ALL: [Command; 5] = [
-        Command::Start,
-        Command::Extend,
-        Command::Lift,
-        Command::Ramp,
-        Command::Status,
-    ];
+    pub const ALL: [Command; 5] =
+        [Command::Start, Command::Extend, Command::Lift, Command::Ramp, Command::Status];
 
     /// The command line.
     pub fn line(self) -> &'static str {
@@ -173,9 +168,7 @@ impl Case {
             }
             3 => {
                 self.check(self.is_as_before(), "the cordon is in force");
-                let named = drain["stragglers"]
-                    .as_array()
-                    .is_some_and(|s| !s.is_empty());
+                let named = drain["stragglers"].as_array().is_some_and(|s| !s.is_empty());
                 self.check(named || drain["unproven"].is_string(), "it says why");
             }
             _ => self.check(!self.table, "nothing of the call is in force"),

@@ -27,12 +27,8 @@ const SHIFTS: [(&str, i128); 2] = [("-1d", -DAY), ("+1d", DAY)];
 const SLACK: i128 = 60_000;
 
 fn under(tool: Program) -> Program {
-    assert!(
-        Path::new(LIBRARY).exists(),
-        "libfaketime is missing; tests/run installs it"
-    );
-    tool.env("LD_PRELOAD", LIBRARY)
-        .env("FAKETIME_DONT_FAKE_MONOTONIC", "1")
+    assert!(Path::new(LIBRARY).exists(), "libfaketime is missing; tests/run installs it");
+    tool.env("LD_PRELOAD", LIBRARY).env("FAKETIME_DONT_FAKE_MONOTONIC", "1")
 }
 
 /// Runs a command whose clock is off.
@@ -56,10 +52,7 @@ fn assert_ends(report: &Value, seconds: i128, off: i128) {
     assert!(about(left, seconds * 1000), "{left} ms left in {report}");
     let end = i128::try_from(milliseconds(&window["ends_at"])).unwrap();
     let told = end - now() - off;
-    assert!(
-        about(told, seconds * 1000),
-        "an end in {told} ms in {report}"
-    );
+    assert!(about(told, seconds * 1000), "an end in {told} ms in {report}");
 }
 
 #[test]

@@ -38,9 +38,7 @@ fn without_a_lock_nothing_is_closed_and_everything_can_be_opened() {
                     case.outcome.assert_failure(1, "lock");
                 }
                 Command::Lift | Command::Ramp => {
-                    case.outcome
-                        .assert_status(0)
-                        .assert_stderr_has("without a lock");
+                    case.outcome.assert_status(0).assert_stderr_has("without a lock");
                 }
                 Command::Status => {
                     case.outcome.assert_status(0);

@@ -29,11 +29,8 @@ const ONCE: [Fault; 7] = [
 ];
 
 /// What fails at each request and all later ones.
-const FROM_THERE_ON: [Fault; 3] = [
-    Fault::Refused(Errno::EPERM),
-    Fault::Refused(Errno::ENOBUFS),
-    Fault::Lost,
-];
+const FROM_THERE_ON: [Fault; 3] =
+    [Fault::Refused(Errno::EPERM), Fault::Refused(Errno::ENOBUFS), Fault::Lost];
 
 /// Runs a command in a lab with a fault at the request of this number, and judges what came
 /// of it. Says how it ended, if it has come to the fault at all.

@@ -43,11 +43,7 @@ impl Scene {
         busy.send_query(statement);
         let local = lab.cluster().connect_local();
         local.wait_shown(busy.backend_pid(), "state = 'active'", SOON);
-        Scene {
-            lab,
-            remote: [idle, busy],
-            local,
-        }
+        Scene { lab, remote: [idle, busy], local }
     }
 
     /// Starts a window, and lets something happen at this moment.

@@ -16,18 +16,9 @@ const DAMAGE: [(&str, &str); 16] = [
         "a chain is deleted",
         "flush chain inet pgcordon_5432 inner\ndelete chain inet pgcordon_5432 inner",
     ),
-    (
-        "a chain's rules are deleted",
-        "flush chain inet pgcordon_5432 cordon",
-    ),
-    (
-        "the element is deleted",
-        "delete element inet pgcordon_5432 window { 5432 }",
-    ),
-    (
-        "the set of fragments is flushed",
-        "flush set inet pgcordon_5432 armed",
-    ),
+    ("a chain's rules are deleted", "flush chain inet pgcordon_5432 cordon"),
+    ("the element is deleted", "delete element inet pgcordon_5432 window { 5432 }"),
+    ("the set of fragments is flushed", "flush set inet pgcordon_5432 armed"),
     (
         "the window is made shorter",
         "flush set inet pgcordon_5432 window\n\
@@ -38,14 +29,8 @@ const DAMAGE: [(&str, &str); 16] = [
         "flush set inet pgcordon_5432 window\n\
          add element inet pgcordon_5432 window { 5432 timeout 5h }",
     ),
-    (
-        "a network passes",
-        "add element inet pgcordon_5432 pass4 { 203.0.113.8/30 }",
-    ),
-    (
-        "nobody passes any more",
-        "flush set inet pgcordon_5432 pass4",
-    ),
+    ("a network passes", "add element inet pgcordon_5432 pass4 { 203.0.113.8/30 }"),
+    ("nobody passes any more", "flush set inet pgcordon_5432 pass4"),
     (
         "an old connection is let through",
         "add element inet pgcordon_5432 flows4 { 203.0.113.11 . 4711 timeout 1h }",
@@ -62,22 +47,12 @@ const DAMAGE: [(&str, &str); 16] = [
         "another chain is added",
         "add chain inet pgcordon_5432 more { type filter hook input priority 0; policy accept; }",
     ),
-    (
-        "the table is made dormant",
-        "add table inet pgcordon_5432 { flags dormant; }",
-    ),
+    ("the table is made dormant", "add table inet pgcordon_5432 { flags dormant; }"),
 ];
 
 /// The table without what changes by itself.
 fn table(server: &Host) -> String {
-    let listed = server.run([
-        "nft",
-        "--stateless",
-        "list",
-        "table",
-        "inet",
-        "pgcordon_5432",
-    ]);
+    let listed = server.run(["nft", "--stateless", "list", "table", "inet", "pgcordon_5432"]);
     let text = listed.assert_status(0).stdout.clone();
     let lines = text.lines().filter(|line| !line.contains("elements = "));
     // The default timeouts of the sets are the time that was left.
@@ -130,9 +105,7 @@ fn every_single_rule_that_is_deleted_is_put_back() {
     for number in 0..count {
         let rule = rules(server).swap_remove(number);
         let (chain, handle) = (rule["chain"].as_str().unwrap(), &rule["handle"]);
-        server.nft(&format!(
-            "delete rule inet pgcordon_5432 {chain} handle {handle}"
-        ));
+        server.nft(&format!("delete rule inet pgcordon_5432 {chain} handle {handle}"));
         server.wait_healed(number as u64 + 1);
         assert_eq!(table(server), whole, "without {rule}");
     }
@@ -198,9 +171,7 @@ const FLUSHES: &str =
 /// Cordons, and floods while the ruleset is flushed; how many SYNs were answered.
 fn flood_while_flushed(server: &Host, client: &Host) -> u64 {
     // What is behind the port cannot be looked at, so that the drain is not proven.
-    server
-        .try_cordon("start --for 10m --any-listener")
-        .assert_status(3);
+    server.try_cordon("start --for 10m --any-listener").assert_status(3);
     std::thread::scope(|scope| {
         let flushing = scope.spawn(|| server.shell(FLUSHES));
         let answered = flood(client, server.at_v4(5432), Duration::from_secs(5));

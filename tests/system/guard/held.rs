@@ -22,10 +22,7 @@ fn wait_for_another_guard(server: &Host, old: i32) {
     let deadline = Instant::now() + SOON;
     loop {
         let window = server.window();
-        if window["guard_pid"]
-            .as_i64()
-            .is_some_and(|pid| pid != i64::from(old))
-        {
+        if window["guard_pid"].as_i64().is_some_and(|pid| pid != i64::from(old)) {
             return;
         }
         assert!(Instant::now() < deadline, "{window}");
@@ -115,9 +112,7 @@ fn without_a_guard_nothing_is_healed() {
     let lab = Lab::bare(0);
     let server = &lab.server;
     let hold = server.spawn_pgcordon("hold --for 10m --no-drain --no-guard".split(' '));
-    server
-        .shell(&format!("until {CLOSED}; do sleep 0.01; done 2>/dev/null"))
-        .assert_status(0);
+    server.shell(&format!("until {CLOSED}; do sleep 0.01; done 2>/dev/null")).assert_status(0);
     assert!(server.pids_of("pgcordon-guard").is_empty());
     server.nft("flush ruleset");
     hold.wait(SOON).assert_status(0);
@@ -132,10 +127,7 @@ fn what_somebody_else_does_to_the_window_of_run_is_not_healed_back_at_its_end() 
     for (start, change) in [
         ("run --for 10m --no-drain -- cat /run/go", "extend --by 5m"),
         ("run --for 10m --no-drain -- cat /run/go", "allow 10.0.0.1"),
-        (
-            "run --for 10m --no-drain --ramp 10m -- cat /run/go",
-            "extend --by 5m",
-        ),
+        ("run --for 10m --no-drain --ramp 10m -- cat /run/go", "extend --by 5m"),
     ] {
         let (run, _) = started(server, start);
         server.cordon(change);
@@ -144,11 +136,7 @@ fn what_somebody_else_does_to_the_window_of_run_is_not_healed_back_at_its_end() 
         // A guard that had something to heal would have done it by now.
         server.nft("add table ip other\ndelete table ip other");
         let windows = server.cordon("status")["windows"].take();
-        let closed = windows
-            .as_array()
-            .unwrap()
-            .iter()
-            .any(|w| w["phase"] == "closed");
+        let closed = windows.as_array().unwrap().iter().any(|w| w["phase"] == "closed");
         assert!(!closed, "{start}, {change}: {windows}");
         assert_eq!(client.reach(server.at_v4(5432), SOON), Reach::Refused);
         server.cordon("lift");

@@ -56,30 +56,17 @@ fn a_guard_is_detached_and_has_no_rights_but_one() {
     assert_eq!(status["NoNewPrivs"], "1");
     assert_eq!(status["Threads"], "1");
 
-    let ps = server.run([
-        "ps",
-        "-o",
-        "sid=,pgid=,tty=,comm=,args=",
-        "-p",
-        &pid.to_string(),
-    ]);
+    let ps = server.run(["ps", "-o", "sid=,pgid=,tty=,comm=,args=", "-p", &pid.to_string()]);
     let words: Vec<&str> = ps.stdout.split_whitespace().collect();
     let own = pid.to_string();
     assert_eq!(words[..2], [&own, &own], "its own session: {}", ps.stdout);
     assert!(!started.contains(&format!("session is {own}")), "{started}");
-    assert_eq!(
-        words[2..],
-        ["?", "pgcordon-guard", "pgcordon-guard", "5432", "outside"]
-    );
+    assert_eq!(words[2..], ["?", "pgcordon-guard", "pgcordon-guard", "5432", "outside"]);
 
     let open = server.shell(&format!("readlink /proc/{pid}/fd/* /proc/{pid}/cwd"));
     for target in open.assert_status(0).stdout.lines() {
         let its_own = target.starts_with("socket:[") || target.starts_with("/run/pgcordon/");
-        assert!(
-            its_own || ["/dev/null", "/"].contains(&target),
-            "{}",
-            open.stdout
-        );
+        assert!(its_own || ["/dev/null", "/"].contains(&target), "{}", open.stdout);
     }
 
     // Nothing happens, and it does nothing.
@@ -160,10 +147,7 @@ fn what_was_allowed_and_drained_later_is_kept_by_the_guard() {
     server.cordon("allow 203.0.113.12");
     server.cordon("drain");
     server.nft("flush ruleset");
-    assert_eq!(
-        server.wait_healed(1)["pass"],
-        serde_json::json!(["203.0.113.12/32"])
-    );
+    assert_eq!(server.wait_healed(1)["pass"], serde_json::json!(["203.0.113.12/32"]));
     admitted.assert_reaches(&[server.at_v4(5432)]);
     lab.clients[0].assert_blocked(&[server.at_v4(5432)]);
 }
@@ -176,9 +160,7 @@ fn a_guard_that_is_killed_leaves_the_kernels_timer_and_is_told() {
     server.kill_every_pgcordon();
     let window = server.window();
     assert!(window["guard_pid"].is_null(), "{window}");
-    server
-        .pgcordon(["status"])
-        .assert_stdout_has("guard    none");
+    server.pgcordon(["status"]).assert_stdout_has("guard    none");
     client.assert_blocked(&[server.at_v4(5432)]);
     // Whoever changes the cordon brings a new one.
     server.cordon("extend --for 10m");
@@ -226,9 +208,7 @@ fn a_guard_is_not_started_by_hand() {
     let tool = env!("CARGO_BIN_EXE_pgcordon");
     let script = format!("exec -a pgcordon-guard {tool} 5432 </dev/null");
     let outcome = lab.server.shell(&script);
-    outcome
-        .assert_status(1)
-        .assert_stderr_has("started by pgcordon start");
+    outcome.assert_status(1).assert_stderr_has("started by pgcordon start");
 }
 
 #[test]
@@ -241,10 +221,7 @@ fn the_guard_keeps_the_ramp_too_and_removes_the_table_after_it() {
     server.nft("flush ruleset");
     let healed = server.wait_healed(1);
     assert_eq!(healed["phase"], "ramp", "{healed}");
-    assert_eq!(
-        healed["ramp"],
-        serde_json::json!({"for_s": 10.0, "per_s": 20})
-    );
+    assert_eq!(healed["ramp"], serde_json::json!({"for_s": 10.0, "per_s": 20}));
     assert_eq!(client.reach(server.at_v4(5432), SOON), Reach::Refused);
     server.wait_gone(pid, SOON * 2);
     assert_eq!(server.ruleset(), "");
@@ -282,10 +259,8 @@ fn a_window_that_could_not_be_lifted_into_its_ramp_is_guarded_as_before() {
     server.cordon("start --for 10m --no-drain");
     let old = guard(server);
     let has_failed = AtomicBool::new(false);
-    let (outcome, _) = server
-        .tool()
-        .args(["lift", "--ramp", "30s", "-o", "json"])
-        .run_traced(|call| {
+    let (outcome, _) =
+        server.tool().args(["lift", "--ramp", "30s", "-o", "json"]).run_traced(|call| {
             // The transaction goes as one message; the kernel has no room for it.
             let is_transaction = call.result.is_none() && call.number == libc::SYS_sendmsg;
             match is_transaction && !has_failed.swap(true, Ordering::Relaxed) {

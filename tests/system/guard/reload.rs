@@ -41,9 +41,7 @@ fn a_ruleset_that_was_saved_during_the_window_is_loaded_again() {
     // While the guard is alive its twin is in the file, and nobody else may touch that: the
     // file is refused as a whole, and what is in force stays.
     let loaded = server.run(["nft", "-f", "/run/saved"]);
-    loaded
-        .assert_status(1)
-        .assert_stderr_has("Operation not permitted");
+    loaded.assert_status(1).assert_stderr_has("Operation not permitted");
     assert_eq!(server.window()["healed"], 0);
     client.assert_blocked(&[server.at_v4(5432)]);
     // As after a reboot.
@@ -52,33 +50,18 @@ fn a_ruleset_that_was_saved_during_the_window_is_loaded_again() {
     server.run(["nft", "-f", "/run/saved"]).assert_status(0);
     client.assert_blocked(&[server.at_v4(5432)]);
     server.assert_every_element_ends(5432);
-    assert!(
-        !server.ruleset().contains("_guard"),
-        "the twin has gone with its loader"
-    );
+    assert!(!server.ruleset().contains("_guard"), "the twin has gone with its loader");
     server.cordon("lift");
     client.assert_reaches(&[server.at_v4(5432)]);
 }
 
 /// firewalld with a D-Bus of its own, logs included; its zone lets PostgreSQL's port in.
 fn start_firewalld(server: &Host) -> [Running; 2] {
-    server
-        .shell("mount -t tmpfs tmpfs /var/log; mkdir -p /run/dbus")
-        .assert_status(0);
-    let bus = [
-        "--system",
-        "--nofork",
-        "--nopidfile",
-        "--nosyslog",
-        "--print-address",
-    ];
+    server.shell("mount -t tmpfs tmpfs /var/log; mkdir -p /run/dbus").assert_status(0);
+    let bus = ["--system", "--nofork", "--nopidfile", "--nosyslog", "--print-address"];
     let bus = server.program("dbus-daemon").args(bus).spawn();
     bus.wait_for_stdout("unix:", SOON);
-    let daemon = server
-        .program("firewalld")
-        .args(["--nofork", "--nopid"])
-        .limit(SOON * 12)
-        .spawn();
+    let daemon = server.program("firewalld").args(["--nofork", "--nopid"]).limit(SOON * 12).spawn();
     let deadline = Instant::now() + SOON * 6;
     while server.shell("firewall-cmd --state || true").stdout.trim() != "running" {
         assert!(
@@ -107,10 +90,7 @@ fn firewalld_is_reloaded_during_the_window_and_leaves_it_alone() {
         command(line);
         client.assert_blocked(&to);
         let window = server.window();
-        assert_eq!(
-            window["healed"], 0,
-            "firewalld touches its own tables: {window}"
-        );
+        assert_eq!(window["healed"], 0, "firewalld touches its own tables: {window}");
     }
     server.cordon("lift");
     assert_eq!(client.reach(to[0], SOON), Reach::Connected);

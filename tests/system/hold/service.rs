@@ -20,32 +20,18 @@ fn hold_says_when_it_is_ready_and_until_when() {
     lab.server.run(["mkdir", "-p", "/run/lab"]).assert_status(0);
     let socket = lab.server.inside(|| UnixDatagram::bind(SOCKET)).unwrap();
     socket.set_read_timeout(Some(SOON)).unwrap();
-    let hold = lab
-        .server
-        .tool()
-        .env("NOTIFY_SOCKET", SOCKET)
-        .args(["hold", "--for", "5m"])
-        .spawn();
+    let hold = lab.server.tool().env("NOTIFY_SOCKET", SOCKET).args(["hold", "--for", "5m"]).spawn();
     let ready = heard(&socket);
-    assert!(
-        ready.starts_with("READY=1\nSTATUS=cordoned until "),
-        "{ready}"
-    );
+    assert!(ready.starts_with("READY=1\nSTATUS=cordoned until "), "{ready}");
     assert!(!ready.contains("incomplete"), "{ready}");
     // The drain is over by then: whoever waited for the unit finds nobody remote.
     client.wait_end(SOON).assert_farewell();
-    let ends_at = lab.server.window()["ends_at"]
-        .as_str()
-        .unwrap()
-        .replace('T', " ");
+    let ends_at = lab.server.window()["ends_at"].as_str().unwrap().replace('T', " ");
     assert!(ready.contains(&ends_at[..16]), "{ready}, {ends_at}");
 
     lab.server.cordon("extend --by 10m");
     let moved = heard(&socket);
-    let ends_at = lab.server.window()["ends_at"]
-        .as_str()
-        .unwrap()
-        .replace('T', " ");
+    let ends_at = lab.server.window()["ends_at"].as_str().unwrap().replace('T', " ");
     assert!(moved.starts_with("STATUS=cordoned until "), "{moved}");
     assert!(moved.contains(&ends_at[..16]), "{moved}, {ends_at}");
     hold.signal(Signal::SIGTERM);
@@ -79,7 +65,5 @@ fn a_service_manager_that_does_not_listen_changes_nothing() {
         .env("NOTIFY_SOCKET", "/run/lab/nobody")
         .args(["hold", "--for", "1s"])
         .run();
-    outcome
-        .assert_status(0)
-        .assert_stderr_has("service manager");
+    outcome.assert_status(0).assert_stderr_has("service manager");
 }

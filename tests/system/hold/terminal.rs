@@ -152,11 +152,7 @@ fn elsewhere_it_says_what_is_in_force_and_not_every_second() {
     wait_for_stderr(&hold, "Port 5432 is cordoned until");
     server.cordon("extend --by 20m");
     wait_for_stderr(&hold, "The end was moved");
-    assert!(
-        hold.stderr_so_far().contains("29m"),
-        "{}",
-        hold.stderr_so_far()
-    );
+    assert!(hold.stderr_so_far().contains("29m"), "{}", hold.stderr_so_far());
     server.cordon("extend --for 5m --shorten");
     wait_for_stderr(&hold, "4m ");
     server.cordon("lift");
@@ -167,11 +163,7 @@ fn elsewhere_it_says_what_is_in_force_and_not_every_second() {
     let hold = server.spawn_pgcordon(["hold", "--for", "2m1s", "--no-drain"]);
     wait_for_stderr(&hold, "Port 5432 is cordoned until");
     std::thread::sleep(Duration::from_millis(2200));
-    assert!(
-        !hold.stderr_so_far().contains("left"),
-        "{}",
-        hold.stderr_so_far()
-    );
+    assert!(!hold.stderr_so_far().contains("left"), "{}", hold.stderr_so_far());
     hold.signal(Signal::SIGINT);
     hold.wait(SOON).assert_status(130);
 }

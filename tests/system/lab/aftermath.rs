@@ -69,10 +69,7 @@ impl Session {
     pub fn wait_until(&self, sql: &str, limit: Duration) {
         let deadline = Instant::now() + limit;
         while self.value(sql) != "t" {
-            assert!(
-                Instant::now() < deadline,
-                "not true within {limit:?}: {sql}"
-            );
+            assert!(Instant::now() < deadline, "not true within {limit:?}: {sql}");
             std::thread::sleep(GLANCE);
         }
     }

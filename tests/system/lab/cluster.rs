@@ -84,9 +84,7 @@ impl Cluster {
     /// What it has logged.
     pub fn log(&self) -> String {
         let path = self.log_path();
-        self.host
-            .inside(|| fs::read_to_string(path))
-            .unwrap_or_default()
+        self.host.inside(|| fs::read_to_string(path)).unwrap_or_default()
     }
 
     fn log_path(&self) -> PathBuf {
@@ -143,10 +141,7 @@ impl Cluster {
         let session = self.connect_local();
         let deadline = Instant::now() + limit;
         while session.value(sql) != "t" {
-            assert!(
-                Instant::now() < deadline,
-                "not true within {limit:?}: {sql}"
-            );
+            assert!(Instant::now() < deadline, "not true within {limit:?}: {sql}");
             std::thread::sleep(GLANCE);
         }
     }

@@ -30,10 +30,7 @@ pub struct Ending {
 
 impl Ending {
     pub(super) fn new(fatal: Option<&Failure>, close: Close) -> Ending {
-        Ending {
-            sqlstate: fatal.map(|f| f.sqlstate.clone()),
-            close,
-        }
+        Ending { sqlstate: fatal.map(|f| f.sqlstate.clone()), close }
     }
 
     /// PostgreSQL's own farewell arrived: 57P01 and a FIN.

@@ -28,11 +28,7 @@ impl Host {
 
     /// Loads a script with `nft -f`; it must be accepted.
     pub fn nft(&self, script: &str) {
-        self.program("nft")
-            .args(["-f", "-"])
-            .input(script)
-            .run()
-            .assert_status(0);
+        self.program("nft").args(["-f", "-"]).input(script).run().assert_status(0);
     }
 
     /// Counts from now on the connections that other hosts may begin at a port: behind a cordon,

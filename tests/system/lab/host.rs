@@ -83,39 +83,27 @@ impl Host {
 
     /// The same as a program that is not started yet.
     pub fn python_program(&self, script: &str) -> Program {
-        let path = Path::new(env!("CARGO_MANIFEST_DIR"))
-            .join("tests/system/lab")
-            .join(script);
-        self.program("/usr/bin/python3")
-            .args(["-B", &path.to_string_lossy()])
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/system/lab").join(script);
+        self.program("/usr/bin/python3").args(["-B", &path.to_string_lossy()])
     }
 
     /// Runs the lines of an `ip -batch` file here.
     pub fn ip(&self, lines: &str) {
-        self.program("ip")
-            .args(["-batch", "-"])
-            .input(lines)
-            .run()
-            .assert_status(0);
+        self.program("ip").args(["-batch", "-"]).input(lines).run().assert_status(0);
     }
 
     /// Sets a kernel parameter, named by its path below `/proc/sys`.
     pub fn sysctl(&self, name: &str, value: &str) {
         let path = format!("/proc/sys/{name}");
-        self.inside(|| std::fs::write(&path, value))
-            .unwrap_or_else(|e| panic!("{path}: {e}"));
+        self.inside(|| std::fs::write(&path, value)).unwrap_or_else(|e| panic!("{path}: {e}"));
     }
 
     /// Writes a file here. `/run` and `/var/lib/postgresql` are this host's own and vanish
     /// with it; every other place is the machine's.
     pub fn write(&self, path: &str, contents: impl AsRef<[u8]> + Send) {
         let own = ["/run/", "/var/lib/postgresql/"];
-        assert!(
-            own.iter().any(|place| path.starts_with(place)),
-            "{path} is not the host's own"
-        );
-        self.inside(|| std::fs::write(path, contents))
-            .unwrap_or_else(|e| panic!("{path}: {e}"));
+        assert!(own.iter().any(|place| path.starts_with(place)), "{path} is not the host's own");
+        self.inside(|| std::fs::write(path, contents)).unwrap_or_else(|e| panic!("{path}: {e}"));
     }
 
     /// Opens a TCP connection from here, on which nothing is sent.

@@ -46,15 +46,9 @@ impl Login {
     }
 
     fn new(target: Target) -> Login {
-        Login {
-            target,
-            parameters: Vec::new(),
-            from: None,
-            silent: false,
-            limit: SOON,
-        }
-        .parameter("user", "postgres")
-        .parameter("database", "postgres")
+        Login { target, parameters: Vec::new(), from: None, silent: false, limit: SOON }
+            .parameter("user", "postgres")
+            .parameter("database", "postgres")
     }
 
     /// The role.
@@ -221,7 +215,6 @@ impl Host {
     /// A connection from here on which nothing is sent.
     #[track_caller]
     pub fn silent(&self, to: SocketAddr) -> Session {
-        self.begin(&Login::to(to).silent())
-            .unwrap_or_else(|e| panic!("a connection to {to}: {e}"))
+        self.begin(&Login::to(to).silent()).unwrap_or_else(|e| panic!("a connection to {to}: {e}"))
     }
 }

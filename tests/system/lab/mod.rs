@@ -103,20 +103,12 @@ impl Lab {
         let numbers = std::iter::once(1).chain((11..).take(clients));
         let mut hosts = network.attach(&land, numbers);
         let server = hosts.remove(0);
-        Lab {
-            server,
-            clients: hosts,
-            cluster: None,
-            network,
-            land,
-        }
+        Lab { server, clients: hosts, cluster: None, network, land }
     }
 
     /// One more host on the bridge, 203.0.113.`number`.
     pub fn add_host(&self, number: u8) -> Host {
-        self.network
-            .attach(&self.land, std::iter::once(number))
-            .remove(0)
+        self.network.attach(&self.land, std::iter::once(number)).remove(0)
     }
 
     /// The server's PostgreSQL.

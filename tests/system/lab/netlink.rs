@@ -58,20 +58,12 @@ impl Netlink {
 
     /// The request of this number fails, from 0.
     pub fn fail(number: usize, fault: Fault) -> Netlink {
-        Netlink {
-            fault: Some(fault),
-            first: number,
-            last: number,
-            ..Netlink::watch()
-        }
+        Netlink { fault: Some(fault), first: number, last: number, ..Netlink::watch() }
     }
 
     /// All requests from this number on fail.
     pub fn fail_from(number: usize, fault: Fault) -> Netlink {
-        Netlink {
-            last: usize::MAX,
-            ..Netlink::fail(number, fault)
-        }
+        Netlink { last: usize::MAX, ..Netlink::fail(number, fault) }
     }
 
     /// Whether the program has come to what was to fail.
@@ -112,8 +104,7 @@ impl Netlink {
         let number = self.requests.len();
         let kind = u16::from_ne_bytes([header[4], header[5]]);
         let flags = u16::from_ne_bytes([header[6], header[7]]);
-        self.requests
-            .push(format!("{length} bytes, type {kind:#x}, flags {flags:#x}"));
+        self.requests.push(format!("{length} bytes, type {kind:#x}, flags {flags:#x}"));
         if !(self.first..=self.last).contains(&number) {
             return Order::GoOn;
         }

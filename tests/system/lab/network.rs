@@ -17,10 +17,8 @@ impl Network {
     pub fn new(land: &Arc<Land>) -> Network {
         let space = Arc::new(Space::of_first_process(land.clone()));
         let bridge = Host::new(space, Ipv4Addr::UNSPECIFIED, Ipv6Addr::UNSPECIFIED);
-        bridge.ip(
-            "link add bridge type bridge stp_state 0 forward_delay 0 mcast_snooping 0\n\
-                   link set bridge up\n",
-        );
+        bridge.ip("link add bridge type bridge stp_state 0 forward_delay 0 mcast_snooping 0\n\
+                   link set bridge up\n");
         Network { bridge }
     }
 

@@ -41,20 +41,14 @@ impl Outcome {
     /// Fails with all output unless stdout holds `text`.
     #[track_caller]
     pub fn assert_stdout_has(&self, text: &str) -> &Outcome {
-        assert!(
-            self.stdout.contains(text),
-            "{text:?} expected on stdout of {self}"
-        );
+        assert!(self.stdout.contains(text), "{text:?} expected on stdout of {self}");
         self
     }
 
     /// Fails with all output unless stderr holds `text`.
     #[track_caller]
     pub fn assert_stderr_has(&self, text: &str) -> &Outcome {
-        assert!(
-            self.stderr.contains(text),
-            "{text:?} expected on stderr of {self}"
-        );
+        assert!(self.stderr.contains(text), "{text:?} expected on stderr of {self}");
         self
     }
 
@@ -68,16 +62,7 @@ impl Outcome {
 
 impl std::fmt::Display for Outcome {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Outcome {
-            line,
-            status,
-            stdout,
-            stderr,
-            ..
-        } = self;
-        write!(
-            f,
-            "{line}\n{status}\n--- stdout\n{stdout}\n--- stderr\n{stderr}"
-        )
+        let Outcome { line, status, stdout, stderr, .. } = self;
+        write!(f, "{line}\n{status}\n--- stdout\n{stdout}\n--- stderr\n{stderr}")
     }
 }

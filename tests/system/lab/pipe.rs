@@ -57,10 +57,7 @@ impl Pipe {
     /// Waits until `enough` holds; says whether it does.
     pub fn wait(&self, limit: Duration, enough: impl Fn(&Collected) -> bool) -> bool {
         let collected = self.0.collected.lock().expect("lock");
-        let wait = self
-            .0
-            .changed
-            .wait_timeout_while(collected, limit, |c| !enough(c));
+        let wait = self.0.changed.wait_timeout_while(collected, limit, |c| !enough(c));
         !wait.expect("lock").1.timed_out()
     }
 }

@@ -98,10 +98,7 @@ impl Postgres {
     fn configuration(&self) -> String {
         let fixed = [
             ("port", self.port.to_string()),
-            (
-                "unix_socket_directories",
-                self.socket_dir.display().to_string(),
-            ),
+            ("unix_socket_directories", self.socket_dir.display().to_string()),
             ("listen_addresses", "*".to_owned()),
             ("fsync", "off".to_owned()),
             ("shared_buffers", "16MB".to_owned()),
@@ -161,12 +158,7 @@ impl Host {
                 own_file(&data.join(name), contents);
             }
         });
-        Cluster {
-            host: self.clone(),
-            postgres,
-            data,
-            major,
-        }
+        Cluster { host: self.clone(), postgres, data, major }
     }
 }
 

@@ -55,10 +55,7 @@ impl Host {
     pub fn wait_gone(&self, pid: i32, limit: Duration) {
         let deadline = Instant::now() + limit;
         while self.is_process(pid) {
-            assert!(
-                Instant::now() < deadline,
-                "process {pid} is there after {limit:?}"
-            );
+            assert!(Instant::now() < deadline, "process {pid} is there after {limit:?}");
             std::thread::sleep(GLANCE);
         }
     }

@@ -37,8 +37,7 @@ impl Program {
 
     /// Adds arguments.
     pub fn args<S: AsRef<str>>(mut self, args: impl IntoIterator<Item = S>) -> Program {
-        self.words
-            .extend(args.into_iter().map(|a| a.as_ref().to_owned()));
+        self.words.extend(args.into_iter().map(|a| a.as_ref().to_owned()));
         self
     }
 
@@ -56,12 +55,8 @@ impl Program {
 
     /// Runs it as this user, with that user's groups.
     pub fn user(mut self, name: &str) -> Program {
-        let (uid, gid) = (
-            format!("--reuid={name}"),
-            format!("--regid={}", group(name)),
-        );
-        self.prefix
-            .extend(["setpriv".to_owned(), uid, gid, "--init-groups".to_owned()]);
+        let (uid, gid) = (format!("--reuid={name}"), format!("--regid={}", group(name)));
+        self.prefix.extend(["setpriv".to_owned(), uid, gid, "--init-groups".to_owned()]);
         self
     }
 
@@ -69,10 +64,7 @@ impl Program {
     pub fn without(self, capabilities: &[&str]) -> Program {
         let list: Vec<_> = capabilities.iter().map(|c| format!("-{c}")).collect();
         let list = list.join(",");
-        let (bounding, own) = (
-            format!("--bounding-set={list}"),
-            format!("--inh-caps={list}"),
-        );
+        let (bounding, own) = (format!("--bounding-set={list}"), format!("--inh-caps={list}"));
         // In front of a change of user, after which it would not be allowed.
         self.under(["setpriv", &bounding, &own])
     }
@@ -111,11 +103,7 @@ impl Program {
         }
         command
             .envs(self.environment)
-            .stdin(if self.input.is_empty() {
-                Stdio::null()
-            } else {
-                Stdio::piped()
-            })
+            .stdin(if self.input.is_empty() { Stdio::null() } else { Stdio::piped() })
             .stdout(Stdio::piped())
             .stderr(Stdio::piped());
         let started = Instant::now();

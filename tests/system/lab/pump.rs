@@ -22,10 +22,7 @@ pub fn watch(line: &Arc<Line>, socket: impl AsFd) {
     let pump = pump();
     let mut lines = pump.lines.lock().expect("lock");
     lines.insert(line.number, Arc::downgrade(line));
-    let (key, flags) = (
-        epoll::EventData::new_u64(line.number),
-        epoll::EventFlags::IN,
-    );
+    let (key, flags) = (epoll::EventData::new_u64(line.number), epoll::EventFlags::IN);
     epoll::add(&pump.epoll, socket, key, flags).expect("epoll");
 }
 

@@ -52,9 +52,7 @@ impl Running {
     /// Sends a signal to the program itself.
     pub fn signal(&self, signal: Signal) {
         assert!(self.status.is_none(), "{} has ended", self.line);
-        let pid = i32::try_from(self.child.id())
-            .map(Pid::from_raw)
-            .expect("a pid");
+        let pid = i32::try_from(self.child.id()).map(Pid::from_raw).expect("a pid");
         kill(pid, signal).unwrap_or_else(|e| panic!("{signal} to {}: {e}", self.line));
     }
 

@@ -93,8 +93,7 @@ impl Session {
     /// Runs a query, which must succeed.
     #[track_caller]
     pub fn query(&self, sql: &str) -> Rows {
-        self.try_query(sql)
-            .unwrap_or_else(|failure| panic!("{sql}: {failure}"))
+        self.try_query(sql).unwrap_or_else(|failure| panic!("{sql}: {failure}"))
     }
 
     /// The first value of the query's first row.
@@ -102,9 +101,7 @@ impl Session {
     pub fn value(&self, sql: &str) -> String {
         let mut rows = self.query(sql);
         let first = rows.first_mut().and_then(|row| row.first_mut());
-        first
-            .and_then(Option::take)
-            .unwrap_or_else(|| panic!("{sql}: no value"))
+        first.and_then(Option::take).unwrap_or_else(|| panic!("{sql}: no value"))
     }
 
     /// Whether it answers `select 1`.
@@ -158,9 +155,7 @@ impl Session {
     /// Closes with a reset.
     pub fn reset(&self) {
         if let Some(stream) = self.line.stream() {
-            SockRef::from(&*stream)
-                .set_linger(Some(Duration::ZERO))
-                .expect("SO_LINGER");
+            SockRef::from(&*stream).set_linger(Some(Duration::ZERO)).expect("SO_LINGER");
         }
         self.line.close(Close::Own);
     }
@@ -168,9 +163,5 @@ impl Session {
 
 /// A failure that the server did not send.
 fn own_failure(message: &str) -> Failure {
-    Failure {
-        severity: "CLIENT".to_owned(),
-        sqlstate: String::new(),
-        message: message.to_owned(),
-    }
+    Failure { severity: "CLIENT".to_owned(), sqlstate: String::new(), message: message.to_owned() }
 }

@@ -57,19 +57,11 @@ impl Land {
         assert_eq!(line.trim(), "up", "the lab's first process did not come up");
         let namespace = |kind: &str| -> OwnedFd {
             let path = format!("/proc/{}/ns/{kind}", first.id());
-            File::open(&path)
-                .unwrap_or_else(|e| panic!("{path}: {e}"))
-                .into()
+            File::open(&path).unwrap_or_else(|e| panic!("{path}: {e}")).into()
         };
         let (pid, mount) = (namespace("pid"), namespace("mnt"));
         let (net, ipc) = (namespace("net"), namespace("ipc"));
-        Arc::new(Land {
-            first,
-            pid,
-            mount,
-            net,
-            ipc,
-        })
+        Arc::new(Land { first, pid, mount, net, ipc })
     }
 
     /// The first process's id as the test process sees it.

@@ -17,11 +17,9 @@ impl Host {
         let postgres = Postgres::new();
         let parent = PathBuf::from(format!("/var/lib/postgresql/{}", primary.major));
         let data = parent.join("main");
-        self.run(["install", "-d", "-o", "postgres", "/var/run/postgresql"])
-            .assert_status(0);
+        self.run(["install", "-d", "-o", "postgres", "/var/run/postgresql"]).assert_status(0);
         let text = parent.to_string_lossy().into_owned();
-        self.run(["install", "-d", "-o", "postgres", &text])
-            .assert_status(0);
+        self.run(["install", "-d", "-o", "postgres", &text]).assert_status(0);
         let (host, port) = (at.ip(), at.port());
         let conninfo = format!(
             "host={host} port={port} user=postgres application_name={name} connect_timeout=2"
@@ -37,15 +35,9 @@ impl Host {
         self.inside(|| {
             let file = OpenOptions::new().append(true).open(&configuration);
             let mut file = file.expect("postgresql.conf");
-            file.write_all(b"wal_retrieve_retry_interval = '200ms'\n")
-                .expect("a setting");
+            file.write_all(b"wal_retrieve_retry_interval = '200ms'\n").expect("a setting");
         });
-        let standby = Cluster {
-            host: self.clone(),
-            major: primary.major,
-            data,
-            postgres,
-        };
+        let standby = Cluster { host: self.clone(), major: primary.major, data, postgres };
         standby.start();
         primary.wait_streaming(name);
         standby

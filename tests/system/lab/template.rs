@@ -40,15 +40,8 @@ pub fn template(host: &Host, binaries: &Path, version: &str) -> PathBuf {
             rm -rf /var/lib/postgresql/template
             mv -T "$ready.part" "$ready"
         "#;
-        host.run([
-            "bash",
-            "-euc",
-            script,
-            "template",
-            &ready.to_string_lossy(),
-            &initdb,
-        ])
-        .assert_status(0);
+        host.run(["bash", "-euc", script, "template", &ready.to_string_lossy(), &initdb])
+            .assert_status(0);
     }
     ready
 }

@@ -15,8 +15,7 @@ impl Host {
     /// the target directory may be closed to others.
     pub fn tool_as(&self, user: &str) -> Program {
         let copy = "/run/lab/pgcordon";
-        self.run(["install", "-D", env!("CARGO_BIN_EXE_pgcordon"), copy])
-            .assert_status(0);
+        self.run(["install", "-D", env!("CARGO_BIN_EXE_pgcordon"), copy]).assert_status(0);
         self.program(copy).user(user)
     }
 

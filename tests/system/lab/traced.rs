@@ -80,9 +80,7 @@ impl Call {
 
     /// Writes into the program's memory.
     pub fn write(&self, address: u64, bytes: &[u8]) {
-        let memory = File::options()
-            .write(true)
-            .open(format!("/proc/{}/mem", self.task));
+        let memory = File::options().write(true).open(format!("/proc/{}/mem", self.task));
         let memory = memory.expect("its memory");
         memory.write_all_at(bytes, address).expect("memory");
     }
@@ -133,9 +131,7 @@ fn trace<T: Send>(pid: u32, limit: Duration, work: impl FnOnce(&mut Tracer) -> T
             let _ = kill(Pid::from_raw(pid as i32), Signal::SIGKILL);
             panic!("process {pid} did not end within {limit:?} under the tracer");
         }
-        tracer
-            .join()
-            .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+        tracer.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
     })
 }
 
@@ -162,10 +158,7 @@ impl Tracer {
     /// Takes hold of a child that stops itself before it becomes the program.
     fn begin(&mut self) {
         let stopped = waitpid(self.program, Some(WaitPidFlag::WUNTRACED));
-        assert_eq!(
-            stopped,
-            Ok(WaitStatus::Stopped(self.program, Signal::SIGSTOP))
-        );
+        assert_eq!(stopped, Ok(WaitStatus::Stopped(self.program, Signal::SIGSTOP)));
         self.seize();
         kill(self.program, Signal::SIGCONT).expect("SIGCONT");
     }
@@ -268,10 +261,7 @@ impl Tracer {
                 assert!(is_before, "a call that has happened cannot be skipped");
                 self.skipped.insert(task, answer);
                 // The kernel knows no call of this number.
-                let none = user_regs_struct {
-                    orig_rax: u64::MAX,
-                    ..registers
-                };
+                let none = user_regs_struct { orig_rax: u64::MAX, ..registers };
                 ptrace::setregs(task, none).expect("setregs");
             }
             Order::Tell(answer) => {
@@ -283,10 +273,7 @@ impl Tracer {
     }
 
     fn tell(&self, task: Pid, registers: user_regs_struct, answer: i64) {
-        let told = user_regs_struct {
-            rax: answer as u64,
-            ..registers
-        };
+        let told = user_regs_struct { rax: answer as u64, ..registers };
         ptrace::setregs(task, told).expect("setregs");
     }
 }

@@ -81,9 +81,7 @@ fn farewell(major: u32) {
 }
 
 fn silent(major: u32) {
-    let postgres = Postgres::new()
-        .setting("max_connections", 8)
-        .setting("max_wal_senders", 0);
+    let postgres = Postgres::new().setting("max_connections", 8).setting("max_wal_senders", 0);
     let (lab, cluster) = super::lab(major, 1, postgres);
     let vitals = cluster.vitals();
     let mut silent = Vec::new();

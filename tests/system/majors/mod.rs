@@ -19,10 +19,7 @@ fn programs(major: u32) -> PathBuf {
         panic!("PGCORDON_TEST_MAJORS is not set: run these tests by tests/run, which fetches PostgreSQL 12 to 18")
     });
     let entries = std::fs::read_dir(&shelf).unwrap_or_else(|e| {
-        panic!(
-            "{}: {e}: run tests/run, which fetches PostgreSQL 12 to 18",
-            shelf.display()
-        )
+        panic!("{}: {e}: run tests/run, which fetches PostgreSQL 12 to 18", shelf.display())
     });
     let of_major = |name: &str| name.split('.').next() == Some(&major.to_string());
     let mut found: Vec<PathBuf> = entries
@@ -33,10 +30,7 @@ fn programs(major: u32) -> PathBuf {
         .collect();
     found.sort();
     found.pop().unwrap_or_else(|| {
-        panic!(
-            "no PostgreSQL {major} in {}: run tests/run, which fetches it",
-            shelf.display()
-        )
+        panic!("no PostgreSQL {major} in {}: run tests/run, which fetches it", shelf.display())
     })
 }
 
@@ -47,12 +41,8 @@ fn lab(major: u32, clients: usize, postgres: Postgres) -> (Lab, Cluster) {
     let place = "/var/lib/postgresql/programs";
     lab.server.run(["mkdir", "-p", place]).assert_status(0);
     let programs = programs(major).to_string_lossy().into_owned();
-    lab.server
-        .run(["mount", "--bind", &programs, place])
-        .assert_status(0);
-    let cluster = lab
-        .server
-        .start_postgres(postgres.binaries(format!("{place}/bin")));
+    lab.server.run(["mount", "--bind", &programs, place]).assert_status(0);
+    let cluster = lab.server.start_postgres(postgres.binaries(format!("{place}/bin")));
     assert_eq!(cluster.major, major);
     (lab, cluster)
 }

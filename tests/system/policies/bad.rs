@@ -39,24 +39,15 @@ const BAD: [(&str, &str); 94] = [
     ("merge-key", "<<: {window: 10m}\n"),
     ("twice", "window: 10m\nports: [5432]\nwindow: 20m\n"),
     ("twice-below", "drain:\n  strict: true\n  strict: false\n"),
-    (
-        "section-twice",
-        "allow:\n  replication: true\nallow:\n  interfaces: [eth0]\n",
-    ),
+    ("section-twice", "allow:\n  replication: true\nallow:\n  interfaces: [eth0]\n"),
     ("number-as-key", "5432: yes\n"),
     ("list-as-key", "? [a, b]\n: c\n"),
     ("null-as-key", "~: c\n"),
-    (
-        "long-key",
-        "a-key-that-goes-on-and-on-and-on-and-on-and-on-and-on-and-on-and-on-and-on: 1\n",
-    ),
+    ("long-key", "a-key-that-goes-on-and-on-and-on-and-on-and-on-and-on-and-on-and-on-and-on: 1\n"),
     // No values.
     ("no-value", "window:\n"),
     ("no-section", "drain:\nports: [5432]\n"),
-    (
-        "null-in-a-list",
-        "allow:\n  addresses:\n    - 10.0.0.1\n    -\n",
-    ),
+    ("null-in-a-list", "allow:\n  addresses:\n    - 10.0.0.1\n    -\n"),
     // Wrong types.
     ("ports-no-list", "ports: 5432\n"),
     ("port-zero", "ports: [0]\n"),
@@ -89,23 +80,14 @@ const BAD: [(&str, &str); 94] = [
     ("short-ramp", "ramp: {for: 100ms}\n"),
     // Networks.
     ("everything", "allow: {addresses: [0.0.0.0/0]}\n"),
-    (
-        "host-that-is-everything",
-        "allow: {addresses: [10.0.0.1/0]}\n",
-    ),
+    ("host-that-is-everything", "allow: {addresses: [10.0.0.1/0]}\n"),
     ("everything-v6", "allow: {addresses: [\"::/0\"]}\n"),
-    (
-        "halves",
-        "allow:\n  addresses:\n    - 0.0.0.0/1\n    - 128.0.0.0/1\n    - 10.0.0.1\n",
-    ),
+    ("halves", "allow:\n  addresses:\n    - 0.0.0.0/1\n    - 128.0.0.0/1\n    - 10.0.0.1\n"),
     ("prefix-too-long", "allow: {addresses: [10.0.0.0/33]}\n"),
     ("not-an-address", "allow: {addresses: [10.0.0.300]}\n"),
     ("address-as-number", "allow: {addresses: [10.5]}\n"),
     ("host-name", "allow: {addresses: [db.example.org]}\n"),
-    (
-        "interface-long",
-        "allow: {interfaces: [an-interface-name]}\n",
-    ),
+    ("interface-long", "allow: {interfaces: [an-interface-name]}\n"),
     ("interface-slash", "allow: {interfaces: [../eth0]}\n"),
     ("relative-file", "allow: {addresses_file: office.txt}\n"),
     // Words and names.

@@ -35,10 +35,7 @@ fn what_is_shown_is_a_policy_that_means_the_same() {
     insta::assert_snapshot!("shown", shown.assert_status(0).stdout);
     server.write("/run/again", &shown.stdout);
     server.policy("check --content /run/again").assert_status(0);
-    assert_eq!(
-        server.shown("/run/whole")["settings"],
-        server.shown("/run/again")["settings"]
-    );
+    assert_eq!(server.shown("/run/whole")["settings"], server.shown("/run/again")["settings"]);
 
     let with_flags =
         "show /run/whole --for 5m --allow @/run/b --allow 10.1.1.1 --spare role=c --port 6000";
@@ -58,9 +55,7 @@ fn everybody_may_look_and_nothing_is_touched() {
         let tool = server.tool_as("nobody").args(["policy"]);
         tool.args(line.split(' ')).run()
     };
-    nobody("show gentle")
-        .assert_status(0)
-        .assert_stdout_has("cancel_first: 30s");
+    nobody("show gentle").assert_status(0).assert_stdout_has("cancel_first: 30s");
     nobody("show none -o json").assert_status(0).json();
     let unknown = nobody("show gentel").assert_status(2).stderr.clone();
     assert!(unknown.contains("is gentle meant?"), "{unknown}");
@@ -71,21 +66,12 @@ fn everybody_may_look_and_nothing_is_touched() {
         help.assert_status(0).assert_stdout_has("pgcordon policy ");
         assert_eq!(help.stderr, "");
     }
-    for line in [
-        "check",
-        "chek x",
-        "show a b",
-        "show gentle --policy gentle",
-        "schema x",
-    ] {
+    for line in ["check", "chek x", "show a b", "show gentle --policy gentle", "schema x"] {
         let outcome = nobody(line);
         assert_eq!(outcome.assert_status(2).stdout, "", "{outcome}");
     }
     // Without the privilege of the kernel's firewall, root too.
-    let root = server
-        .tool()
-        .without(&["net_admin"])
-        .args(["policy", "show"]);
+    let root = server.tool().without(&["net_admin"]).args(["policy", "show"]);
     root.run().assert_status(0);
     assert_eq!(server.ruleset(), "");
 }
@@ -103,24 +89,17 @@ fn flags_that_need_each_other_may_come_from_either_place() {
     let server = &lab.server;
     server.write("/run/pass", "*:*:*:*:secret\n");
     server.shell("chmod 0600 /run/pass").assert_status(0);
-    server.write(
-        "/run/p",
-        "version: 1\npostgres: {passfile: /run/pass}\nramp: {for: 1m}\n",
-    );
+    server.write("/run/p", "version: 1\npostgres: {passfile: /run/pass}\nramp: {for: 1m}\n");
     let start = "start --for 10m --no-drain";
     let alone = server.try_cordon(&format!("{start} --pg-host 127.0.0.1"));
     let message = alone.assert_failure(2, "usage");
     assert!(message.contains("127.0.0.1"), "{message}");
     alone.assert_stderr_has("--pg-passfile");
-    server
-        .try_cordon("drain --pg-host 127.0.0.1")
-        .assert_failure(2, "usage");
+    server.try_cordon("drain --pg-host 127.0.0.1").assert_failure(2, "usage");
     let alone = server.try_cordon(&format!("{start} --ramp-rate 5/s"));
     alone.assert_failure(2, "usage");
     alone.assert_stderr_has("--ramp");
-    server.cordon(&format!(
-        "{start} --pg-host 127.0.0.1 --ramp-rate 5/s --policy /run/p"
-    ));
+    server.cordon(&format!("{start} --pg-host 127.0.0.1 --ramp-rate 5/s --policy /run/p"));
     assert_eq!(server.window()["ramp"]["per_s"], 5);
 }
 
@@ -130,10 +109,7 @@ fn without_a_drain_replication_is_not_promised() {
     let server = &lab.server;
     server.write("/run/p", "version: 1\nallow: {replication: true}\n");
     let report = server.cordon("start --for 10m --no-drain --policy /run/p");
-    assert!(
-        crate::lab::warns(&report, &["allow.replication", "--no-drain"]),
-        "{report}"
-    );
+    assert!(crate::lab::warns(&report, &["allow.replication", "--no-drain"]), "{report}");
 }
 
 #[test]
@@ -142,9 +118,7 @@ fn a_warning_is_told_beside_what_is_shown() {
     let server = &lab.server;
     server.write("/run/p", "version: 1\nallow: {replication: true}\n");
     let shown = server.policy("show /run/p --no-drain --for 10m");
-    shown
-        .assert_status(0)
-        .assert_stderr_has("warning: with --no-drain");
+    shown.assert_status(0).assert_stderr_has("warning: with --no-drain");
     assert!(!shown.stdout.contains("warning"), "{shown}");
 }
 

@@ -29,14 +29,7 @@ fn case(
     [file, flags]: [&'static str; 2],
     [in_file, in_flags, built_in]: [Value; 3],
 ) -> Case {
-    Case {
-        key,
-        file,
-        in_file,
-        flags,
-        in_flags,
-        built_in,
-    }
+    Case { key, file, in_file, flags, in_flags, built_in }
 }
 
 /// Flags replace the file's value.
@@ -47,11 +40,7 @@ fn replaced() -> Vec<Case> {
             ["ports: [5433, 5434]", "--port 6000"],
             [json!([5433, 5434]), json!([6000]), json!([5432])],
         ),
-        case(
-            "window",
-            ["window: 10m", "--for 90s"],
-            [json!("10m"), json!("1m30s"), Value::Null],
-        ),
+        case("window", ["window: 10m", "--for 90s"], [json!("10m"), json!("1m30s"), Value::Null]),
         case(
             "max_window",
             ["max_window: 2days", "--max 3days"],
@@ -87,11 +76,7 @@ fn replaced() -> Vec<Case> {
             ["drain: {strict: true}", "--strict=false"],
             [json!(true), json!(false), json!(false)],
         ),
-        case(
-            "ramp.for",
-            ["ramp: {for: 2m}", "--ramp 3m"],
-            [json!("2m"), json!("3m"), json!("0s")],
-        ),
+        case("ramp.for", ["ramp: {for: 2m}", "--ramp 3m"], [json!("2m"), json!("3m"), json!("0s")]),
         case(
             "ramp.rate",
             ["ramp: {for: 2m, rate: 20/s}", "--ramp-rate 30/s"],
@@ -119,18 +104,12 @@ fn replaced() -> Vec<Case> {
         ),
         case(
             "postgres.host",
-            [
-                "postgres: {host: 127.0.0.1, passfile: /run/a}",
-                "--pg-host ::1",
-            ],
+            ["postgres: {host: 127.0.0.1, passfile: /run/a}", "--pg-host ::1"],
             [json!("127.0.0.1"), json!("::1"), Value::Null],
         ),
         case(
             "postgres.passfile",
-            [
-                "postgres: {host: 127.0.0.1, passfile: /run/a}",
-                "--pg-passfile /run/b",
-            ],
+            ["postgres: {host: 127.0.0.1, passfile: /run/a}", "--pg-passfile /run/b"],
             [json!("/run/a"), json!("/run/b"), Value::Null],
         ),
         case(
@@ -160,16 +139,8 @@ fn added() -> Vec<Case> {
             ["allow: {interfaces: [eth1]}", "--allow interface:eth2"],
             list("eth1", "eth2"),
         ),
-        case(
-            "spare.roles",
-            ["spare: {roles: [a]}", "--spare role=b"],
-            list("a", "b"),
-        ),
-        case(
-            "spare.databases",
-            ["spare: {databases: [a]}", "--spare database=b"],
-            list("a", "b"),
-        ),
+        case("spare.roles", ["spare: {roles: [a]}", "--spare role=b"], list("a", "b")),
+        case("spare.databases", ["spare: {databases: [a]}", "--spare database=b"], list("a", "b")),
         case(
             "spare.applications",
             ["spare: {applications: [a]}", "--spare application=b"],
@@ -257,15 +228,9 @@ fn the_other_way_to_postgresql_on_the_command_line_is_the_only_one() {
     server.write("/run/dir", "version: 1\npostgres: {socket_dir: /run/a}\n");
     let shown = server.shown("/run/host --pg-socket-dir /run/b")["settings"].clone();
     assert_eq!(shown["postgres.host"], given(&Value::Null, "built-in"));
-    assert_eq!(
-        shown["postgres.socket_dir"],
-        given(&json!("/run/b"), "flag")
-    );
+    assert_eq!(shown["postgres.socket_dir"], given(&json!("/run/b"), "flag"));
     let line = "/run/dir --pg-host 127.0.0.1 --pg-passfile /run/pass";
     let shown = server.shown(line)["settings"].clone();
-    assert_eq!(
-        shown["postgres.socket_dir"],
-        given(&Value::Null, "built-in")
-    );
+    assert_eq!(shown["postgres.socket_dir"], given(&Value::Null, "built-in"));
     assert_eq!(shown["postgres.host"], given(&json!("127.0.0.1"), "flag"));
 }

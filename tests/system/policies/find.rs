@@ -23,35 +23,22 @@ fn a_name_is_looked_for_where_the_administrator_writes_and_then_where_the_packag
     let in_package = json!(format!("{OF_THE_PACKAGE}/p.yaml"));
     assert_eq!(reason("--policy p"), (json!("package"), in_package));
 
-    server.put(
-        &format!("{OF_THE_ADMINISTRATOR}/p.yaml"),
-        &with_reason("own"),
-    );
+    server.put(&format!("{OF_THE_ADMINISTRATOR}/p.yaml"), &with_reason("own"));
     let own = json!(format!("{OF_THE_ADMINISTRATOR}/p.yaml"));
     assert_eq!(reason("--policy p"), (json!("own"), own));
 
     // One of ours that is bad does not make theirs come up.
-    server.put(
-        &format!("{OF_THE_ADMINISTRATOR}/p.yaml"),
-        "version: 1\nwindow: ten\n",
-    );
+    server.put(&format!("{OF_THE_ADMINISTRATOR}/p.yaml"), "version: 1\nwindow: ten\n");
     let outcome = server.try_cordon("start --no-drain --policy p");
     let message = outcome.assert_failure(2, "policy");
-    assert!(
-        message.contains("/etc/pgcordon/policies/p.yaml:2:9: window"),
-        "{message}"
-    );
-    server
-        .shell("chmod 0666 /etc/pgcordon/policies/p.yaml")
-        .assert_status(0);
+    assert!(message.contains("/etc/pgcordon/policies/p.yaml:2:9: window"), "{message}");
+    server.shell("chmod 0666 /etc/pgcordon/policies/p.yaml").assert_status(0);
     let outcome = server.try_cordon("start --no-drain --policy p");
     let message = outcome.assert_failure(2, "policy");
     assert!(message.contains("is not trusted"), "{message}");
 
     // Nor does a link of ours that leads nowhere.
-    server
-        .shell("ln -sf /run/nowhere /etc/pgcordon/policies/p.yaml")
-        .assert_status(0);
+    server.shell("ln -sf /run/nowhere /etc/pgcordon/policies/p.yaml").assert_status(0);
     let outcome = server.try_cordon("start --no-drain --policy p");
     let message = outcome.assert_failure(2, "policy");
     assert!(message.contains("No such file"), "{message}");
@@ -66,10 +53,7 @@ fn the_administrators_default_is_used_when_none_is_named() {
     let lab = Lab::bare(0);
     let server = lab.server.with_places();
     // The package's is only an example.
-    server.put(
-        &format!("{OF_THE_PACKAGE}/default.yaml"),
-        &with_reason("package"),
-    );
+    server.put(&format!("{OF_THE_PACKAGE}/default.yaml"), &with_reason("package"));
     let outcome = server.try_cordon("start --no-drain");
     let message = outcome.assert_failure(2, "no-length");
     assert!(message.contains("--for"), "{message}");
@@ -107,25 +91,15 @@ fn a_broken_default_stops_no_way_out() {
     let server = lab.server.with_places();
     server.cordon("start --for 10m");
     for (break_it, why) in [
-        (
-            "echo 'window: [' > /etc/pgcordon/policies/default.yaml",
-            "not YAML",
-        ),
-        (
-            "chmod 0666 /etc/pgcordon/policies/default.yaml",
-            "not trusted",
-        ),
+        ("echo 'window: [' > /etc/pgcordon/policies/default.yaml", "not YAML"),
+        ("chmod 0666 /etc/pgcordon/policies/default.yaml", "not trusted"),
         (
             "rm /etc/pgcordon/policies/default.yaml; mkfifo /etc/pgcordon/policies/default.yaml",
             "regular",
         ),
     ] {
         server.shell(break_it).assert_status(0);
-        for line in [
-            "start --for 10m",
-            "plan --for 10m",
-            "start --for 10m --port 5433",
-        ] {
+        for line in ["start --for 10m", "plan --for 10m", "start --for 10m --port 5433"] {
             let message = server.try_cordon(line).assert_failure(2, "policy");
             assert!(message.contains(why), "{message}");
         }
@@ -150,10 +124,7 @@ fn a_name_that_is_not_there_brings_those_that_are() {
     let server = lab.server.with_shipped();
     let outcome = server.try_cordon("start --for 10m --policy emergancy");
     let message = outcome.assert_failure(2, "policy");
-    assert!(
-        message.contains("there is no policy emergancy"),
-        "{message}"
-    );
+    assert!(message.contains("there is no policy emergancy"), "{message}");
     outcome.assert_stderr_has("is emergency meant?");
     outcome.assert_stderr_has("backup-stays, default, emergency, gentle, keep-replicas");
     for (name, why) in [

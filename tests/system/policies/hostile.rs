@@ -30,10 +30,7 @@ fn what_would_cost_too_much_ends_in_an_error() {
     let texts = [
         ("laughs", billion("[lol, lol, lol]")),
         ("laughs-of-maps", billion("{lol: lol}")),
-        (
-            "laughs-as-keys",
-            format!("{}? *a19\n: 1\n", billion("[lol]")),
-        ),
+        ("laughs-as-keys", format!("{}? *a19\n: 1\n", billion("[lol]"))),
         (
             "laughs-in-lists",
             format!(
@@ -42,40 +39,19 @@ fn what_would_cost_too_much_ends_in_an_error() {
             ),
         ),
         ("itself", "a: &a [*a, *a, *a]\n".to_owned()),
-        (
-            "long-aliases",
-            format!("a: &a {long}\nb: [{}]\n", vec!["*a"; 10_000].join(",")),
-        ),
+        ("long-aliases", format!("a: &a {long}\nb: [{}]\n", vec!["*a"; 10_000].join(","))),
         ("brackets", filled("[")),
         ("braces", filled("{a: ")),
         ("dashes", filled("- ")),
         ("questions", filled("? ")),
-        (
-            "commas",
-            format!("ports: [{}]", &filled("a,")[..LONGEST - 20]),
-        ),
-        (
-            "pairs",
-            format!("ports: [{}]", &filled("a: ,")[..LONGEST - 20]),
-        ),
+        ("commas", format!("ports: [{}]", &filled("a,")[..LONGEST - 20])),
+        ("pairs", format!("ports: [{}]", &filled("a: ,")[..LONGEST - 20])),
         ("keys", filled("a:\n")),
-        (
-            "nested",
-            (0..350).map(|n| format!("{}a:\n", " ".repeat(n))).collect(),
-        ),
+        ("nested", (0..350).map(|n| format!("{}a:\n", " ".repeat(n))).collect()),
         ("documents", filled("---\n")),
-        (
-            "directives",
-            (0..4_500).map(|n| format!("%TAG !{n}! x\n")).collect(),
-        ),
-        (
-            "tags",
-            format!("ports: [{}]", &filled("!a b,")[..LONGEST - 20]),
-        ),
-        (
-            "quotes",
-            format!("reason: \"{}\"", &filled("\\x41")[..LONGEST - 20]),
-        ),
+        ("directives", (0..4_500).map(|n| format!("%TAG !{n}! x\n")).collect()),
+        ("tags", format!("ports: [{}]", &filled("!a b,")[..LONGEST - 20])),
+        ("quotes", format!("reason: \"{}\"", &filled("\\x41")[..LONGEST - 20])),
         ("one-word", filled("a")),
         ("too-long", "#".repeat(LONGEST + 1)),
         ("much-too-long", "#".repeat(100 * LONGEST)),
@@ -83,10 +59,9 @@ fn what_would_cost_too_much_ends_in_an_error() {
     for (name, text) in texts {
         let path = format!("/run/{name}");
         lab.server.write(&path, text);
-        for command in [
-            vec!["policy", "check", &path],
-            vec!["start", "--for", "10m", "--policy", &path],
-        ] {
+        for command in
+            [vec!["policy", "check", &path], vec!["start", "--for", "10m", "--policy", &path]]
+        {
             let outcome = lab.server.tool().args(command).under(LIMITS).run();
             outcome.assert_status(2);
             assert!(!outcome.stderr.contains("panicked"), "{outcome}");

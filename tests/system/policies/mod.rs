@@ -43,18 +43,13 @@ impl Host {
 
     /// Writes a file anywhere; only after [`Host::with_places`].
     fn put(&self, path: &str, text: &str) {
-        self.program("tee")
-            .args([path])
-            .input(text)
-            .run()
-            .assert_status(0);
+        self.program("tee").args([path]).input(text).run().assert_status(0);
     }
 
     /// Puts the shipped policies where the package puts them.
     fn with_shipped(&self) -> &Host {
         self.with_places();
-        self.shell(&format!("cp {SHIPPED}/*.yaml {OF_THE_PACKAGE}"))
-            .assert_status(0);
+        self.shell(&format!("cp {SHIPPED}/*.yaml {OF_THE_PACKAGE}")).assert_status(0);
         self
     }
 

@@ -12,9 +12,7 @@ fn what_becomes_of_a_command_that_outlasts_its_window_stands_in_the_policy() {
     };
     server.write("/run/p", "version: 1\nwindow: 1s\nrun: {on_expiry: kill}\n");
     let outcome = run("");
-    outcome
-        .assert_status(124)
-        .assert_stderr_has("CMD is told to end");
+    outcome.assert_status(124).assert_stderr_has("CMD is told to end");
     assert!(outcome.took < SOON, "{outcome}");
 
     // The flag wins.
@@ -23,9 +21,7 @@ fn what_becomes_of_a_command_that_outlasts_its_window_stands_in_the_policy() {
     // Its own failures are 125, a bad policy's too.
     server.write("/run/p", "version: 1\nrun: {on_expiry: stop}\n");
     let outcome = run("");
-    outcome
-        .assert_status(125)
-        .assert_stderr_has("/run/p:2:18: run.on_expiry");
+    outcome.assert_status(125).assert_stderr_has("/run/p:2:18: run.on_expiry");
     server.write("/run/p", "version: 1\n");
     run("").assert_status(125).assert_stderr_has("--for");
     assert_eq!(server.ruleset(), "");

@@ -10,14 +10,8 @@ use crate::lab::{
     Close, Host, Lab, Login, Postgres, Reach, SOON, Session, assert_complete, only_window, warns,
 };
 
-const NAMES: [&str; 6] = [
-    "backup-stays",
-    "default",
-    "emergency",
-    "gentle",
-    "keep-replicas",
-    "office-may-enter",
-];
+const NAMES: [&str; 6] =
+    ["backup-stays", "default", "emergency", "gentle", "keep-replicas", "office-may-enter"];
 
 /// A server where the shipped policies are installed, and so many clients.
 fn lab(clients: usize) -> Lab {
@@ -36,8 +30,7 @@ fn start(lab: &Lab, rest: &str) -> Value {
 fn also_at(lab: &Lab, client: usize, address: &str) -> SocketAddr {
     let via = lab.clients[client].v4;
     lab.clients[client].ip(&format!("addr add {address}/32 dev lo\n"));
-    lab.server
-        .ip(&format!("route add {address}/32 via {via}\n"));
+    lab.server.ip(&format!("route add {address}/32 via {via}\n"));
     format!("{address}:0").parse().unwrap()
 }
 
@@ -57,10 +50,7 @@ fn each_is_valid_and_says_what_it_is_for() {
     assert_eq!(there, NAMES.map(|name| format!("{name}.yaml")));
     let files = NAMES.map(|name| format!("{OF_THE_PACKAGE}/{name}.yaml"));
     let check = server.tool().args(["policy", "check"]).args(&files).run();
-    let valid: String = files
-        .iter()
-        .map(|file| format!("{file}: valid\n"))
-        .collect();
+    let valid: String = files.iter().map(|file| format!("{file}: valid\n")).collect();
     assert_eq!(check.assert_status(0).stdout, valid);
     for name in NAMES {
         let shown = server.shown(name);
@@ -88,12 +78,7 @@ fn the_default_one_says_what_is_built_in() {
     let uncommented: String = text
         .lines()
         .map(|line| match line.trim_start().strip_prefix("# ") {
-            Some(rest)
-                if rest
-                    .trim_start()
-                    .split_once(':')
-                    .is_some_and(|(key, _)| is_key(key)) =>
-            {
+            Some(rest) if rest.trim_start().split_once(':').is_some_and(|(key, _)| is_key(key)) => {
                 let indent = line.len() - line.trim_start().len();
                 format!("{}{rest}\n", " ".repeat(indent))
             }
@@ -105,10 +90,7 @@ fn the_default_one_says_what_is_built_in() {
     let check = server.policy("check --content /run/uncommented");
     assert_eq!(check.stdout, "/run/uncommented: valid\n", "{uncommented}");
     for key in ["spare.roles", "postgres.passfile", "allow.addresses_file"] {
-        let shown = server
-            .tool()
-            .args(["policy", "show", "/run/uncommented", "-o", "json"])
-            .run();
+        let shown = server.tool().args(["policy", "show", "/run/uncommented", "-o", "json"]).run();
         let value = &shown.json()["policy"]["settings"][key];
         let is_there =
             value["value"].is_string() || value.as_array().is_some_and(|list| !list.is_empty());
@@ -124,9 +106,7 @@ fn is_key(text: &str) -> bool {
 fn the_default_one_closes_the_port_for_ten_minutes() {
     let lab = lab(1);
     let (server, client) = (&lab.server, &lab.clients[0]);
-    server
-        .shell(&format!("cp {SHIPPED}/default.yaml {OF_THE_ADMINISTRATOR}"))
-        .assert_status(0);
+    server.shell(&format!("cp {SHIPPED}/default.yaml {OF_THE_ADMINISTRATOR}")).assert_status(0);
     let both = [server.at_v4(5432), server.at_v6(5432)];
     let sessions = both.map(|at| client.connect(at));
     let report = start(&lab, "--reason test");
@@ -171,9 +151,7 @@ fn office_may_enter_lets_networks_and_an_interface_in() {
     let at = server.at_v4(5432);
     let policy = "--policy office-may-enter";
     // Without the interface nothing is done.
-    let message = server
-        .try_cordon(&format!("start {policy}"))
-        .assert_failure(2, "pass-list");
+    let message = server.try_cordon(&format!("start {policy}")).assert_failure(2, "pass-list");
     assert!(message.contains("wg0"), "{message}");
     assert_eq!(server.ruleset(), "");
 
@@ -185,10 +163,7 @@ fn office_may_enter_lets_networks_and_an_interface_in() {
     let monitoring = also_at(&lab, 2, "192.0.2.17");
     let login = |client: usize, from| lab.clients[client].login(&Login::to(at).from(from));
     let staying = [login(0, office), login(1, vpn), login(2, monitoring)];
-    let cut = [
-        lab.clients[0].connect(at),
-        lab.clients[1].connect(server.at_v6(5432)),
-    ];
+    let cut = [lab.clients[0].connect(at), lab.clients[1].connect(server.at_v6(5432))];
     let report = start(&lab, policy);
     for session in &cut {
         session.wait_end(SOON).assert_farewell();
@@ -197,10 +172,7 @@ fn office_may_enter_lets_networks_and_an_interface_in() {
         assert!(session.is_alive(), "{:?}", session.ending());
     }
     for (client, from) in [(0, office), (1, vpn), (2, monitoring)] {
-        assert!(
-            connect_from(&lab.clients[client], from, at).is_ok(),
-            "{from}"
-        );
+        assert!(connect_from(&lab.clients[client], from, at).is_ok(), "{from}");
     }
     for client in &lab.clients {
         client.assert_blocked(&[at, server.at_v6(5432)]);
@@ -227,10 +199,7 @@ fn gentle_cancels_first_and_lets_clients_back_in_slowly() {
     assert_eq!(cancelled.sqlstate, "57014", "{cancelled}");
     busy.wait_end(SOON).assert_farewell();
     lab.clients[0].assert_blocked(&[at]);
-    assert_eq!(
-        only_window(&report)["ramp"],
-        json!({"for_s": 120.0, "per_s": 10})
-    );
+    assert_eq!(only_window(&report)["ramp"], json!({"for_s": 120.0, "per_s": 10}));
 
     server.cordon("lift --ramp");
     assert_eq!(server.window()["phase"], "ramp");
@@ -250,8 +219,7 @@ fn emergency_resets_everybody_at_once() {
     let both = [server.at_v4(5432), server.at_v6(5432)];
     let sessions = both.map(|at| client.connect(at));
     sessions[0].send_query("select pg_sleep(600)");
-    lab.cluster()
-        .wait_state(sessions[0].backend_pid(), "active");
+    lab.cluster().wait_state(sessions[0].backend_pid(), "active");
     let report = start(&lab, "--policy emergency");
     for session in sessions {
         let ending = session.wait_end(SOON);
@@ -261,10 +229,7 @@ fn emergency_resets_everybody_at_once() {
         assert_eq!(client.reach(at, SOON), Reach::Refused);
     }
     let window = only_window(&report);
-    assert_eq!(
-        (&window["verdict"], &window["reason"]),
-        (&json!("reset"), &json!("emergency"))
-    );
+    assert_eq!((&window["verdict"], &window["reason"]), (&json!("reset"), &json!("emergency")));
     assert!(window["remaining_s"].as_f64().unwrap() > 840.0, "{report}");
 }
 

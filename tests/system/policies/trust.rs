@@ -10,19 +10,11 @@ const GOOD: &str = "version: 1\nwindow: 10m\n";
 fn assert_mistrusted(server: &Host, path: &str, culprit: &str) {
     let start = format!("start --no-drain --for 10m --policy {path}");
     let message = server.try_cordon(&start).assert_failure(2, "policy");
-    assert!(
-        message.contains(&format!("{path} is not trusted: ")),
-        "{message}"
-    );
+    assert!(message.contains(&format!("{path} is not trusted: ")), "{message}");
     assert!(message.contains(culprit), "{culprit} in {message}");
-    server
-        .shell(&format!("echo 203.0.113.11 > {path}"))
-        .assert_status(0);
+    server.shell(&format!("echo 203.0.113.11 > {path}")).assert_status(0);
 
-    server.write(
-        "/run/names-it",
-        format!("version: 1\nallow: {{addresses_file: {path}}}\n"),
-    );
+    server.write("/run/names-it", format!("version: 1\nallow: {{addresses_file: {path}}}\n"));
     for line in [
         "start --no-drain --for 10m --policy /run/names-it".to_owned(),
         format!("start --no-drain --for 10m --allow @{path}"),
@@ -33,9 +25,7 @@ fn assert_mistrusted(server: &Host, path: &str, culprit: &str) {
         assert!(message.contains(culprit), "{culprit} in {message}");
     }
     assert_eq!(server.ruleset(), "");
-    server
-        .shell(&format!("printf 'version: 1\nwindow: 10m\n' > {path}"))
-        .assert_status(0);
+    server.shell(&format!("printf 'version: 1\nwindow: 10m\n' > {path}")).assert_status(0);
 }
 
 #[track_caller]
@@ -73,21 +63,9 @@ fn a_file_that_others_could_have_written_is_not_used() {
             "others than root may write /run/d/e (mode 0775)",
             "chmod 0755 /run/d/e",
         ),
-        (
-            "chown nobody /run/d/e",
-            "/run/d/e belongs to uid 65534",
-            "chown root /run/d/e",
-        ),
-        (
-            "chmod 0757 /run/d",
-            "others than root may write /run/d (mode 0757)",
-            "chmod 0755 /run/d",
-        ),
-        (
-            "chmod 1777 /run/d",
-            "others than root may write /run/d (mode 1777)",
-            "chmod 0755 /run/d",
-        ),
+        ("chown nobody /run/d/e", "/run/d/e belongs to uid 65534", "chown root /run/d/e"),
+        ("chmod 0757 /run/d", "others than root may write /run/d (mode 0757)", "chmod 0755 /run/d"),
+        ("chmod 1777 /run/d", "others than root may write /run/d (mode 1777)", "chmod 0755 /run/d"),
         (
             "setfacl -m u:nobody:rw /run/d/e/p.yaml",
             "others than root may write /run/d/e/p.yaml",
@@ -100,9 +78,7 @@ fn a_file_that_others_could_have_written_is_not_used() {
         assert_trusted(server, path);
     }
     // A group of root's own is still a group.
-    server
-        .shell("chmod 0600 /run/d/e/p.yaml; chmod 0700 /run/d")
-        .assert_status(0);
+    server.shell("chmod 0600 /run/d/e/p.yaml; chmod 0700 /run/d").assert_status(0);
     assert_trusted(server, path);
 }
 
@@ -121,10 +97,7 @@ fn a_file_under_tmp_is_not_used() {
     let start = "start --no-drain --policy /tmp/mine/p.yaml -o json";
     let outcome = tool.args(start.split(' ')).run();
     let message = outcome.assert_failure(2, "policy");
-    assert!(
-        message.contains("others than root may write /tmp (mode 1777)"),
-        "{message}"
-    );
+    assert!(message.contains("others than root may write /tmp (mode 1777)"), "{message}");
     assert_eq!(server.ruleset(), "");
 }
 
@@ -166,10 +139,7 @@ fn a_link_is_worth_what_it_leads_to() {
     ] {
         let start = format!("start --no-drain --policy {path}");
         let message = server.try_cordon(&start).assert_failure(2, "policy");
-        assert!(
-            message.contains("others than root may write /run/open"),
-            "{message}"
-        );
+        assert!(message.contains("others than root may write /run/open"), "{message}");
     }
     for (path, why) in [
         ("/run/good/loop", "symbolic links"),
@@ -201,10 +171,7 @@ fn a_relative_path_is_checked_from_the_root_on() {
         server.shell(&start)
     };
     let message = within("/run/open/mine").assert_failure(2, "policy");
-    assert!(
-        message.contains("others than root may write /run/open"),
-        "{message}"
-    );
+    assert!(message.contains("others than root may write /run/open"), "{message}");
     within("/run/own").assert_status(0);
 }
 
@@ -236,9 +203,7 @@ fn what_is_no_regular_file_is_not_read() {
     for path in ["/run/pipe", "/dev/zero", "/run"] {
         let check = server.tool_as("nobody").args(["policy", "check", path]);
         let outcome = check.run();
-        outcome
-            .assert_status(2)
-            .assert_stdout_has("not a regular file");
+        outcome.assert_status(2).assert_stdout_has("not a regular file");
     }
 }
 
@@ -261,34 +226,20 @@ fn without_root_the_content_alone_is_checked() {
     let good = check(&["/run/open/good"]);
     assert_eq!(good.assert_status(0).stdout, "/run/open/good: valid\n");
     assert_eq!(good.stderr, "");
-    assert_eq!(
-        check(&["--quiet", "/run/open/good"])
-            .assert_status(0)
-            .stdout,
-        ""
-    );
+    assert_eq!(check(&["--quiet", "/run/open/good"]).assert_status(0).stdout, "");
     let bad = check(&["/run/open/good", "/run/open/bad"]);
-    bad.assert_status(2)
-        .assert_stdout_has("/run/open/good: valid");
+    bad.assert_status(2).assert_stdout_has("/run/open/good: valid");
     bad.assert_stdout_has("/run/open/bad:2:1: windwo: there is no such key; is window meant?");
     bad.assert_stderr_has("1 of 2 policies is bad");
 
     // Root is told of the rest, too, and may ask for the content alone.
     let bad = server.policy("check /run/open/bad");
-    bad.assert_status(2)
-        .assert_stdout_has("/run/open/bad is not trusted");
+    bad.assert_status(2).assert_stdout_has("/run/open/bad is not trusted");
     bad.assert_stdout_has("/run/open/bad:2:1: windwo");
-    server
-        .policy("check --content /run/open/good")
-        .assert_status(0);
-    server.write(
-        "/run/names-nothing",
-        "version: 1\nallow: {addresses_file: /run/nowhere}\n",
-    );
+    server.policy("check --content /run/open/good").assert_status(0);
+    server.write("/run/names-nothing", "version: 1\nallow: {addresses_file: /run/nowhere}\n");
     let nowhere = server.policy("check /run/names-nothing");
-    nowhere
-        .assert_status(2)
-        .assert_stdout_has("allow.addresses_file: cannot read /run/nowhere");
+    nowhere.assert_status(2).assert_stdout_has("allow.addresses_file: cannot read /run/nowhere");
 }
 
 #[test]
@@ -296,19 +247,13 @@ fn a_list_that_a_policy_names_is_read_with_its_lines() {
     let lab = Lab::bare(1);
     let server = &lab.server;
     server.write("/run/list", "# ours\n203.0.113.11\n\n10.0.0.0/33\n");
-    server.write(
-        "/run/p",
-        "version: 1\nwindow: 10m\nallow: {addresses_file: /run/list}\n",
-    );
+    server.write("/run/p", "version: 1\nwindow: 10m\nallow: {addresses_file: /run/list}\n");
     let start = "start --no-drain --policy /run/p";
     let message = server.try_cordon(start).assert_failure(2, "pass-list");
     assert!(message.contains("/run/list:4: `10.0.0.0/33`"), "{message}");
     server.write("/run/list", "203.0.113.11\n");
     let report = server.cordon(start);
-    assert_eq!(
-        report["windows"][0]["pass"],
-        serde_json::json!(["203.0.113.11/32"])
-    );
+    assert_eq!(report["windows"][0]["pass"], serde_json::json!(["203.0.113.11/32"]));
 }
 
 #[test]
@@ -328,8 +273,5 @@ fn a_password_is_not_taken_from_where_others_may_write() {
     };
     assert_eq!(sql("/run/pass"), "ok");
     let why = sql("/run/open/pass");
-    assert!(
-        why.contains("others than root may write /run/open"),
-        "{why}"
-    );
+    assert!(why.contains("others than root may write /run/open"), "{why}");
 }

@@ -55,9 +55,8 @@ fn two_hundred_clients_come_back_at_the_rate_and_then_all() {
     server.count_let_in(5432);
     let connect = |client: &Host| client.connect_many(server.at_v4(5432), CROWD / 2);
     let before: Vec<Session> = lab.clients.iter().flat_map(connect).collect();
-    let report = server.cordon(&format!(
-        "start --for 10s --no-guard --ramp 20s --ramp-rate {RATE}/s"
-    ));
+    let report =
+        server.cordon(&format!("start --for 10s --no-guard --ramp 20s --ramp-rate {RATE}/s"));
     assert_complete(&report);
     drop(before);
     let window_ends = milliseconds(&only_window(&report)["ends_at"]);
@@ -85,10 +84,7 @@ fn two_hundred_clients_come_back_at_the_rate_and_then_all() {
     // The bucket was empty, and each client tries twice a second: a second's worth of it is
     // what a machine that stands still for a while may be off.
     let (rate, second) = (f64::from(RATE) * took, f64::from(RATE));
-    assert!(
-        (rate - second..rate + second).contains(&count),
-        "{count} in {took} s"
-    );
+    assert!((rate - second..rate + second).contains(&count), "{count} in {took} s");
     assert_eq!(sessions.len(), CROWD);
     assert!(sessions.iter().all(Session::is_alive));
     let with_ramp = new_backends(&lab, window_ends);

@@ -39,9 +39,7 @@ fn local_passed_and_existing_connections_are_not_limited() {
     let lab = Lab::new(2);
     let (server, passing, limited) = (&lab.server, &lab.clients[0], &lab.clients[1]);
     let existing = [server.at_v4(5432), server.at_v6(5432)].map(|to| limited.connect(to));
-    server.cordon(&format!(
-        "{START} --allow 203.0.113.11 --allow 2001:db8:53::11"
-    ));
+    server.cordon(&format!("{START} --allow 203.0.113.11 --allow 2001:db8:53::11"));
     server.cordon("lift --ramp");
 
     for round in 0..3 {
@@ -74,21 +72,11 @@ fn the_kernel_alone_begins_and_ends_a_ramp() {
     server.assert_every_element_ends(5432);
 
     let ramp = server.wait_for_ramp();
-    for name in [
-        "id",
-        "started_at",
-        "by",
-        "by_uid",
-        "reason",
-        "verdict",
-        "ramp",
-    ] {
+    for name in ["id", "started_at", "by", "by_uid", "reason", "verdict", "ramp"] {
         assert_eq!(ramp[name], started[name], "{name}");
     }
-    let (closed_until, open_at) = (
-        milliseconds(&started["ends_at"]),
-        milliseconds(&ramp["ends_at"]),
-    );
+    let (closed_until, open_at) =
+        (milliseconds(&started["ends_at"]), milliseconds(&ramp["ends_at"]));
     let apart = open_at.abs_diff(closed_until + 15_000);
     assert!(apart <= 1000, "the ramp's end is off by {apart} ms");
     server.assert_every_element_ends(5432);
@@ -117,10 +105,7 @@ fn lift_ends_a_window_with_its_ramp_and_a_ramp_at_once() {
     client.assert_blocked(&[server.at_v4(5432), server.at_v6(5432)]);
 
     let lifted = server.cordon("lift --ramp");
-    assert_eq!(
-        (&lifted["result"], &lifted["changed"]),
-        (&json!("lifted"), &json!(true))
-    );
+    assert_eq!((&lifted["result"], &lifted["changed"]), (&json!("lifted"), &json!(true)));
     let ramp = only_window(&lifted);
     assert_eq!(ramp["phase"], "ramp");
     assert_eq!(ramp["ramp"], json!({"for_s": 600.0, "per_s": 1}));
@@ -205,10 +190,7 @@ fn in_the_ramp_there_is_no_window_and_start_opens_a_new_one() {
     assert_eq!(begun["result"], "cordoned");
     let window = only_window(&begun);
     assert_ne!(window["id"], old["id"]);
-    assert_eq!(
-        (&window["phase"], &window["ramp"]),
-        (&json!("closed"), &Value::Null)
-    );
+    assert_eq!((&window["phase"], &window["ramp"]), (&json!("closed"), &Value::Null));
     client.assert_blocked(&[server.at_v4(5432), server.at_v6(5432)]);
     let sets: Vec<_> = server.timed_elements(5432).into_iter().collect();
     assert!(sets.iter().all(|(set, _)| *set != "ramp"), "{sets:?}");
@@ -242,10 +224,7 @@ fn a_ramp_moves_with_the_end_and_outlives_every_change() {
     // Another ramp is no other window; that it is another one is said.
     let other = server.cordon("start --for 1s --no-drain --no-guard --ramp 1m --ramp-rate 7/s");
     assert_eq!(other["result"], "already-cordoned");
-    assert!(
-        warns(&other, &["5m at 1/s", "lift --ramp 1m --ramp-rate 7/s"]),
-        "{other}"
-    );
+    assert!(warns(&other, &["5m at 1/s", "lift --ramp 1m --ramp-rate 7/s"]), "{other}");
 
     for (damage, named) in [
         ("flush set inet pgcordon_5432 ramp", "ramp"),
@@ -270,10 +249,7 @@ fn a_ramp_moves_with_the_end_and_outlives_every_change() {
         // The rate stood in the rule that is gone: the length is known, and the usual rate.
         let kept = &server.window()["ramp"];
         let length = kept["for_s"].as_f64().unwrap();
-        assert!(
-            (length - 300.0).abs() < 1.0 && kept["per_s"] == 10,
-            "{kept}"
-        );
+        assert!((length - 300.0).abs() < 1.0 && kept["per_s"] == 10, "{kept}");
         server.cordon("lift");
         server.cordon("start --for 1m --no-drain --no-guard --ramp 5m --ramp-rate 1/s");
     }

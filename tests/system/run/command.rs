@@ -71,22 +71,16 @@ fn a_command_that_cannot_be_run_leaves_the_port_alone() {
         let line = ["run", "--for", "1m", "--no-drain", "--", name];
         server.pgcordon(line)
     };
-    for (name, status) in [
-        ("nonesuch", 127),
-        ("/no/such/file", 127),
-        ("", 127),
-        ("/run/plain", 126),
-        ("/run", 126),
-    ] {
+    for (name, status) in
+        [("nonesuch", 127), ("/no/such/file", 127), ("", 127), ("/run/plain", 126), ("/run", 126)]
+    {
         let outcome = attempt(name);
         outcome.assert_status(status).assert_stderr_has("hint: ");
         assert_eq!(outcome.stdout, "");
     }
     assert_eq!(server.run(["cat", "/run/changes"]).stdout, "", "untouched");
     // What only the kernel can tell is told as well, and the window is lifted.
-    attempt("/run/odd")
-        .assert_status(127)
-        .assert_stderr_has("/run/odd");
+    attempt("/run/odd").assert_status(127).assert_stderr_has("/run/odd");
     assert_eq!(server.ruleset(), "");
     // A script without an interpreter's line is the shell's, as env(1) has it.
     server.shell("echo 'exit 8' >/run/bare; chmod +x /run/bare");
@@ -118,11 +112,7 @@ fn what_pgcordon_cannot_do_is_125_and_the_command_does_not_run() {
     refused(server.pgcordon(["run", "--for", "1m", "--no-drain", "true"]));
     refused(server.pgcordon(["run", "--for", "1m", "--no-drain", "--"]));
     let nobody = server.tool_as("nobody");
-    refused(
-        nobody
-            .args(["run", "--for", "1m", "--", "echo", "ran"])
-            .run(),
-    );
+    refused(nobody.args(["run", "--for", "1m", "--", "echo", "ran"]).run());
     server.cordon("start --for 10m --no-drain");
     let before = server.window();
     refused(run(server, "--for 1m --no-drain", "echo ran").run());
@@ -162,20 +152,13 @@ fn the_command_inherits_what_the_caller_has_and_nothing_of_pgcordons() {
     assert_eq!(within.assert_status(0).stdout, plain.stdout);
     let within = around("nohup $tool run --for 1m --quiet --");
     let nohup = around("nohup");
-    assert_eq!(
-        within.assert_status(0).stdout,
-        nohup.stdout,
-        "SIGHUP is ignored"
-    );
+    assert_eq!(within.assert_status(0).stdout, nohup.stdout, "SIGHUP is ignored");
     assert_ne!(nohup.stdout, plain.stdout);
 
     let script = "echo $PGCORDON_PORTS $PGCORDON_ENDS_AT; env | grep -c PGCORDON";
-    let outcome = run(
-        server,
-        "--for 1m --no-drain --port 5433 --port 5432 --report /run/report",
-        script,
-    )
-    .run();
+    let outcome =
+        run(server, "--for 1m --no-drain --port 5433 --port 5432 --report /run/report", script)
+            .run();
     let report: Value = serde_json::from_str(&server.run(["cat", "/run/report"]).stdout).unwrap();
     let ends_at = report["windows"][0]["ends_at"].as_str().unwrap();
     let words: Vec<_> = outcome.stdout.split_whitespace().collect();
@@ -196,12 +179,8 @@ fn a_signal_to_pgcordon_reaches_the_command_and_then_the_port_is_opened() {
         (Signal::SIGQUIT, "QUIT", 131),
     ] {
         let child = "sleep 60 >/dev/null 2>&1 & echo began; wait";
-        let running = run(
-            server,
-            "--for 5m --no-drain",
-            &format!("trap - {name}; {child}"),
-        )
-        .spawn();
+        let running =
+            run(server, "--for 5m --no-drain", &format!("trap - {name}; {child}")).spawn();
         running.wait_for_stdout("began", SOON);
         running.signal(signal);
         running.wait(SOON).assert_status(own);
@@ -239,10 +218,7 @@ fn a_killed_pgcordon_leaves_the_command_and_a_window_that_ends_by_itself() {
     while running.is_running() {}
     assert_eq!(server.pids_of("sh").len(), 1, "the command goes on");
     client.assert_blocked(&[server.at_v4(5432)]);
-    assert_eq!(
-        client.reach(server.at_v4(5432), SOON),
-        crate::lab::Reach::Refused
-    );
+    assert_eq!(client.reach(server.at_v4(5432), SOON), crate::lab::Reach::Refused);
     server.write("/run/go", "");
 }
 
@@ -270,11 +246,7 @@ fn a_signal_during_the_drain_lifts_and_the_command_does_not_run() {
     let server = &lab.server;
     let stuck = lab.clients[0].connect(server.at_v4(5432));
     server.signal(stuck.backend_pid(), "STOP");
-    for (signal, status) in [
-        (Signal::SIGINT, 130),
-        (Signal::SIGTERM, 143),
-        (Signal::SIGHUP, 129),
-    ] {
+    for (signal, status) in [(Signal::SIGINT, 130), (Signal::SIGTERM, 143), (Signal::SIGHUP, 129)] {
         let other = lab.clients[0].connect(server.at_v4(5432));
         let running = run(server, "--for 5m --drain-timeout 1m", "echo ran").spawn();
         other.wait_end(SOON).assert_farewell();

@@ -30,9 +30,7 @@ fn by_default_it_says_so_and_the_command_goes_on() {
     running.wait_for_stdout("open", SOON);
     lab.server.write("/run/go", "");
     let outcome = running.wait(SOON);
-    outcome
-        .assert_status(124)
-        .assert_stderr_has("the window is over before CMD");
+    outcome.assert_status(124).assert_stderr_has("the window is over before CMD");
     assert_eq!(outcome.stdout, "open\n");
     let report = report(&lab.server);
     assert_eq!(report["cmd"]["status"], 3);
@@ -75,15 +73,9 @@ fn one_of_two_windows_that_is_lifted_counts() {
         "\"$tool\" run --for 1h --no-drain --port 5432 --port 5433 --report /run/report -- sh -c \"$0\" 2>/run/said",
         script,
     ];
-    let shell = server
-        .program("bash")
-        .env("tool", env!("CARGO_BIN_EXE_pgcordon"));
+    let shell = server.program("bash").env("tool", env!("CARGO_BIN_EXE_pgcordon"));
     shell.args(words).run().assert_status(124);
-    assert_eq!(
-        report(server)["cmd"]["status"],
-        0,
-        "the other port stayed closed"
-    );
+    assert_eq!(report(server)["cmd"]["status"], 0, "the other port stayed closed");
     assert_eq!(server.ruleset(), "");
 }
 
@@ -92,11 +84,7 @@ fn extend_moves_the_end_on_up_to_the_most() {
     let lab = Lab::bare(1);
     let (server, client) = (&lab.server, &lab.clients[0]);
     let script = "echo began; until [ -e /run/go ]; do sleep 0.05; done; exit 4";
-    let running = spawn(
-        server,
-        "--for 6s --on-expiry extend --report /run/report",
-        script,
-    );
+    let running = spawn(server, "--for 6s --on-expiry extend --report /run/report", script);
     running.wait_for_stdout("began", SOON);
     let first = milliseconds(&server.window()["ends_at"]);
     let deadline = Instant::now() + SOON;
@@ -109,10 +97,7 @@ fn extend_moves_the_end_on_up_to_the_most() {
     running.wait(SOON).assert_status(4);
     let own = report(server);
     assert_eq!(own["cmd"]["in_time"], true);
-    assert!(
-        milliseconds(&only_window(&own)["ends_at"]) > first + 10_000,
-        "{own}"
-    );
+    assert!(milliseconds(&only_window(&own)["ends_at"]) > first + 10_000, "{own}");
     assert_eq!(server.ruleset(), "");
 
     server.shell("rm /run/go");
@@ -133,11 +118,7 @@ fn kill_asks_first_and_then_insists_with_the_whole_group() {
     let lab = Lab::bare(0);
     let server = &lab.server;
     let polite = "trap 'echo asked; exit 9' TERM; sleep 60 & wait";
-    let outcome = run(
-        server,
-        "--for 3s --on-expiry kill --report /run/report",
-        polite,
-    );
+    let outcome = run(server, "--for 3s --on-expiry kill --report /run/report", polite);
     outcome.assert_status(124);
     assert_eq!(outcome.stdout, "asked\n");
     assert_eq!(report(server)["cmd"]["status"], 9);
@@ -145,17 +126,9 @@ fn kill_asks_first_and_then_insists_with_the_whole_group() {
 
     // One that does not listen, and a child of it that does not either.
     let deaf = "trap '' TERM; sleep 300 & sleep 300; sleep 300";
-    let outcome = run(
-        server,
-        "--for 3s --on-expiry kill --report /run/report",
-        deaf,
-    );
+    let outcome = run(server, "--for 3s --on-expiry kill --report /run/report", deaf);
     outcome.assert_status(124);
-    assert!(
-        outcome.took >= Duration::from_secs(11),
-        "{:?}",
-        outcome.took
-    );
+    assert!(outcome.took >= Duration::from_secs(11), "{:?}", outcome.took);
     let own = report(server);
     assert_eq!(own["cmd"]["signal"], 9);
     assert_eq!(own["cmd"]["status"], 137);
@@ -165,19 +138,12 @@ fn kill_asks_first_and_then_insists_with_the_whole_group() {
     let heir = "(trap '' TERM; exec sleep 300 >/dev/null 2>&1) & trap 'exit 0' TERM; wait";
     let outcome = run(server, "--for 3s --on-expiry kill", heir);
     outcome.assert_status(124);
-    assert!(
-        outcome.took >= Duration::from_secs(11),
-        "{:?}",
-        outcome.took
-    );
+    assert!(outcome.took >= Duration::from_secs(11), "{:?}", outcome.took);
     assert!(server.pids_of("sleep").is_empty());
 
     // A stopped one hears it too.
-    let outcome = run(
-        server,
-        "--for 3s --on-expiry kill --report /run/report",
-        "kill -STOP $$; sleep 60",
-    );
+    let outcome =
+        run(server, "--for 3s --on-expiry kill --report /run/report", "kill -STOP $$; sleep 60");
     outcome.assert_status(124);
     let own = report(server);
     assert_eq!(own["cmd"]["signal"], 15, "{own}");
@@ -250,14 +216,9 @@ fn a_report_that_cannot_be_written_is_told_before_anything_is_touched() {
     let lab = Lab::bare(0);
     let server = &lab.server;
     server.shell("mkfifo /run/pipe; ln -s /run/report /run/link; touch /run/report");
-    for path in [
-        "/run/none/report",
-        "/run",
-        "/run/pipe",
-        "/run/link",
-        "/proc/report",
-        "/run/report/x",
-    ] {
+    for path in
+        ["/run/none/report", "/run", "/run/pipe", "/run/link", "/proc/report", "/run/report/x"]
+    {
         let outcome = run(server, &format!("--for 1m --report {path}"), "echo ran");
         outcome.assert_status(125).assert_stderr_has(path);
         assert_eq!(outcome.stdout, "");
@@ -270,9 +231,7 @@ fn a_report_that_cannot_be_written_is_told_before_anything_is_touched() {
     server.cordon("lift");
     // A pipe that somebody reads, and a device.
     let line = "\"$tool\" run --for 1m --no-drain --quiet --report >(cat >/run/read) -- true; wait $!; grep '\"cmd\"' /run/read";
-    let shell = server
-        .program("bash")
-        .env("tool", env!("CARGO_BIN_EXE_pgcordon"));
+    let shell = server.program("bash").env("tool", env!("CARGO_BIN_EXE_pgcordon"));
     shell.args(["-c", line]).run().assert_status(0);
     run(server, "--for 1m --report /dev/null", "true").assert_status(0);
     run(server, "--for 1m --report /dev/full", "true").assert_status(125);

@@ -179,27 +179,10 @@ fn ctrl_z_is_nothing_where_no_shell_could_continue() {
     let lab = Lab::bare(0);
     let tool = env!("CARGO_BIN_EXE_pgcordon");
     let script = "echo began; read line; echo got-$line";
-    let line = [
-        tool,
-        "run",
-        "--for",
-        "5m",
-        "--no-drain",
-        "--quiet",
-        "--",
-        "sh",
-        "-c",
-        script,
-    ];
+    let line = [tool, "run", "--for", "5m", "--no-drain", "--quiet", "--", "sh", "-c", script];
     lab.server.at_a_terminal(
         &line,
-        &[
-            Read("began"),
-            Type(CTRL_Z),
-            Type("this\n"),
-            Read("got-this"),
-            Until(OPEN),
-        ],
+        &[Read("began"), Type(CTRL_Z), Type("this\n"), Read("got-this"), Until(OPEN)],
     );
 }
 

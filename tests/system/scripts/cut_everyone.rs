@@ -14,10 +14,7 @@ fn one_word_cuts_everyone_and_closes_the_port() {
     assert!(local.is_alive());
     let window = lab.server.window();
     assert_eq!(window["reason"], "cut everyone");
-    assert!(
-        window["remaining_s"].as_f64().unwrap() > 14.0 * 60.0,
-        "{window}"
-    );
+    assert!(window["remaining_s"].as_f64().unwrap() > 14.0 * 60.0, "{window}");
 }
 
 #[test]
@@ -29,10 +26,7 @@ fn a_second_call_cuts_who_was_left_alone_and_moves_the_end() {
     outcome.assert_status(0);
     client.wait_end(SOON).assert_farewell();
     let window = lab.server.window();
-    assert!(
-        window["remaining_s"].as_f64().unwrap() > 29.0 * 60.0,
-        "{window}"
-    );
+    assert!(window["remaining_s"].as_f64().unwrap() > 29.0 * 60.0, "{window}");
 }
 
 #[test]
@@ -57,9 +51,7 @@ fn without_the_privilege_nothing_happens_and_sudo_is_named() {
     let lab = Lab::new(1);
     let client = lab.clients[0].connect(lab.server.at_v4(5432));
     let outcome = script(&lab.server, "cut-everyone").user("nobody").run();
-    outcome
-        .assert_status(77)
-        .assert_stderr_has("sudo cut-everyone");
+    outcome.assert_status(77).assert_stderr_has("sudo cut-everyone");
     assert!(client.is_alive());
     assert_open(&lab.server);
 }
@@ -68,11 +60,7 @@ fn without_the_privilege_nothing_happens_and_sudo_is_named() {
 fn who_does_not_end_is_named_and_the_port_is_closed_all_the_same() {
     let lab = Lab::new(1);
     let stuck = stuck(&lab.server, &lab.clients[0]);
-    let run = || {
-        script(&lab.server, "cut-everyone")
-            .env("PATIENCE", "4s")
-            .run()
-    };
+    let run = || script(&lab.server, "cut-everyone").env("PATIENCE", "4s").run();
     for again in [false, true] {
         let outcome = run();
         outcome.assert_status(3).assert_stderr_has("call it again");
@@ -101,9 +89,7 @@ fn ctrl_c_opens_what_was_just_closed() {
 fn a_duration_without_a_unit_is_explained() {
     let lab = Lab::new(0);
     let outcome = script(&lab.server, "cut-everyone").args(["10"]).run();
-    outcome
-        .assert_status(2)
-        .assert_stderr_has("10m for minutes");
+    outcome.assert_status(2).assert_stderr_has("10m for minutes");
     outcome.assert_stderr_has("usage: cut-everyone [DURATION [PORT]]");
     assert_open(&lab.server);
 }

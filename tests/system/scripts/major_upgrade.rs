@@ -42,9 +42,7 @@ impl Scene {
         let line = ["bash", "-euc", OLD_CLUSTER, "old", &programs];
         lab.server.run(line).assert_status(0);
         let scene = Scene { lab };
-        scene
-            .connect()
-            .query("create table orders as select generate_series(1, 100)");
+        scene.connect().query("create table orders as select generate_series(1, 100)");
         scene
     }
 
@@ -57,9 +55,7 @@ impl Scene {
     }
 
     fn upgrade(&self) -> Program {
-        script(self.server(), "major-upgrade")
-            .args(["14", "15", "main"])
-            .limit(LONG)
+        script(self.server(), "major-upgrade").args(["14", "15", "main"]).limit(LONG)
     }
 
     fn assert_serves(&self, major: &str) {
@@ -90,9 +86,7 @@ fn a_cluster_becomes_15_while_nobody_remote_is_there() {
     client.wait_end(SOON).assert_farewell();
     scene.lab.clients[0].assert_blocked(&[scene.server().at_v4(5432)]);
     let outcome = running.wait(LONG);
-    outcome
-        .assert_status(0)
-        .assert_stderr_has("has taken over on port 5432");
+    outcome.assert_status(0).assert_stderr_has("has taken over on port 5432");
     assert_open(scene.server());
     scene.assert_serves("15.");
 }
@@ -102,9 +96,7 @@ fn somebody_who_stays_is_a_reason_not_to_begin() {
     let scene = Scene::set();
     let stuck = stuck(scene.server(), &scene.lab.clients[0]);
     let outcome = scene.upgrade().env("PATIENCE", "1s").run();
-    outcome
-        .assert_status(1)
-        .assert_stderr_has("nothing was done");
+    outcome.assert_status(1).assert_stderr_has("nothing was done");
     outcome.assert_stderr_has(&stuck.backend_pid().to_string());
     assert_open(scene.server());
     scene.server().signal(stuck.backend_pid(), "CONT");
@@ -116,9 +108,7 @@ fn without_the_privilege_nothing_is_done() {
     let scene = Scene::set();
     let client = scene.connect();
     let outcome = scene.upgrade().user("nobody").run();
-    outcome
-        .assert_status(77)
-        .assert_stderr_has("root is needed; nothing was done");
+    outcome.assert_status(77).assert_stderr_has("root is needed; nothing was done");
     assert!(client.is_alive());
     scene.assert_serves("14.");
 }
@@ -142,9 +132,7 @@ fn ctrl_c_in_the_upgrade_leaves_the_port_closed_for_a_person_to_decide() {
     running.wait_for_stdout("Upgrading database", LONG);
     press_ctrl_c(&running);
     let outcome = running.wait(LONG);
-    outcome
-        .assert_status(130)
-        .assert_stderr_has("interrupted; port 5432 stays closed");
+    outcome.assert_status(130).assert_stderr_has("interrupted; port 5432 stays closed");
     scene.lab.clients[0].assert_blocked(&[scene.server().at_v4(5432)]);
 }
 

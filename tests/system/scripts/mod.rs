@@ -19,8 +19,7 @@ fn script(host: &Host, name: &str) -> Program {
     let source = format!("{}/packaging/scripts/{name}", env!("CARGO_MANIFEST_DIR"));
     let tool = env!("CARGO_BIN_EXE_pgcordon");
     let installed = format!("{SHELF}/pgcordon");
-    host.run(["install", "-D", tool, &installed])
-        .assert_status(0);
+    host.run(["install", "-D", tool, &installed]).assert_status(0);
     host.run(["install", "-D", &source, &path]).assert_status(0);
     host.program(&path)
         .under(["setsid"])

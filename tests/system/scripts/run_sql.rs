@@ -68,11 +68,7 @@ fn an_error_in_the_file_leaves_nothing_of_it() {
 #[test]
 fn without_the_privilege_nothing_is_run() {
     let scene = Scene::set("insert into orders select 1;");
-    scene
-        .lab
-        .server
-        .run(["chmod", "644", FILE])
-        .assert_status(0);
+    scene.lab.server.run(["chmod", "644", FILE]).assert_status(0);
     let client = scene.client();
     let outcome = scene.run_sql().user("nobody").run();
     scene.assert_nothing_kept(&outcome, 125, "nothing was run");
@@ -105,9 +101,7 @@ fn ctrl_c_ends_the_sql_and_opens_the_port() {
 fn sql_that_outlasts_the_window_is_told_of() {
     let scene = Scene::set("insert into orders select 1; select pg_sleep(6);");
     let outcome = scene.run_sql().args(["3s"]).run();
-    outcome
-        .assert_status(124)
-        .assert_stderr_has("the window ended before the SQL did");
+    outcome.assert_status(124).assert_stderr_has("the window ended before the SQL did");
     assert_open(&scene.lab.server);
     assert_eq!(scene.orders(), "1");
 }
@@ -116,12 +110,8 @@ fn sql_that_outlasts_the_window_is_told_of() {
 fn a_file_that_is_missing_is_told_before_anything_is_closed() {
     let scene = Scene::set("");
     let client = scene.client();
-    let missing = script(&scene.lab.server, "run-sql")
-        .args(["/run/lab/none.sql"])
-        .run();
-    missing
-        .assert_status(2)
-        .assert_stderr_has("cannot read /run/lab/none.sql");
+    let missing = script(&scene.lab.server, "run-sql").args(["/run/lab/none.sql"]).run();
+    missing.assert_status(2).assert_stderr_has("cannot read /run/lab/none.sql");
     script(&scene.lab.server, "run-sql").run().assert_status(2);
     assert!(client.is_alive());
     assert_open(&scene.lab.server);

@@ -21,10 +21,7 @@ fn connections_of_a_role_a_database_or_an_application_stay() {
     let dump = report["drain"]["spared"].as_array().unwrap().iter();
     let dump: Vec<_> = dump.filter(|p| p["application"] == "pg_dump").collect();
     assert_eq!(dump[0]["pid"], staying[3].backend_pid(), "{report}");
-    assert_eq!(
-        report["drain"]["backends"],
-        json!({"found": 2, "ended": 2, "left": 0})
-    );
+    assert_eq!(report["drain"]["backends"], json!({"found": 2, "ended": 2, "left": 0}));
     assert_eq!(report["drain"]["sockets"]["found"], 2, "{report}");
     assert_farewells(&others);
     assert_alive(&staying);
@@ -46,10 +43,7 @@ fn spared_connections_follow_the_end_of_the_window() {
     let staying = scene.shops();
     let began = Instant::now();
     let first = Duration::from_secs(10);
-    scene
-        .lab
-        .server
-        .cordon("start --for 10s --spare role=shop --farewell 500ms");
+    scene.lab.server.cordon("start --for 10s --spare role=shop --farewell 500ms");
     scene.lab.server.cordon("extend --for 2m");
     let flows = || {
         let all = scene.lab.server.timed_elements(5432);
@@ -81,10 +75,7 @@ fn spared_connections_follow_the_end_of_the_window() {
 fn nobody_gets_in_from_the_address_and_port_of_a_spared_connection() {
     let scene = Scene::set(Postgres::new());
     let client = &scene.lab.clients[0];
-    for (server, own) in [
-        (scene.v4(), client.at_v4(40_000)),
-        (scene.v6(), client.at_v6(40_000)),
-    ] {
+    for (server, own) in [(scene.v4(), client.at_v4(40_000)), (scene.v6(), client.at_v6(40_000))] {
         let login = Login::to(server).role("shop").from(own);
         let session = scene.login(login.clone());
         let report = scene.start("--spare role=shop");

@@ -33,9 +33,7 @@ fn nobody_is_cut_before_the_server_has_said_who_stays() {
         let pool = scene.login(Login::to(scene.v4()).role("shop"));
         pool.stop_reading();
         pool.send_query("select repeat('x', 1000) from generate_series(1, 20000)");
-        scene
-            .local
-            .wait_shown(pool.backend_pid(), "wait_event = 'ClientWrite'", SOON);
+        scene.local.wait_shown(pool.backend_pid(), "wait_event = 'ClientWrite'", SOON);
         let postmaster = scene.lab.cluster().postmaster();
         scene.lab.server.signal(postmaster, "STOP");
         let line = "start --for 10m -o json --spare role=shop";
@@ -76,14 +74,10 @@ fn a_server_that_does_not_say_who_stays_keeps_its_clients() {
 
 #[test]
 fn slots_taken_by_silent_clients_are_freed_to_find_out_who_stays() {
-    let postgres = Postgres::new()
-        .setting("max_connections", 8)
-        .setting("max_wal_senders", 0);
+    let postgres = Postgres::new().setting("max_connections", 8).setting("max_wal_senders", 0);
     let scene = Scene::set(postgres);
     let staying = scene.shops();
-    let silent: Vec<_> = (0..40)
-        .map(|_| scene.lab.clients[0].silent(scene.v4()))
-        .collect();
+    let silent: Vec<_> = (0..40).map(|_| scene.lab.clients[0].silent(scene.v4())).collect();
     let backends = "until [ $(pgrep -c -x postgres) -ge 40 ]; do :; done";
     scene.lab.server.shell(backends).assert_status(0);
     let report = scene.start("--spare role=shop");
@@ -105,11 +99,7 @@ fn what_cannot_be_spared_is_a_usage_error() {
     // Nobody can be asked who stays.
     lab.cluster().stop();
     let listener = "import socket,time; s=socket.create_server(('', 5432)); time.sleep(600)";
-    let _listener = lab
-        .server
-        .program("/usr/bin/python3")
-        .args(["-c", listener])
-        .spawn();
+    let _listener = lab.server.program("/usr/bin/python3").args(["-c", listener]).spawn();
     let listening = "until ss -Htln 'sport = :5432' | grep -q .; do :; done";
     lab.server.shell(listening).assert_status(0);
     let line = "start --for 10m --any-listener --spare role=shop";
