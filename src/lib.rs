@@ -39,9 +39,12 @@ pub mod testing {
     }
     pub mod cordon {
         pub use crate::cordon::{
-            CancelTime, DrainTime, Interface, Name, Network, OnExpiry, PassList, Port, RampLength,
-            Rate, Reason, Verdict, WindowLength,
+            CancelTime, ClosingFlow, Cordon, DrainTime, Identity, Interface, Name, Network,
+            OnExpiry, PassList, Phase, Port, RampLength, Rate, Reason, Verdict, WindowLength,
         };
+    }
+    pub mod firewall {
+        pub use crate::firewall::{Detail, Firewall, Nftables};
     }
     pub mod policy {
         pub use crate::policy::{

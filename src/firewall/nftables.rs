@@ -173,9 +173,7 @@ fn spared_elements(flows: &[SocketAddr], timeout: Duration) -> Vec<Element> {
 }
 
 fn closing_elements(flows: &[ClosingFlow]) -> Vec<Element> {
-    let closing = flows.iter();
-    let closing = closing.map(|flow| Element::flow(flow.client, flow.remaining));
-    closing.collect()
+    flows.iter().map(|flow| Element::flow(flow.client, flow.remaining)).collect()
 }
 
 /// Adds flows to the set of their family, each once.

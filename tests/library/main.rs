@@ -5,5 +5,6 @@
 #![allow(clippy::print_stdout)] // What a test has seen, for --nocapture.
 
 mod clients;
+mod firewall;
 mod policies;
 mod postgres;

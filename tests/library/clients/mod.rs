@@ -2,7 +2,7 @@
 //! namespaces of its own. They need root, iproute2, nft and PostgreSQL.
 
 mod locality;
-mod net;
+pub mod net;
 mod processes;
 mod server;
 mod sockets;
