@@ -141,25 +141,39 @@ impl Drop for EffectiveIds {
 /// `SUDO_UID`, else the real user. This is for the record only: the caller controls `SUDO_UID`.
 pub struct Author {
     uid: u32,
-    name: Option<mpsc::Receiver<Option<String>>>,
+    name: Name,
+}
+
+enum Name {
+    Known(String),
+    Asked(mpsc::Receiver<Option<String>>),
 }
 
 impl Author {
-    /// Begins to look the name up, beside whatever else is done.
+    /// A user of this host is looked up in its file. Only for another one are the services asked
+    /// that nsswitch.conf names, on a thread beside whatever else is done: a directory that does
+    /// not answer may take minutes.
     pub fn ask() -> Self {
         let login = std::fs::read_to_string("/proc/self/loginuid").ok();
         let sudo = std::env::var("SUDO_UID").ok();
         let real = rustix::process::getuid().as_raw();
         let uid = author_uid(login.as_deref(), sudo.as_deref(), real);
-        let (tell, name) = mpsc::channel();
-        let asked = thread::Builder::new().spawn(move || tell.send(ask_user_database(uid)));
-        Self { uid, name: asked.ok().map(|_| name) }
+        if let Some(name) = name_in_file(uid) {
+            return Self { uid, name: Name::Known(name) };
+        }
+        let (tell, answer) = mpsc::channel();
+        // Without a thread the channel closes at once: there is no answer.
+        let _ = thread::Builder::new().spawn(move || tell.send(ask_user_database(uid)));
+        Self { uid, name: Name::Asked(answer) }
     }
 
     /// The name and the uid. Without a name in the user database, or an answer of it, the uid is
     /// the name.
     pub fn told(self) -> (String, u32) {
-        let name = self.name.and_then(|name| name.recv_timeout(AUTHOR_TIMEOUT).ok().flatten());
+        let name = match self.name {
+            Name::Known(name) => Some(name),
+            Name::Asked(answer) => answer.recv_timeout(AUTHOR_TIMEOUT).ok().flatten(),
+        };
         let told = || (name.unwrap_or_else(|| self.uid.to_string()), self.uid);
         AUTHOR.get_or_init(told).clone()
     }
@@ -178,6 +192,19 @@ pub fn author() -> (String, u32) {
 /// `None` if the user has no name. The caller bounds the wait for the user database.
 pub async fn user_name(uid: u32) -> std::io::Result<Option<String>> {
     in_thread(move || ask_user_database(uid)).await
+}
+
+/// The name that passwd(5) gives a user.
+fn name_in_file(uid: u32) -> Option<String> {
+    const USERS: &str = "/etc/passwd";
+    // What is no file may not end.
+    let is_file = std::fs::metadata(USERS).is_ok_and(|users| users.is_file());
+    let users = is_file.then(|| std::fs::read_to_string(USERS).ok()).flatten()?;
+    users.lines().find_map(|user| {
+        let mut fields = user.split(':');
+        let name = fields.next()?;
+        (fields.nth(1)?.parse() == Ok(uid)).then(|| name.to_owned())
+    })
 }
 
 /// This may take minutes.
