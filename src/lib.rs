@@ -39,12 +39,14 @@ pub mod testing {
     }
     pub mod cordon {
         pub use crate::cordon::{
-            CancelTime, ClosingFlow, Cordon, DrainTime, Identity, Interface, Name, Network,
-            OnExpiry, PassList, Phase, Port, RampLength, Rate, Reason, Verdict, WindowLength,
+            CancelTime, ClosingFlow, Cordon, Counter, Difference, DrainTime, Identity, Interface,
+            LengthError, Name, Network, OnExpiry, PassError, PassList, Phase, Port, Ramp,
+            RampError, RampLength, Rate, Reason, Spare, Tolerance, ValueError, Verdict, Window,
+            WindowEnd, WindowId, WindowLength, parse_duration, show, synchronous_standbys_needed,
         };
     }
     pub mod firewall {
-        pub use crate::firewall::{Detail, Firewall, Nftables};
+        pub use crate::firewall::{Change, Detail, Firewall, FirewallError, Nftables, TableState};
     }
     pub mod policy {
         pub use crate::policy::{
@@ -53,5 +55,13 @@ pub mod testing {
     }
     pub mod postgres {
         pub use crate::postgres::{Access, Row, Session, SessionError, StatementError, Target};
+    }
+    pub mod window {
+        pub use crate::sys::lock::LockError;
+        pub use crate::window::{
+            Guards, Outcome, Ownership, Raised, RampWish, WindowError, allow, allow_standbys,
+            end_farewell, extend, lift, lift_own, lift_own_to_ramp, lift_to_ramp, raise,
+            renew_farewell, spare, sweep,
+        };
     }
 }

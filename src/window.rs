@@ -2,12 +2,8 @@
 
 mod change;
 mod error;
-#[cfg(test)]
-mod fake;
 mod flows;
 mod lift;
-#[cfg(test)]
-mod tests;
 mod verify;
 
 pub use change::{allow, extend};

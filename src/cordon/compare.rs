@@ -7,7 +7,7 @@ use std::time::Duration;
 
 /// How far a time that is read may be from the time that should be left.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Tolerance {
+pub struct Tolerance {
     later: Duration,
     earlier: Duration,
 }
@@ -15,54 +15,53 @@ pub(crate) struct Tolerance {
 impl Tolerance {
     /// A cordon that was just written: jiffies are rounded up, by 10 ms at most, and the kernel
     /// may take its time between two looks.
-    pub(crate) const READ_BACK: Self = Self::of_ms(20, 2000);
+    pub const READ_BACK: Self = Self::of_ms(20, 2000);
 
     /// What the guard makes of the kernel's rounding and of the time between two looks.
-    pub(crate) const GUARD: Self = Self::of_ms(250, 250);
+    pub const GUARD: Self = Self::of_ms(250, 250);
 
     /// The guard in a ramp, whose end nobody waits for to the second: one that was put back
     /// ends later by as long as that took.
-    pub(crate) const GUARDED_RAMP: Self = Self::of_ms(5000, 5000);
+    pub const GUARDED_RAMP: Self = Self::of_ms(5000, 5000);
 
     /// The element of a ramp beside that of its window, which is read before it.
-    pub(crate) const RAMP_ELEMENT: Self = Self::of_ms(100, 2000);
+    pub const RAMP_ELEMENT: Self = Self::of_ms(100, 2000);
 
     /// The block of fragments beside that of the port: it may be longer, never shorter.
-    pub(crate) const FRAGMENTS: Self =
-        Self { later: Duration::MAX, earlier: Duration::from_secs(1) };
+    pub const FRAGMENTS: Self = Self { later: Duration::MAX, earlier: Duration::from_secs(1) };
 
     /// The end of a window that a command waits for: beyond this it was moved.
-    pub(crate) const SAME_END: Self = Self::of_ms(500, 500);
+    pub const SAME_END: Self = Self::of_ms(500, 500);
 
     /// A window that is over before its time by more than this was lifted by somebody.
-    pub(crate) const EXPIRY: Self = Self::of_ms(0, 100);
+    pub const EXPIRY: Self = Self::of_ms(0, 100);
 
     /// A farewell that lasts to the end of its window: both were rounded.
     pub(super) const FAREWELL: Self = Self::of_ms(20, 20);
 
     /// How far the kernel's clock and ours may be apart.
-    pub(crate) const CLOCKS: Duration = Self::GUARD.later;
+    pub const CLOCKS: Duration = Self::GUARD.later;
 
     const fn of_ms(later: u64, earlier: u64) -> Self {
         Self { later: Duration::from_millis(later), earlier: Duration::from_millis(earlier) }
     }
 
-    pub(crate) fn is_later(self, time: Duration, should: Duration) -> bool {
+    pub fn is_later(self, time: Duration, should: Duration) -> bool {
         time > should.saturating_add(self.later)
     }
 
-    pub(crate) fn is_earlier(self, time: Duration, should: Duration) -> bool {
+    pub fn is_earlier(self, time: Duration, should: Duration) -> bool {
         time.saturating_add(self.earlier) < should
     }
 
-    pub(crate) fn differs(self, time: Duration, should: Duration) -> bool {
+    pub fn differs(self, time: Duration, should: Duration) -> bool {
         self.is_later(time, should) || self.is_earlier(time, should)
     }
 }
 
 /// In what a window is not the cordon that should stand.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub(crate) enum Difference {
+pub enum Difference {
     #[error("another window is there")]
     Identity,
     #[error("the window is {}over", if *is == Phase::Ramp { "" } else { "not " })]
@@ -88,12 +87,12 @@ pub(crate) enum Difference {
 impl Difference {
     /// Whether the window is not the one that is asked for. With another end, ramp or reason it
     /// is.
-    pub(crate) fn is_of_terms(&self) -> bool {
+    pub fn is_of_terms(&self) -> bool {
         matches!(self, Self::Pass { .. } | Self::Verdict { .. })
     }
 
     /// Whether it shows that a cordon was not written as it should be.
-    pub(crate) fn is_of_writing(&self) -> bool {
+    pub fn is_of_writing(&self) -> bool {
         !matches!(self, Self::Reason | Self::Farewell | Self::Spared | Self::Closing)
     }
 }
@@ -114,7 +113,7 @@ impl Cordon {
     /// moment at which the cordon had these lengths and the end of the look: as much of them
     /// may be over. A pass list is compared only if it was read, and the existing connections
     /// that pass only while the port is closed.
-    pub(crate) fn differences(
+    pub fn differences(
         &self,
         seen: &Window,
         took: Duration,
@@ -152,7 +151,7 @@ impl Cordon {
         differences.into_iter().flatten().collect()
     }
 
-    pub(crate) fn length_difference(
+    pub fn length_difference(
         &self,
         seen: &Window,
         took: Duration,
@@ -162,120 +161,5 @@ impl Cordon {
         let differs =
             tolerance.is_later(is, should) || tolerance.is_earlier(is.saturating_add(took), should);
         differs.then_some(Difference::Length { is, should })
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::cordon::{Counter, Identity};
-    use std::time::SystemTime;
-
-    fn cordon() -> Cordon {
-        Cordon {
-            identity: Identity::new(7, SystemTime::UNIX_EPOCH, "root", 0),
-            length: Duration::from_secs(60),
-            spared: vec![flow(1), flow(2)],
-            closing: vec![closing(3, 10)],
-            ..Cordon::sample(5432, 7)
-        }
-    }
-
-    fn flow(port: u16) -> SocketAddr {
-        SocketAddr::from(([203, 0, 113, 7], port))
-    }
-
-    fn closing(port: u16, seconds: u64) -> ClosingFlow {
-        ClosingFlow { client: flow(port), remaining: Duration::from_secs(seconds) }
-    }
-
-    fn seen(change: impl FnOnce(&mut Cordon)) -> Window {
-        let mut cordon = cordon();
-        change(&mut cordon);
-        Window {
-            cordon,
-            ends_at: SystemTime::now(),
-            blocked: Counter::default(),
-            knocks: Vec::new(),
-            pass_was_read: true,
-        }
-    }
-
-    fn words(seen: &Window) -> Vec<String> {
-        let differences = cordon().differences(seen, Duration::ZERO, Tolerance::GUARD);
-        differences.iter().map(Difference::to_string).collect()
-    }
-
-    #[test]
-    fn each_difference_is_told_in_its_words() {
-        type Damage = fn(&mut Cordon);
-        let table: [(&str, Damage); 9] = [
-            ("another window is there", |seen| seen.identity.id = 8),
-            ("the window is over", |seen| seen.phase = Phase::Ramp),
-            ("the window lasts 61s instead of 60s", |seen| {
-                seen.length = Duration::from_secs(61);
-            }),
-            ("the verdict reset instead of drop", |seen| {
-                seen.verdict = Verdict::Reset;
-            }),
-            ("the pass list 10.0.0.0/8 instead of empty", |seen| {
-                seen.pass = PassList::new(["10.0.0.0/8".parse().unwrap()]).unwrap();
-            }),
-            ("the reason is changed", |seen| {
-                seen.reason = "upgrade".parse().ok();
-            }),
-            ("existing connections are let through", |seen| {
-                seen.farewell = Duration::from_secs(3);
-            }),
-            ("the spared flows are changed", |seen| {
-                seen.spared.truncate(1);
-            }),
-            ("a flow is let through", |seen| {
-                seen.closing.push(closing(4, 1));
-            }),
-        ];
-        for (told, change) in table {
-            assert_eq!(words(&seen(change)), [told]);
-        }
-    }
-
-    #[test]
-    fn what_ends_early_lets_nobody_in_and_is_no_difference() {
-        let seen = seen(|cordon| {
-            cordon.farewell = Duration::ZERO;
-            cordon.closing.clear();
-            cordon.spared.reverse();
-        });
-        assert!(words(&seen).is_empty());
-    }
-
-    #[test]
-    fn a_pass_list_that_was_not_read_is_not_compared() {
-        let mut seen = seen(|_| ());
-        seen.cordon.pass = PassList::new(["10.0.0.1/32".parse().unwrap()]).unwrap();
-        seen.pass_was_read = false;
-        assert!(words(&seen).is_empty());
-    }
-
-    #[test]
-    fn each_tolerance_has_its_bounds() {
-        let table = [
-            (Tolerance::READ_BACK, 20, 2000),
-            (Tolerance::GUARD, 250, 250),
-            (Tolerance::GUARDED_RAMP, 5000, 5000),
-        ];
-        let took = Duration::from_secs(10);
-        let is_met = |milliseconds: u64, tolerance| {
-            let seen = seen(|cordon| cordon.length = Duration::from_millis(milliseconds));
-            let difference = cordon().length_difference(&seen, took, tolerance);
-            difference.is_none()
-        };
-        for (tolerance, later, earlier) in table {
-            assert!(is_met(60_000 + later, tolerance));
-            assert!(!is_met(60_001 + later, tolerance));
-            // As much as it took may be over.
-            assert!(is_met(50_000 - earlier, tolerance));
-            assert!(!is_met(49_999 - earlier, tolerance));
-        }
     }
 }

@@ -12,15 +12,16 @@ mod spare;
 mod values;
 mod window;
 
-pub(crate) use compare::{Difference, Tolerance};
+pub use compare::{Difference, Tolerance};
 pub use drained::{Backends, Connection, DrainReport, Fate, Peer, Sockets, SqlOutcome};
-pub use duration::{CancelTime, DrainTime, RampLength, WindowLength, parse_duration};
+pub use duration::{CancelTime, DrainTime, LengthError, RampLength, WindowLength, parse_duration};
 pub use identity::Identity;
 pub use pass::{PassError, PassList};
 pub use ramp::{DEFAULT_RAMP_RATE, Ramp, RampError, Rate};
 pub use spare::{KeepRules, Spare, synchronous_standbys_needed};
 pub use values::{
-    AllowEntry, Interface, NO_VALUE, Name, Network, OnExpiry, Port, Reason, Verdict, given, said,
+    AllowEntry, Interface, NO_VALUE, Name, Network, OnExpiry, Port, Reason, ValueError, Verdict,
+    given, said,
 };
 pub use window::{ClosingFlow, Counter, Knock, Phase, Window, WindowEnd, WindowId};
 
@@ -125,26 +126,6 @@ impl Cordon {
             spared: Vec::new(),
             closing: Vec::new(),
             ..self
-        }
-    }
-}
-
-#[cfg(test)]
-impl Cordon {
-    /// A cordon of ten minutes for the tests.
-    pub(crate) fn sample(port: u16, id: u64) -> Self {
-        Self {
-            port,
-            identity: Identity::new(id, std::time::SystemTime::now(), "root", 0),
-            phase: Phase::Closed,
-            length: Duration::from_secs(600),
-            ramp: None,
-            farewell: Duration::from_secs(2),
-            verdict: Verdict::Drop,
-            pass: PassList::default(),
-            spared: Vec::new(),
-            closing: Vec::new(),
-            reason: None,
         }
     }
 }

@@ -245,19 +245,3 @@ pub fn said<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
 ) -> Result<Option<T>, D::Error> {
     given(source).map(Some)
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_reason_is_what_nft_can_load_again() {
-        assert!("x".repeat(100).parse::<Reason>().is_ok());
-        let long = "x".repeat(101).parse::<Reason>();
-        assert_eq!(long, Err(ValueError::LongReason(101)));
-        for bad in ["a\"b", "tab\there", "new\nline", "nul\0", "größer", "\u{202e}"] {
-            let refused = bad.parse::<Reason>();
-            assert!(matches!(refused, Err(ValueError::UnprintableReason(_))), "{bad:?}");
-        }
-    }
-}

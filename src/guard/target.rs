@@ -106,13 +106,26 @@ impl Target {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cordon::Ramp;
+    use crate::cordon::{Identity, PassList, Ramp, Verdict};
     use std::net::SocketAddr;
+    use std::time::SystemTime;
 
     const MINUTE: Duration = Duration::from_secs(60);
 
     fn cordon() -> Cordon {
-        Cordon::sample(5432, 7)
+        Cordon {
+            port: 5432,
+            identity: Identity::new(7, SystemTime::UNIX_EPOCH, "root", 0),
+            phase: Phase::Closed,
+            length: 10 * MINUTE,
+            ramp: None,
+            farewell: Duration::from_secs(2),
+            verdict: Verdict::Drop,
+            pass: PassList::default(),
+            spared: Vec::new(),
+            closing: Vec::new(),
+            reason: None,
+        }
     }
 
     fn with_ramp() -> Cordon {

@@ -1,10 +1,12 @@
-//! The rooms of the library that meet the kernel and PostgreSQL, by their own interfaces, and
-//! policies of every shape.
+//! The rooms of the library by their own interfaces: on real sockets and servers, with a firewall
+//! in memory, and policies of every shape.
 
 #![allow(clippy::unwrap_used, clippy::expect_used)] // Helpers of tests are tests, too.
 #![allow(clippy::print_stdout)] // What a test has seen, for --nocapture.
 
 mod clients;
+mod cordon;
 mod firewall;
 mod policies;
 mod postgres;
+mod window;

@@ -1,23 +1,28 @@
 //! What happens to windows when the firewall does what it is told, and when it does not.
 
 mod change;
+mod fake;
 mod lift;
 mod raise;
 
-use super::fake::Call::{Change, Ports, Raise, Read, Remove};
-use super::fake::When::{self, After, Before};
-use super::fake::{Fake, State};
-use super::*;
-use crate::cordon::{PassList, Phase, Ramp, Verdict, WindowEnd, WindowId};
-use std::time::SystemTime;
+use crate::cordon::cordon;
+use fake::Call::{Change, Ports, Raise, Read, Remove};
+use fake::When::{self, After, Before};
+use fake::{Fake, State};
+use pgcordon::testing::cordon::{
+    Cordon, PassList, Phase, Ramp, Verdict, Window, WindowEnd, WindowId,
+};
+use pgcordon::testing::firewall::FirewallError;
+use pgcordon::testing::window::{
+    LockError, Outcome, Ownership, Raised, RampWish, WindowError, allow, allow_standbys,
+    end_farewell, extend, lift, lift_own, lift_own_to_ramp, lift_to_ramp, raise, renew_farewell,
+    spare, sweep,
+};
+use std::time::{Duration, SystemTime};
 
 const SECOND: Duration = Duration::from_secs(1);
 const MINUTE: Duration = Duration::from_secs(60);
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
-
-fn cordon(port: u16, id: u64) -> Cordon {
-    Cordon::sample(port, id)
-}
 
 fn with_ramp(port: u16, id: u64) -> Cordon {
     let ramp = Some(Ramp { length: MINUTE, per_second: 10 });

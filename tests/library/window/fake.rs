@@ -1,10 +1,8 @@
-//! A firewall in memory for the tests of this room. What is to go wrong is put before or after
-//! one of its calls.
+//! A firewall in memory. What is to go wrong is put before or after one of its calls.
 
-use super::Guards;
-use crate::cordon::{Cordon, Counter, PassList, Window};
-use crate::firewall::{Change, Detail, Firewall, FirewallError, TableState};
-use crate::sys::lock::LockError;
+use pgcordon::testing::cordon::{Cordon, Counter, PassList, Window};
+use pgcordon::testing::firewall::{Change, Detail, Firewall, FirewallError, TableState};
+use pgcordon::testing::window::{Guards, LockError};
 use std::collections::{BTreeMap, VecDeque};
 use std::time::{Duration, Instant, SystemTime};
 
