@@ -185,15 +185,3 @@ fn has_living(group: i32) -> bool {
     let mut pids = proc::pids().unwrap_or_default().into_iter();
     pids.any(is_living_member)
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_signal_is_128_and_its_number() {
-        assert_eq!(End::Status(3).status(), 3);
-        assert_eq!(End::Signal(15).status(), 143);
-        assert_eq!(End::Signal(64).status(), 192);
-    }
-}

@@ -27,8 +27,9 @@ pub use app::main;
 /// What the tests of this repository and its fuzz targets reach into.
 #[doc(hidden)]
 pub mod testing {
-    pub use crate::sys::privilege::EffectiveIds;
-
+    pub mod audit {
+        pub use crate::audit::{Action, Event};
+    }
     pub mod clients {
         pub use crate::clients::{
             Backend, Client, DestroyError, Destroyed, InterfaceError, Locality, PortInodes,
@@ -48,13 +49,24 @@ pub mod testing {
     pub mod firewall {
         pub use crate::firewall::{Change, Detail, Firewall, FirewallError, Nftables, TableState};
     }
+    pub mod job {
+        pub use crate::job::{End, FindError, find};
+    }
     pub mod policy {
         pub use crate::policy::{
             Allow, Drain, Policy, Ramp, Run, Setting, Sources, Spare, explain, parse,
         };
     }
     pub mod postgres {
+        pub use crate::postgres::options::Tier;
+        pub use crate::postgres::passfile::{Wanted, password};
+        pub use crate::postgres::procfs::{Address, Backend, find_backend, parse_unix_sockets};
         pub use crate::postgres::{Access, Row, Session, SessionError, StatementError, Target};
+    }
+    pub mod sys {
+        pub use crate::sys::privilege::{EffectiveIds, missing, user_name};
+        pub use crate::sys::proc::{Stat, Status, has_ended, pidfd, pids, sockets};
+        pub use crate::sys::terminal::printable;
     }
     pub mod window {
         pub use crate::sys::lock::LockError;

@@ -106,31 +106,3 @@ pub fn unlisted() -> Explanation {
     Kind::Clients
         .hint("the kernel needs sock_diag for TCP (CONFIG_INET_DIAG), and /proc must be mounted")
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn postgres_is_known_by_its_file_even_after_an_upgrade() {
-        for (link, expected) in [
-            ("/usr/lib/postgresql/15/bin/postgres", true),
-            ("/usr/lib/postgresql/15/bin/postgres (deleted)", true),
-            ("/opt/edb/bin/edb-postgres", true),
-            ("/usr/bin/postmaster", true),
-            ("/usr/sbin/pgbouncer", false),
-            ("/usr/bin/postgres_exporter", false),
-        ] {
-            assert_eq!(is_postgres(Path::new(link)), expected, "{link}");
-        }
-    }
-
-    #[test]
-    fn this_process_can_be_read_and_a_missing_one_is_none() {
-        let pid = std::process::id() as i32;
-        let process = Process::read(pid).unwrap().unwrap();
-        assert_eq!(process.uid, rustix::process::geteuid().as_raw());
-        assert!(!process.is_postgres);
-        assert_eq!(Process::read(i32::MAX).unwrap(), None);
-    }
-}

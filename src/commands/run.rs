@@ -23,7 +23,7 @@ pub fn run(context: &mut Context, args: &Run) -> Result<(Report, Exit), CommandE
         return Err(CommandError::StdoutTaken);
     }
     if let Some(command) = args.command.first() {
-        job::find(command)?;
+        job::find(command, std::env::var_os("PATH"))?;
     }
     let file = match &args.report {
         None => None,

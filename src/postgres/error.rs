@@ -184,21 +184,3 @@ fn with_causes(error: &tokio_postgres::Error) -> String {
 fn seconds(time: &Duration) -> String {
     format!("{} s", time.as_secs_f64())
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn messages_say_what_to_do() {
-        let error = SessionError::MissingRights {
-            role: "ops".to_owned(),
-            missing: vec!["pg_read_all_stats", "pg_signal_backend"],
-        };
-        let text = error.to_string();
-        assert!(text.contains("GRANT pg_read_all_stats, pg_signal_backend TO \"ops\""), "{text}");
-        let after = Duration::from_millis(1500);
-        let text = StatementError::NotAnswering { after }.to_string();
-        assert!(text.contains("within 1.5 s"), "{text}");
-    }
-}

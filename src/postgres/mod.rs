@@ -9,9 +9,9 @@
 mod access;
 mod connect;
 mod error;
-mod options;
-mod passfile;
-mod procfs;
+pub mod options;
+pub mod passfile;
+pub mod procfs;
 mod session;
 mod socket;
 mod statements;

@@ -14,7 +14,7 @@ const LISTENING: u32 = 1 << 16;
 
 /// The address of a listening Unix socket, as the process that bound it named it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Address {
+pub enum Address {
     /// A path; a relative one starts at the process's working directory.
     Path(PathBuf),
     /// A name in the abstract namespace, without the leading zero byte.
@@ -24,7 +24,7 @@ pub(super) enum Address {
 /// The Unix sockets on which the process listens under PostgreSQL's name for this port. These are
 /// only candidates: a name may contain a line feed and so forge a line of the kernel's list.
 /// After connecting, the kernel must be asked who the peer is.
-pub(super) fn listening_sockets(pid: i32, port: u16) -> io::Result<Vec<Address>> {
+pub fn listening_sockets(pid: i32, port: u16) -> io::Result<Vec<Address>> {
     let sockets = proc::sockets(pid)?.ok_or_else(gone)?;
     let held = sockets.into_iter().map(|(_, inode)| inode).collect();
     let table = fs::read(format!("/proc/{pid}/net/unix"))?;
@@ -33,7 +33,7 @@ pub(super) fn listening_sockets(pid: i32, port: u16) -> io::Result<Vec<Address>>
 
 /// The lines of /proc/net/unix that listen, are `held`, and end in `/.s.PGSQL.<port>`. The
 /// columns are Num, RefCount, Protocol, Flags, Type, St, Inode and Path.
-fn parse_unix_sockets(table: &[u8], port: u16, held: &HashSet<u32>) -> Vec<Address> {
+pub fn parse_unix_sockets(table: &[u8], port: u16, held: &HashSet<u32>) -> Vec<Address> {
     let name = format!(".s.PGSQL.{port}");
     let mut found: Vec<Address> = table
         .split(|byte| *byte == b'\n')
@@ -71,7 +71,7 @@ fn parse_unix_socket(line: &[u8], name: &str, held: &HashSet<u32>) -> Option<Add
 /// The major version in `PG_VERSION` of the data directory, which is the postmaster's working
 /// directory. This is only a hint: the file is the server's, so it is opened without blocking (it
 /// may be a pipe), no link is followed, and only a few bytes are read.
-pub(super) fn version_hint(pid: i32) -> Option<u32> {
+pub fn version_hint(pid: i32) -> Option<u32> {
     let file = OpenOptions::new()
         .read(true)
         .custom_flags(nix::libc::O_NONBLOCK | nix::libc::O_NOFOLLOW | nix::libc::O_NOCTTY)
@@ -83,7 +83,7 @@ pub(super) fn version_hint(pid: i32) -> Option<u32> {
 }
 
 /// The effective uid and gid of a process.
-pub(super) fn effective_ids(pid: i32) -> io::Result<(u32, u32)> {
+pub fn effective_ids(pid: i32) -> io::Result<(u32, u32)> {
     Status::read(pid)?.ok_or_else(gone)?.effective_ids()
 }
 
@@ -93,7 +93,7 @@ fn gone() -> io::Error {
 
 /// The pid on this host of a backend that the server calls by its own pid.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Backend {
+pub enum Backend {
     /// It is a child of the postmaster, with this pid here.
     Child(i32),
     /// The postmaster has no such child.
@@ -104,14 +104,14 @@ pub(super) enum Backend {
 }
 
 /// Whether a process is in our pid namespace, so that pids mean the same.
-pub(super) fn counts_like_us(pid: i32) -> bool {
+pub fn counts_like_us(pid: i32) -> bool {
     let ours = proc::namespace("self", "pid").ok();
     ours.is_some() && ours == proc::namespace(pid, "pid").ok()
 }
 
 /// Finds the postmaster's child that the server itself calls `pid`. If the server has its own pid
 /// namespace, this looks at what its children call themselves.
-pub(super) fn find_backend(postmaster: i32, pid: i32) -> Backend {
+pub fn find_backend(postmaster: i32, pid: i32) -> Backend {
     if counts_like_us(postmaster) {
         return match Stat::read(pid) {
             Ok(Some(stat)) if stat.parent == postmaster => Backend::Child(pid),
@@ -127,54 +127,4 @@ pub(super) fn find_backend(postmaster: i32, pid: i32) -> Backend {
     };
     let child = children.into_iter().find(calls_itself);
     child.map_or(Backend::Stranger, Backend::Child)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    const TABLE: &[u8] = b"Num       RefCount Protocol Flags    Type St Inode Path
-0000000000000000: 00000002 00000000 00010000 0001 01 11 /var/run/postgresql/.s.PGSQL.5432
-0000000000000000: 00000002 00000000 00010000 0001 01    12 /tmp/with space/.s.PGSQL.5432
-0000000000000000: 00000003 00000000 00000000 0001 03 13 /var/run/postgresql/.s.PGSQL.5432
-0000000000000000: 00000002 00000000 00010000 0001 01 14 /tmp/false/.s.PGSQL.5432
-0000000000000000: 00000002 00000000 00010000 0001 01 15 /tmp/.s.PGSQL.54321
-0000000000000000: 00000002 00000000 00010000 0001 01 16 @pg/.s.PGSQL.5432
-0000000000000000: 00000002 00000000 00010000 0001 01 17 .s.PGSQL.5432
-0000000000000000: 00000002 00000000 00010000 0001 01 18
-0000000000000000: 00000003 00000000 00000000 0001 03 19\n";
-
-    #[test]
-    fn only_listening_sockets_of_this_process_and_port_count() {
-        let held = [11, 12, 13, 15, 16, 17, 18, 19].into_iter().collect();
-        let path = |path: &str| Address::Path(path.into());
-        assert_eq!(
-            parse_unix_sockets(TABLE, 5432, &held),
-            [
-                path("/var/run/postgresql/.s.PGSQL.5432"),
-                path("/tmp/with space/.s.PGSQL.5432"),
-                path(".s.PGSQL.5432"),
-                Address::Abstract(b"pg/.s.PGSQL.5432".to_vec()),
-            ]
-        );
-    }
-
-    #[test]
-    fn a_table_cut_short_at_any_byte_is_read_without_harm() {
-        let held = (11..20).collect();
-        for end in 0..TABLE.len() {
-            parse_unix_sockets(&TABLE[..end], 5432, &held);
-        }
-    }
-
-    #[test]
-    fn our_own_child_is_found() {
-        let mut child = std::process::Command::new("sleep").arg("60").spawn().unwrap();
-        let pid = i32::try_from(child.id()).unwrap();
-        let own = i32::try_from(std::process::id()).unwrap();
-        assert_eq!(find_backend(own, pid), Backend::Child(pid));
-        assert_eq!(find_backend(pid, own), Backend::Stranger);
-        child.kill().unwrap();
-        child.wait().unwrap();
-    }
 }

@@ -230,42 +230,4 @@ mod tests {
         assert_eq!(author_uid(None, Some("nobody"), 0), 0);
         assert_eq!(author_uid(Some("0"), Some("1001"), 0), 0);
     }
-
-    #[test]
-    fn root_has_a_name_and_an_unknown_uid_has_none() {
-        assert_eq!(ask_user_database(0).as_deref(), Some("root"));
-        assert_eq!(ask_user_database(3_999_999_999), None);
-    }
-
-    #[test]
-    fn the_ids_change_for_this_thread_alone_and_come_back() {
-        let ids = || {
-            let status = std::fs::read_to_string("/proc/thread-self/status").unwrap();
-            let keys = ["Uid:", "Gid:", "Groups:", "CapEff:"];
-            let is_id = |line: &&str| keys.iter().any(|key| line.starts_with(key));
-            let ids: Vec<_> = status.lines().filter(is_id).map(str::to_owned).collect();
-            ids
-        };
-        let before = ids();
-        let guard = EffectiveIds::switch(65534, 65534).expect("switch");
-        let within = ids();
-        let elsewhere = thread::spawn(rustix::process::getuid).join().unwrap();
-        assert!(within[0].contains("0\t65534\t0\t65534"), "{within:?}");
-        assert_eq!(within[2].trim_end(), "Groups:\t65534");
-        assert_eq!(missing(&[Capability::CAP_NET_ADMIN]).len(), 1);
-        drop(guard);
-        assert_eq!(before, ids());
-        assert!(elsewhere.is_root());
-        assert!(missing(&[Capability::CAP_NET_ADMIN]).is_empty());
-    }
-
-    #[test]
-    fn a_switch_to_the_own_uid_changes_nothing() {
-        let own = rustix::process::geteuid().as_raw();
-        let groups = rustix::process::getgroups().expect("groups");
-        let _guard = EffectiveIds::switch(own, 65534).expect("switch");
-        assert_eq!(groups, rustix::process::getgroups().expect("groups"));
-        // For the kernel, the highest number is no user.
-        assert!(EffectiveIds::switch(u32::MAX, 0).is_err());
-    }
 }

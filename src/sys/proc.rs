@@ -36,7 +36,7 @@ impl Stat {
 
     /// `PID (NAME) STATE PARENT GROUP SESSION TERMINAL …`. The name may hold parentheses and
     /// blanks.
-    fn parse(text: &[u8]) -> io::Result<Self> {
+    pub fn parse(text: &[u8]) -> io::Result<Self> {
         let parse = || {
             let open = text.iter().position(|byte| *byte == b'(')?;
             let close = text.iter().rposition(|byte| *byte == b')')?;
@@ -68,8 +68,8 @@ impl Stat {
     }
 }
 
-/// `/proc/PID/status`.
-pub struct Status(String);
+/// The text of `/proc/PID/status`.
+pub struct Status(pub String);
 
 impl Status {
     /// `pid` may be `self`.
@@ -252,60 +252,4 @@ pub fn pidfd(pid: i32) -> io::Result<Option<OwnedFd>> {
 /// Whether the process that a pidfd refers to has ended.
 pub fn has_ended(pidfd: impl AsFd) -> io::Result<bool> {
     fd::is_readable(pidfd, Duration::ZERO)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn names_with_parentheses_and_blanks_do_not_shift_the_fields() {
-        for (text, name, parent, group) in [
-            ("1 (systemd) S 0 1 1 0 -1", "systemd", 0, 1),
-            ("7 ((sd-pam)) S 6 7 7 0", "(sd-pam)", 6, 7),
-            ("8 (a) S 1 (b) R 2 8 8 0", "a) S 1 (b", 2, 8),
-            ("9 (post gres) Z 4711 9 9 34816", "post gres", 4711, 9),
-        ] {
-            let stat = Stat::parse(text.as_bytes()).unwrap();
-            assert_eq!((stat.name.as_str(), stat.parent, stat.group), (name, parent, group));
-        }
-        assert!(Stat::parse(b"9 (x) Z 1 9 9 0").unwrap().is_dead());
-        for odd in ["", "7", "7 (x", "7 (x)", "7 (x) S", "7 (x) S 1 7", ") 7 ("] {
-            assert!(Stat::parse(odd.as_bytes()).is_err(), "{odd}");
-        }
-    }
-
-    #[test]
-    fn links_of_descriptors_tell_sockets() {
-        assert_eq!(socket_inode(b"socket:[4711]"), Some(4711));
-        for other in ["pipe:[4711]", "/tmp/socket:[4711]", "socket:[x]"] {
-            assert_eq!(socket_inode(other.as_bytes()), None, "{other}");
-        }
-    }
-
-    #[test]
-    fn a_status_is_found_by_key() {
-        let text = "Name:\tx\nUid:\t1\t2\t3\t4\nGid:\t5\t6\t7\t8\nNSpid:\t900\t17\nSigIgn:\t0000000000000006\n";
-        let status = Status(text.to_owned());
-        assert_eq!(status.effective_ids().unwrap(), (2, 6));
-        assert_eq!(status.innermost_pid(), Some(17));
-        assert_eq!(status.ignored_signals(), Some(6));
-        let empty = Status(String::new());
-        assert!(empty.effective_ids().is_err());
-        assert_eq!((empty.innermost_pid(), empty.ignored_signals()), (None, None));
-    }
-
-    #[test]
-    fn this_process_is_there_and_the_highest_pid_is_not() {
-        let own = std::process::id() as i32;
-        // Not the state: the first thread runs or sleeps from one moment to the next.
-        let facts = |stat: Stat| (stat.name, stat.parent, stat.group, stat.terminal);
-        let by_pid = Stat::read(own).unwrap().map(facts);
-        assert_eq!(by_pid, Stat::read("self").unwrap().map(facts));
-        assert!(!has_ended(pidfd(own).unwrap().unwrap()).unwrap());
-        assert!(pids().unwrap().contains(&own));
-        assert_eq!(Stat::read(i32::MAX).unwrap(), None);
-        assert!(pidfd(i32::MAX).unwrap().is_none());
-        assert_eq!(sockets(i32::MAX).unwrap(), None);
-    }
 }

@@ -4,9 +4,12 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)] // Helpers of tests are tests, too.
 #![allow(clippy::print_stdout)] // What a test has seen, for --nocapture.
 
+mod audit;
 mod clients;
 mod cordon;
 mod firewall;
+mod job;
 mod policies;
 mod postgres;
+mod sys;
 mod window;

@@ -6,3 +6,4 @@ pub mod net;
 mod processes;
 mod server;
 mod sockets;
+mod titles;

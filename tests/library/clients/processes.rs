@@ -1,7 +1,7 @@
 //! Listeners and backends are found through /proc, and only backends past their startup
 //! are signalled.
 
-use super::net::{CLIENT, LONG, Remote, SERVER, connect, in_namespace, listener, within};
+use super::net::{CLIENT, LONG, Remote, SERVER, connect, in_namespace, listener, run, within};
 use super::server::{Server, log_in, message, send};
 use nix::sys::socket::{setsockopt, sockopt};
 use pgcordon::testing::clients::{
@@ -289,4 +289,36 @@ fn hundreds_of_backends_are_found_quickly_and_a_storm_hides_none() {
         ending.join().expect("the clients' end");
         server.assert_unharmed();
     });
+}
+
+#[test]
+fn postgres_is_known_by_its_file_even_after_an_upgrade() {
+    let folder = tempfile::tempdir().unwrap();
+    for (name, expected) in [
+        ("postgres", true),
+        ("edb-postgres", true),
+        ("postmaster", true),
+        ("pgbouncer", false),
+        ("postgres_exporter", false),
+    ] {
+        let path = folder.path().join(name);
+        // Not by this process: what another thread starts meanwhile would hold the file open.
+        run("cp", &["/bin/sleep", path.to_str().unwrap()]);
+        let mut child = std::process::Command::new(&path).arg("60").spawn().unwrap();
+        let is_postgres = || Process::read(child.id() as i32).unwrap().unwrap().is_postgres;
+        assert_eq!(is_postgres(), expected, "{name}");
+        std::fs::remove_file(&path).unwrap();
+        assert_eq!(is_postgres(), expected, "{name} (deleted)");
+        child.kill().unwrap();
+        child.wait().unwrap();
+    }
+}
+
+#[test]
+fn this_process_can_be_read_and_a_missing_one_is_none() {
+    let pid = std::process::id() as i32;
+    let process = Process::read(pid).unwrap().unwrap();
+    assert_eq!(process.uid, rustix::process::geteuid().as_raw());
+    assert!(!process.is_postgres);
+    assert_eq!(Process::read(i32::MAX).unwrap(), None);
 }

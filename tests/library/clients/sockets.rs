@@ -235,3 +235,13 @@ fn a_thousand_sockets_are_scanned_and_destroyed() {
         assert!(sockets.connected(address.port()).expect("a scan").is_empty());
     });
 }
+
+#[test]
+fn open_closing_and_all_other_states_are_told_apart() {
+    let states = || (0..=13).map(State::from_kernel);
+    let open: Vec<_> = states().filter(|state| state.is_open()).collect();
+    let closing: Vec<_> = states().filter(|state| state.is_closing()).collect();
+    use State::{CloseWait, Closing, Established, FinWait1, FinWait2, LastAck, SynReceived};
+    assert_eq!(open, [Established, SynReceived, CloseWait, SynReceived]);
+    assert_eq!(closing, [FinWait1, FinWait2, LastAck, Closing]);
+}

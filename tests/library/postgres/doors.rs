@@ -2,8 +2,8 @@
 
 use super::server::{Server, Setup, major, run, set_mode};
 use super::tell;
-use pgcordon::testing::EffectiveIds;
 use pgcordon::testing::postgres::SessionError;
+use pgcordon::testing::sys::EffectiveIds;
 use std::fs;
 use std::os::unix::net::UnixListener;
 use std::process::Command;

@@ -4,6 +4,7 @@ use super::server::{Client, Server, Setup, set_mode};
 use super::tell;
 use pgcordon::testing::postgres::{Access, SessionError, StatementError, Target};
 use std::fs;
+use std::time::Duration;
 
 fn over_tcp(server: &Server, password: Option<&str>) -> Target {
     let passfile = password.map(|password| {
@@ -166,4 +167,17 @@ fn another_servers_backend_is_not_ours() {
         let error = server.open(&target).await.unwrap_err();
         assert!(matches!(error, SessionError::WrongBackend { .. }), "{error}");
     });
+}
+
+#[test]
+fn messages_say_what_to_do() {
+    let error = SessionError::MissingRights {
+        role: "ops".to_owned(),
+        missing: vec!["pg_read_all_stats", "pg_signal_backend"],
+    };
+    let text = error.to_string();
+    assert!(text.contains("GRANT pg_read_all_stats, pg_signal_backend TO \"ops\""), "{text}");
+    let after = Duration::from_millis(1500);
+    let text = StatementError::NotAnswering { after }.to_string();
+    assert!(text.contains("within 1.5 s"), "{text}");
 }

@@ -7,8 +7,11 @@
 mod doors;
 mod hostile;
 mod logins;
+mod options;
+mod passfile;
 mod server;
 mod silence;
+mod sockets;
 mod statements;
 
 /// Runs a story on a runtime like the program's own.
