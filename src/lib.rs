@@ -46,6 +46,9 @@ pub mod testing {
             WindowEnd, WindowId, WindowLength, parse_duration, show, synchronous_standbys_needed,
         };
     }
+    pub mod drain {
+        pub use crate::drain::{Listeners, Order, Pace, drain};
+    }
     pub mod firewall {
         pub use crate::firewall::{Change, Detail, Firewall, FirewallError, Nftables, TableState};
     }

@@ -7,6 +7,7 @@
 mod audit;
 mod clients;
 mod cordon;
+mod drain;
 mod firewall;
 mod job;
 mod policies;

@@ -4,6 +4,6 @@
 mod locality;
 pub mod net;
 mod processes;
-mod server;
+pub mod server;
 mod sockets;
 mod titles;

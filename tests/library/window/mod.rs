@@ -1,7 +1,7 @@
 //! What happens to windows when the firewall does what it is told, and when it does not.
 
 mod change;
-mod fake;
+pub mod fake;
 mod lift;
 mod raise;
 
