@@ -4,7 +4,7 @@ use super::scan::Left;
 use super::server;
 use super::sql::ServerId;
 use super::{DrainError, Ladder, choices, nobody};
-use crate::clients::{self, Backend, Client, PortInodes, Signalled, Socket, Stage, State};
+use crate::clients::{self, Backend, PortInodes, Signalled, Socket, Stage, State};
 use crate::cordon::Peer;
 use crate::window::Guards;
 use std::collections::HashSet;
@@ -94,39 +94,21 @@ impl<F: Guards> Ladder<'_, F> {
         let inodes = PortInodes::new(&listening, &self.scan.left.open);
         for id in self.sql.ids() {
             for backend in clients::backends(&self.sql[id].process, &inodes)? {
-                let is_waited_for = backend.is_walsender() && (self.is_waited_for(id) || !chosen);
-                if is_waited_for || self.stays_by_title(&backend)? {
+                if backend.is_walsender() && (self.is_waited_for(id) || !chosen) {
                     continue;
                 }
-                if chosen || backend.stage == Stage::Startup {
-                    self.warn_of_standby(id, &backend);
+                let standby = choices::standby_by_title(&backend);
+                if let Some(address) = standby.filter(|_| self.order.keep.replication) {
+                    self.let_address_through(&[address])?;
+                } else if chosen || backend.stage == Stage::Startup {
+                    if let Some(address) = standby.filter(|_| !self.sql[id].answered) {
+                        self.warn(choices::unknown_standby(address));
+                    }
                     self.end_backend(backend)?;
                 }
             }
         }
         self.check_spare()
-    }
-
-    /// Lets a standby through by its title, which is all there is to go by without SQL.
-    fn stays_by_title(&mut self, backend: &Backend) -> Result<bool, DrainError> {
-        let Client::Address { address, .. } = backend.client else {
-            return Ok(false);
-        };
-        if !self.order.keep.replication || !backend.is_walsender() {
-            return Ok(false);
-        }
-        self.let_address_through(&[address.ip()])?;
-        Ok(true)
-    }
-
-    /// Local commits may wait for a standby that is cut, and without SQL nobody can say so.
-    fn warn_of_standby(&mut self, id: ServerId, backend: &Backend) {
-        if !backend.is_walsender() || self.sql[id].answered {
-            return;
-        }
-        if let Client::Address { address, .. } = backend.client {
-            self.warn(choices::unknown_standby(address.ip()));
-        }
     }
 
     /// The inodes of standbys' sockets, as long as SQL may still say that they stay.

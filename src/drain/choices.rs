@@ -3,6 +3,7 @@
 
 use super::server::{self, Facts};
 use super::{Classifier, Order};
+use crate::clients::{Backend, Client};
 use crate::cordon::{Fate, synchronous_standbys_needed};
 use crate::postgres::{Row, Standby};
 use std::collections::HashSet;
@@ -70,6 +71,14 @@ pub fn choose(classifier: &mut Classifier, order: &Order, facts: &Facts) -> io::
         }
     }
     Ok(choices)
+}
+
+/// The address of a standby, by its title: without SQL that is all there is to go by.
+pub fn standby_by_title(backend: &Backend) -> Option<IpAddr> {
+    match backend.client {
+        Client::Address { address } if backend.is_walsender() => Some(address.ip()),
+        _ => None,
+    }
 }
 
 /// The warning of a standby that is cut where SQL does not say what it is for.

@@ -31,8 +31,7 @@ impl Farewell {
             }
             (false, false) => State::Waiting,
         };
-        let has_told = false;
-        Self { state, has_told }
+        Self { state, has_told: false }
     }
 }
 

@@ -85,25 +85,21 @@ impl<F: Guards> Ladder<'_, F> {
         let mut clean = true;
         for backend in sessions_without_socket(&process, port, &inodes)? {
             let own_is_loopback = backend.unlisted.is_some_and(|own| own.ip().is_loopback());
-            let client = match &backend.client {
-                Client::Address { address, .. } => Some(*address),
-                Client::Unix => continue,
-                Client::Unknown if own_is_loopback => continue,
-                Client::Unknown => None,
-            };
-            let Some(client) = client else {
+            match backend.client {
+                Client::Address { address } if self.cuts(address, 0)? => {
+                    clean = false;
+                    self.signal(backend, Some(address))?;
+                }
                 // Whose connection it holds cannot be told: it may be a local one, so it is
                 // not signalled, and as long as it lasts nothing is proven.
-                clean = false;
-                // It may have come after the scan and be known in the next one.
-                if Instant::now() >= self.deadline {
-                    self.watch_backend(backend, None)?;
+                Client::Unknown if !own_is_loopback => {
+                    clean = false;
+                    // It may have come after the scan and be known in the next one.
+                    if Instant::now() >= self.deadline {
+                        self.watch_backend(backend, None)?;
+                    }
                 }
-                continue;
-            };
-            if self.cuts(client, 0)? {
-                clean = false;
-                self.signal(backend, Some(client))?;
+                Client::Address { .. } | Client::Unix | Client::Unknown => {}
             }
         }
         Ok(self.no_orphan(&process)? && clean)
@@ -114,8 +110,8 @@ impl<F: Guards> Ladder<'_, F> {
     fn no_orphan(&mut self, process: &Process) -> Result<bool, DrainError> {
         let mut clean = true;
         for orphan in orphans(process)? {
-            let client = match &orphan.client {
-                Client::Address { address, .. } => Some(*address),
+            let client = match orphan.client {
+                Client::Address { address } => Some(address),
                 Client::Unix => continue,
                 Client::Unknown => None,
             };

@@ -10,7 +10,7 @@ const UNKNOWN: &str = "the time was up before it was proven that nobody remote i
     PostgreSQL still shows a remote session, or has a process that may be one";
 
 impl<F: Guards> Ladder<'_, F> {
-    pub(super) fn report(mut self, climbed: Result<bool, DrainError>) -> DrainReport {
+    pub(super) fn report(self, climbed: Result<bool, DrainError>) -> DrainReport {
         let mut stragglers = self.watch.left();
         let known: HashSet<_> = stragglers.iter().filter_map(|peer| peer.client).collect();
         for socket in &self.scan.left.open {
@@ -40,12 +40,12 @@ impl<F: Guards> Ladder<'_, F> {
                 left: self.scan.left.open.len(),
             },
             signalled: self.signalled,
-            spared: std::mem::take(&mut self.spared),
+            spared: self.spared,
             stragglers,
             unproven,
             refused,
             took: self.began.elapsed(),
-            warnings: std::mem::take(&mut self.warnings),
+            warnings: self.warnings,
         }
     }
 }

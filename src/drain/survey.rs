@@ -2,7 +2,7 @@
 
 use super::server::{self, Facts, SQL_TIMEOUT};
 use super::{Classifier, Order, choices, nobody};
-use crate::clients::{self, Backend, Client, PortInodes, RowKey, Socket, Sockets};
+use crate::clients::{self, Backend, PortInodes, RowKey, Socket, Sockets, Stage};
 use crate::cordon::{Connection, Fate, Peer, SqlOutcome, Window};
 use crate::failure::{Explain, Explanation};
 use crate::postgres::{Row, Session, SessionError, Target};
@@ -58,8 +58,12 @@ pub async fn survey(order: &Order) -> Result<Survey, SurveyError> {
             }
             Err(error) => {
                 survey.sql = SqlOutcome::NotUsed(error.to_string());
-                let standbys = of_server.iter().filter(|backend| backend.is_walsender());
-                survey.let_standbys_stay(&mut classifier, order, standbys);
+                for address in of_server.iter().filter_map(choices::standby_by_title) {
+                    match order.keep.replication {
+                        true => classifier.allow(&[address]),
+                        false => survey.warnings.push(choices::unknown_standby(address)),
+                    }
+                }
             }
         }
         backends.extend(of_server);
@@ -110,27 +114,6 @@ pub async fn survey(order: &Order) -> Result<Survey, SurveyError> {
     Ok(survey)
 }
 
-impl Survey {
-    /// Without SQL a standby is known by its title alone.
-    fn let_standbys_stay<'a>(
-        &mut self,
-        classifier: &mut Classifier,
-        order: &Order,
-        standbys: impl Iterator<Item = &'a Backend>,
-    ) {
-        for standby in standbys {
-            let Client::Address { address, .. } = standby.client else {
-                continue;
-            };
-            if order.keep.replication {
-                classifier.allow(&[address.ip()]);
-            } else {
-                self.warnings.push(choices::unknown_standby(address.ip()));
-            }
-        }
-    }
-}
-
 async fn ask(target: &Target) -> Result<(Facts, usize), SessionError> {
     let session = Session::open(target, SQL_TIMEOUT).await?;
     let facts = server::facts(&session).await.map_err(SessionError::Check)?;
@@ -163,10 +146,10 @@ pub fn connected(window: &Window) -> io::Result<Vec<Connection>> {
 }
 
 /// What a connection without a row is doing.
-fn stage(socket: &Socket, backend: Option<&clients::Backend>) -> String {
+fn stage(socket: &Socket, backend: Option<&Backend>) -> String {
     match backend {
         _ if socket.is_unaccepted() => "not yet accepted".to_owned(),
-        Some(backend) if backend.stage == clients::Stage::Startup => "in startup".to_owned(),
+        Some(backend) if backend.stage == Stage::Startup => "in startup".to_owned(),
         Some(backend) => backend.title.trim().to_owned(),
         None => "open".to_owned(),
     }
