@@ -11,7 +11,7 @@ use crate::postgres::Access;
 use crate::sys::fd;
 use rustix::event::{PollFd, PollFlags};
 use serde::{Deserialize, Serialize};
-use std::io::{self, Read, Write};
+use std::io::{self, BufRead, BufReader, Read, Write};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::net::UnixStream;
 use std::time::Duration;
@@ -63,22 +63,16 @@ impl Sender {
     pub fn wait_for_word(&mut self, most: Duration) -> io::Result<()> {
         self.0.set_read_timeout(Some(most))?;
         let mut word = Vec::new();
-        let mut byte = [0];
-        loop {
-            match self.0.read(&mut byte) {
-                Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
-                Ok(_) if byte == *b"\n" => break,
-                Ok(_) => word.extend(byte),
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    return Err(io::ErrorKind::TimedOut.into());
-                }
-                Err(error) => return Err(error),
+        match BufReader::new(&self.0).read_until(b'\n', &mut word) {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                return Err(io::ErrorKind::TimedOut.into());
             }
-        }
-        match word.as_slice() {
-            READY => Ok(()),
-            words => Err(io::Error::other(String::from_utf8_lossy(words))),
+            read => read?,
+        };
+        match word.strip_suffix(b"\n") {
+            Some(READY) => Ok(()),
+            Some(words) => Err(io::Error::other(String::from_utf8_lossy(words))),
+            None => Err(io::ErrorKind::UnexpectedEof.into()),
         }
     }
 }

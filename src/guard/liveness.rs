@@ -31,14 +31,13 @@ impl GuardLock {
             Ok(_) => {}
             Err(Errno::EAGAIN | Errno::EACCES) => {
                 let pid = signer(&mut file);
-                let named = pid.map(|pid| format!("the guard {pid}"));
-                let holder = named.unwrap_or_else(|| "another guard".to_owned());
+                let holder = match pid {
+                    Some(pid) => format!("the guard {pid}"),
+                    None => "another guard".to_owned(),
+                };
                 return Err(LockError::Taken { port, holder, pid });
             }
-            Err(error) => {
-                let source = error.into();
-                return Err(LockError::Open { path, source });
-            }
+            Err(error) => return Err(LockError::Open { path, source: error.into() }),
         }
         // Where /run is full the lock tells that there is a guard, and the window's comment who.
         if let Err(error) = sign(&mut file) {

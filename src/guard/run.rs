@@ -23,12 +23,6 @@ const LAST_LOOK: Duration = Duration::from_millis(100);
 /// Between two looks at an element whose time is up: the kernel rounds up.
 const SWEEP_RETRY: Duration = Duration::from_millis(5);
 
-/// How long a guard waits for a lock that somebody holds. Whoever changes the cordon has told
-/// it before, so that it may go on without.
-const LOCK_TIMEOUT: Duration = Duration::from_secs(5);
-/// Between two tries at a lock that is taken.
-const LOCK_RETRY: Duration = Duration::from_millis(5);
-
 /// Why a guard cannot stand guard.
 #[derive(Debug, thiserror::Error)]
 pub enum GuardError {
@@ -263,27 +257,17 @@ impl Run {
         self.healer.window().is_some()
     }
 
-    /// The port's lock. Whoever holds it may be telling something just now.
+    /// The port's lock. Whoever holds it may be telling something just now, and has told before
+    /// it changes the cordon: so the guard may go on without.
     fn lock(&mut self) -> Option<PortLock> {
-        let deadline = Instant::now() + LOCK_TIMEOUT;
-        loop {
-            match lock::try_port(self.port) {
-                Ok(Some(lock)) => return Some(lock),
-                Ok(None) if Instant::now() < deadline => {
-                    std::thread::sleep(LOCK_RETRY);
-                    self.receive();
-                }
-                Ok(None) => {
-                    let held = "the port's lock is held for too long; the guard goes on without";
-                    tracing::warn!("{held}");
-                    return None;
-                }
-                Err(error) => {
-                    tracing::debug!(%error, "the guard goes on without a lock");
-                    return None;
-                }
+        match lock::port(self.port, || self.receive()) {
+            Ok(lock) => return Some(lock),
+            Err(LockError::Taken { .. }) => {
+                tracing::warn!("the port's lock is held for too long; the guard goes on without")
             }
+            Err(error) => tracing::debug!(%error, "the guard goes on without a lock"),
         }
+        None
     }
 
     /// Removes the table when its elements' time is up.

@@ -57,7 +57,7 @@ pub fn ports(ports: &[u16]) -> Result<Vec<PortLock>, LockError> {
     let mut sorted = ports.to_vec();
     sorted.sort_unstable();
     sorted.dedup();
-    sorted.into_iter().map(lock).collect()
+    sorted.into_iter().map(|port| self::port(port, || ())).collect()
 }
 
 /// The inode of this thread's network namespace: each namespace has its own ports.
@@ -92,8 +92,7 @@ pub fn open(path: &Path) -> Result<File, LockError> {
     open.map_err(|source| LockError::Open { path: path.to_owned(), source })
 }
 
-/// Locks a port if nobody else has locked it. An error says that no lock can be had here at all.
-pub fn try_port(port: u16) -> Result<Option<PortLock>, LockError> {
+fn try_port(port: u16) -> Result<Option<PortLock>, LockError> {
     let path = path_of(port, "lock")?;
     match Flock::lock(open(&path)?, FlockArg::LockExclusiveNonblock) {
         Ok(locked) => Ok(Some(PortLock::signed(locked))),
@@ -110,7 +109,9 @@ pub fn path_of(port: u16, kind: &str) -> Result<PathBuf, LockError> {
     Ok(directory.join(format!("{namespace}-{port}.{kind}")))
 }
 
-fn lock(port: u16) -> Result<PortLock, LockError> {
+/// Locks a port, and does something `meanwhile` again and again. Any error but
+/// [`LockError::Taken`] says that no lock can be had here at all.
+pub fn port(port: u16, mut meanwhile: impl FnMut()) -> Result<PortLock, LockError> {
     let deadline = Instant::now() + LOCK_TIMEOUT;
     loop {
         if let Some(lock) = try_port(port)? {
@@ -125,6 +126,7 @@ fn lock(port: u16) -> Result<PortLock, LockError> {
             return Err(LockError::Taken { port, holder, pid });
         }
         std::thread::sleep(LOCK_RETRY);
+        meanwhile();
     }
 }
 
