@@ -51,6 +51,9 @@ const TICK: Duration = Duration::from_millis(3);
 /// The same while backends are still ending, which tells by itself.
 const SLOW_TICK: Duration = Duration::from_millis(30);
 
+/// Why SQL cannot be had where the port has no listener that can be seen.
+const NO_SERVER: &str = "no process listens on the port";
+
 /// Why a drain could not go on.
 #[derive(Debug, thiserror::Error)]
 enum DrainError {
@@ -159,9 +162,9 @@ impl<'a, F: Guards> Ladder<'a, F> {
         stop: Stop,
     ) -> Result<Self, DrainError> {
         let deadline = began + order.timeout + order.cancel_first.unwrap_or_default();
-        let mut classifier = Classifier::new(order.pass.clone()).map_err(DrainError::Routing)?;
-        classifier.spare(order.spared.iter().copied());
-        classifier.restrict(order.only.clone());
+        let classifier = Classifier::new(&order.pass, &order.spared);
+        let mut classifier = classifier.map_err(DrainError::Routing)?;
+        classifier.only.clone_from(&order.only);
         Ok(Self {
             firewall,
             order,

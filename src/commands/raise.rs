@@ -326,7 +326,7 @@ fn other_ramp(window: &Window, cordon: &Cordon) -> Option<String> {
 fn has_remote(cordon: &Cordon) -> Result<bool, CommandError> {
     let look = || -> std::io::Result<bool> {
         let sockets = Sockets::open()?.connected(cordon.port)?;
-        let mut classifier = Classifier::new(cordon.pass.clone())?;
+        let mut classifier = Classifier::new(&cordon.pass, &[])?;
         for socket in &sockets {
             let counts = socket.state.is_open() || socket.state.is_closing();
             if counts && classifier.cuts(socket)? {

@@ -1,6 +1,6 @@
 //! Durations as systemd writes them: `90s`, `10m`, `1h30m`.
 
-use super::{Ramp, RampError};
+use super::{Ramp, RampError, show};
 use schemars::JsonSchema;
 use serde_with::{DeserializeFromStr, SerializeDisplay};
 use std::fmt;
@@ -55,10 +55,9 @@ pub enum LengthError {
     TooLong,
 }
 
-/// Durations that are settings: each is read by a function of its own, and written as it is
-/// read.
+/// Durations that are settings: each has its own bounds, and is written as it is read.
 macro_rules! duration_settings {
-    ($($(#[$doc:meta])* $name:ident, $read:ident, $examples:tt;)*) => {$(
+    ($($(#[$doc:meta])* $name:ident, $check:ident $(($short:expr))?, $examples:tt;)*) => {$(
         $(#[$doc])*
         #[derive(Debug, Clone, Copy, PartialEq, Eq, DeserializeFromStr, SerializeDisplay, JsonSchema)]
         #[schemars(inline)]
@@ -71,13 +70,14 @@ macro_rules! duration_settings {
             type Err = LengthError;
 
             fn from_str(text: &str) -> Result<Self, LengthError> {
-                $read(parse_duration(text)?).map(Self)
+                let length = parse_duration(text)?;
+                $check(length $(, $short)?).map(Self)
             }
         }
 
         impl fmt::Display for $name {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str(&duration_text(self.0))
+                f.write_str(&show::exactly(self.0))
             }
         }
     )*};
@@ -87,9 +87,9 @@ duration_settings! {
     /// The length of a window: from a second to ten years.
     WindowLength, window, ["90s", "10m", "1h30m"];
     /// A time of the drain; `0s` cuts at once.
-    DrainTime, drain, ["0s", "500ms", "10s"];
+    DrainTime, zero_or_a_millisecond(LengthError::ShortDrain), ["0s", "500ms", "10s"];
     /// The time that cancelled statements are given; `0s` cancels none.
-    CancelTime, cancel, ["0s", "10s"];
+    CancelTime, zero_or_a_millisecond(LengthError::ShortCancel), ["0s", "10s"];
     /// The length of a ramp, a day at most; `0s` is none.
     RampLength, ramp, ["0s", "2m"];
 }
@@ -99,14 +99,6 @@ fn window(length: Duration) -> Result<Duration, LengthError> {
         true => Err(LengthError::ShortWindow),
         false => within(length),
     }
-}
-
-fn drain(length: Duration) -> Result<Duration, LengthError> {
-    zero_or_a_millisecond(length, LengthError::ShortDrain)
-}
-
-fn cancel(length: Duration) -> Result<Duration, LengthError> {
-    zero_or_a_millisecond(length, LengthError::ShortCancel)
 }
 
 fn ramp(length: Duration) -> Result<Duration, LengthError> {
@@ -124,22 +116,8 @@ fn zero_or_a_millisecond(length: Duration, short: LengthError) -> Result<Duratio
 }
 
 fn within(length: Duration) -> Result<Duration, LengthError> {
-    if length > LONGEST {
-        return Err(LengthError::TooLong);
+    match length > LONGEST {
+        true => Err(LengthError::TooLong),
+        false => Ok(length),
     }
-    Ok(length)
-}
-
-/// Writes a duration as [`parse_duration`] reads it, exactly: `1h30m`.
-pub fn duration_text(duration: Duration) -> String {
-    let text = humantime::format_duration(duration).to_string();
-    text.replace(' ', "")
-}
-
-/// Writes a duration for a human, whole seconds at most: `9m 59s`.
-pub fn show_duration(duration: Duration) -> String {
-    if duration < Duration::from_secs(1) {
-        return format!("{} ms", duration.as_millis());
-    }
-    humantime::format_duration(Duration::from_secs(duration.as_secs())).to_string()
 }

@@ -1,8 +1,20 @@
 //! Facts in the words of messages: every room writes them in the same way.
 
-pub use super::duration::{duration_text as exactly, show_duration as duration};
-
+use humantime::format_duration;
 use std::time::{Duration, SystemTime};
+
+/// As a setting is read: `1h30m`.
+pub fn exactly(duration: Duration) -> String {
+    format_duration(duration).to_string().replace(' ', "")
+}
+
+/// For a human, whole seconds at most: `9m 59s`.
+pub fn duration(duration: Duration) -> String {
+    if duration < Duration::from_secs(1) {
+        return format!("{} ms", duration.as_millis());
+    }
+    format_duration(Duration::from_secs(duration.as_secs())).to_string()
+}
 
 /// Whole seconds, rounded: a window of ten minutes shows as `10m`, not as `9m 59s`.
 pub fn rounded(time: Duration) -> String {

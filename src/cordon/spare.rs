@@ -30,12 +30,11 @@ impl FromStr for Spare {
     type Err = SpareError;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        match text.split_once('=') {
-            Some((_, "")) | None => Err(SpareError(text.to_owned())),
+        match text.split_once('=').filter(|(_, name)| !name.is_empty()) {
             Some(("role", name)) => Ok(Self::Role(name.to_owned())),
             Some(("database", name)) => Ok(Self::Database(name.to_owned())),
             Some(("application", name)) => Ok(Self::Application(name.to_owned())),
-            Some(_) => Err(SpareError(text.to_owned())),
+            _ => Err(SpareError(text.to_owned())),
         }
     }
 }

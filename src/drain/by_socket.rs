@@ -3,7 +3,7 @@
 use super::scan::Left;
 use super::server;
 use super::sql::ServerId;
-use super::{DrainError, Ladder, choices, nobody};
+use super::{DrainError, Ladder, NO_SERVER, choices, nobody};
 use crate::clients::{self, Backend, PortInodes, Signalled, Socket, Stage, State};
 use crate::cordon::Peer;
 use crate::window::Guards;
@@ -99,7 +99,7 @@ impl<F: Guards> Ladder<'_, F> {
                 }
                 let standby = choices::standby_by_title(&backend);
                 if let Some(address) = standby.filter(|_| self.order.keep.replication) {
-                    self.let_address_through(&[address])?;
+                    self.let_addresses_through(&[address])?;
                 } else if chosen || backend.stage == Stage::Startup {
                     if let Some(address) = standby.filter(|_| !self.sql[id].answered) {
                         self.warn(choices::unknown_standby(address));
@@ -155,9 +155,8 @@ impl<F: Guards> Ladder<'_, F> {
             return Ok(());
         }
         if self.sql.servers().is_empty() {
-            let nobody = || "no process listens on the port".to_owned();
-            let why = self.order.foreign_listener.clone();
-            return Err(DrainError::Spare(why.unwrap_or_else(nobody)));
+            let why = self.order.foreign_listener.as_deref().unwrap_or(NO_SERVER);
+            return Err(DrainError::Spare(why.to_owned()));
         }
         for server in self.sql.servers() {
             let late = self.began.elapsed() > server::SQL_TIMEOUT;

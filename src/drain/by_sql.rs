@@ -53,9 +53,11 @@ impl<F: Guards> Ladder<'_, F> {
     fn let_through(&mut self, id: ServerId, facts: &Facts) -> Result<(), DrainError> {
         let port = self.order.port;
         let facts = &self.credible(id, facts)?;
-        let choices = choices::choose(&mut self.classifier, self.order, facts);
-        let choices = choices.map_err(DrainError::Routing)?;
-        self.let_address_through(&choices.pass)?;
+        let choices = choices::choose(&mut self.classifier, self.order, facts)
+            .map_err(DrainError::Routing)?;
+        if !choices.pass.is_empty() {
+            self.let_addresses_through(&choices.pass)?;
+        }
         if !choices.spared.is_empty() {
             self.stop.check()?;
             window::spare(self.firewall, port, choices.spared.clone())?;
@@ -66,8 +68,7 @@ impl<F: Guards> Ladder<'_, F> {
             self.spared.extend(spared.map(|row| server::peer(port, Some(row.pid), row)));
             self.classifier.spare(choices.spared);
         }
-        let last = choices.last.into_iter().map(|pid| (id, pid));
-        self.sql.last.extend(last);
+        self.sql.last.extend(choices.last.into_iter().map(|pid| (id, pid)));
         for text in choices.warnings {
             self.warn(text);
         }
@@ -79,9 +80,6 @@ impl<F: Guards> Ladder<'_, F> {
     /// another address, and let it tell what he likes.
     fn credible(&self, id: ServerId, facts: &Facts) -> Result<Facts, DrainError> {
         let server = &self.sql[id];
-        let server::State::Ready(session) = &server.state else {
-            return Ok(Facts::default());
-        };
         let mut credible = facts.clone();
         credible.rows.clear();
         for row in &facts.rows {
@@ -91,7 +89,7 @@ impl<F: Guards> Ladder<'_, F> {
                     socket.remote.ip() == client.ip() && socket.remote.port() == client.port()
                 })
             });
-            let holds = match (socket, session.host_pid(row.pid)) {
+            let holds = match (socket, server.host_pid(row.pid)) {
                 _ if !choices::may_stay(self.order, row) => true,
                 (Some(socket), Some(pid)) => {
                     clients::child_holds(&server.process, pid, socket.inode)?
@@ -106,12 +104,10 @@ impl<F: Guards> Ladder<'_, F> {
     }
 
     /// Puts the addresses of standbys on the pass list.
-    pub(super) fn let_address_through(&mut self, addresses: &[IpAddr]) -> Result<(), DrainError> {
-        if !addresses.is_empty() {
-            self.stop.check()?;
-            window::allow_standbys(self.firewall, self.order.port, addresses)?;
-            self.classifier.allow(addresses);
-        }
+    pub(super) fn let_addresses_through(&mut self, addresses: &[IpAddr]) -> Result<(), DrainError> {
+        self.stop.check()?;
+        window::allow_standbys(self.firewall, self.order.port, addresses)?;
+        self.classifier.allow(addresses);
         Ok(())
     }
 
@@ -153,11 +149,7 @@ impl<F: Guards> Ladder<'_, F> {
     /// Watches the process of a row; returns its pid on this host.
     fn watch_row(&mut self, id: ServerId, row: &Row) -> Result<Option<i32>, DrainError> {
         let server = &mut self.sql[id];
-        let pid = match &server.state {
-            server::State::Ready(session) => session.host_pid(row.pid),
-            _ => None,
-        };
-        let Some(pid) = pid else { return Ok(None) };
+        let Some(pid) = server.host_pid(row.pid) else { return Ok(None) };
         server.host_pids.insert(row.pid, pid);
         if self.watch.is_alive(pid) {
             return Ok(Some(pid));

@@ -11,19 +11,20 @@ use std::net::{IpAddr, SocketAddr};
 pub struct Classifier {
     locality: Locality,
     pass: PassList,
-    only: Option<PassList>,
+    /// If only some are to be cut: whose.
+    pub only: Option<PassList>,
     spared: Vec<SocketAddr>,
     /// The interfaces of clients with link-local addresses, which rows do not tell.
     interfaces: HashMap<SocketAddr, u32>,
 }
 
 impl Classifier {
-    pub fn new(pass: PassList) -> io::Result<Self> {
+    pub fn new(pass: &PassList, spared: &[SocketAddr]) -> io::Result<Self> {
         Ok(Self {
             locality: Locality::open()?,
-            pass,
+            pass: pass.clone(),
             only: None,
-            spared: Vec::new(),
+            spared: spared.to_vec(),
             interfaces: HashMap::new(),
         })
     }
@@ -34,11 +35,6 @@ impl Classifier {
         if let Ok(pass) = self.pass.with(more) {
             self.pass = pass;
         }
-    }
-
-    /// Lets everybody alone but these.
-    pub fn restrict(&mut self, only: Option<PassList>) {
-        self.only = only;
     }
 
     pub fn spare(&mut self, flows: impl IntoIterator<Item = SocketAddr>) {

@@ -18,7 +18,7 @@ pub enum ListenersError {
     #[error("cannot list the port's sockets: {0}")]
     Sockets(#[source] io::Error),
     #[error(transparent)]
-    Processes(ProcessError),
+    Processes(#[from] ProcessError),
     #[error("port {port} is held by {name}, not by PostgreSQL")]
     NotPostgres {
         port: u16,
@@ -43,8 +43,8 @@ impl Listeners {
     /// Finds the listeners of a port. One that is not PostgreSQL is an error, unless
     /// `any_listener` is set.
     pub fn of(port: u16, any_listener: bool) -> Result<Self, ListenersError> {
-        let scan = || -> io::Result<_> { Sockets::open()?.listening(port) };
-        let listening = scan().map_err(ListenersError::Sockets)?;
+        let sockets = Sockets::open().and_then(|mut sockets| sockets.listening(port));
+        let listening = sockets.map_err(ListenersError::Sockets)?;
         if listening.is_empty() {
             return Ok(Self {
                 warning: Some(format!(
@@ -54,7 +54,7 @@ impl Listeners {
             });
         }
         let mut found = Self::default();
-        for process in listener_processes(&listening).map_err(ListenersError::Processes)? {
+        for process in listener_processes(&listening)? {
             let name = match process {
                 Some(process) if process.is_postgres => {
                     if found.servers.iter().all(|known| known.pid != process.pid) {

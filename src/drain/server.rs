@@ -74,6 +74,14 @@ impl Server {
         }
     }
 
+    /// The pid on this host of a backend, while there is a session.
+    pub fn host_pid(&self, pid: i32) -> Option<i32> {
+        match &self.state {
+            State::Ready(session) => session.host_pid(pid),
+            _ => None,
+        }
+    }
+
     /// Whether a new session is worth a try now.
     pub fn may_be_asked(&self) -> bool {
         match &self.state {

@@ -1,7 +1,7 @@
 //! One session with each server that listens on the port, and the questions under way.
 
 use super::server::{self, Answer, Server, State};
-use super::{Order, SQL_GOES_FIRST};
+use super::{NO_SERVER, Order, SQL_GOES_FIRST};
 use crate::cordon::SqlOutcome;
 use crate::postgres::Session;
 use std::collections::HashMap;
@@ -160,7 +160,7 @@ impl SqlRung {
             }
         }
         if self.servers.is_empty() {
-            reasons.push("no process listens on the port".to_owned());
+            reasons.push(NO_SERVER.to_owned());
         }
         if reasons.is_empty() {
             return SqlOutcome::Used;

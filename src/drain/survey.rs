@@ -1,7 +1,7 @@
 //! Who is connected, and what a drain would do with each: the same judgement, no change.
 
 use super::server::{self, Facts, SQL_TIMEOUT};
-use super::{Classifier, Order, choices, nobody};
+use super::{Classifier, NO_SERVER, Order, choices, nobody};
 use crate::clients::{self, Backend, PortInodes, RowKey, Socket, Sockets, Stage};
 use crate::cordon::{Connection, Fate, Peer, SqlOutcome, Window};
 use crate::failure::{Explain, Explanation};
@@ -32,8 +32,7 @@ pub enum SurveyError {
 /// Lists every connection of a port.
 pub async fn survey(order: &Order) -> Result<Survey, SurveyError> {
     let mut sockets = Sockets::open()?;
-    let mut classifier = Classifier::new(order.pass.clone())?;
-    classifier.spare(order.spared.iter().copied());
+    let mut classifier = Classifier::new(&order.pass, &order.spared)?;
     let mut connected = sockets.connected(order.port)?;
     connected.retain(|socket| socket.state.is_open());
     let inodes = PortInodes::new(&sockets.listening(order.port)?, &connected);
@@ -73,7 +72,7 @@ pub async fn survey(order: &Order) -> Result<Survey, SurveyError> {
         survey.warnings.push(refused.to_owned());
     }
     if order.servers.is_empty() {
-        survey.sql = SqlOutcome::NotUsed("no process listens on the port".to_owned());
+        survey.sql = SqlOutcome::NotUsed(NO_SERVER.to_owned());
     }
     if let Some(why) = &order.foreign_listener {
         survey.sql = SqlOutcome::NotUsed(why.clone());
@@ -128,16 +127,14 @@ fn key(row: &Row) -> Option<RowKey> {
 /// Who has a connection to a port, told by its sockets alone: nothing is asked that could
 /// keep anybody waiting.
 pub fn connected(window: &Window) -> io::Result<Vec<Connection>> {
-    let mut classifier = Classifier::new(window.cordon.pass.clone())?;
-    classifier.spare(window.cordon.spared.iter().copied());
+    let cordon = &window.cordon;
+    let mut classifier = Classifier::new(&cordon.pass, &cordon.spared)?;
     let mut connections = Vec::new();
-    for socket in Sockets::open()?.connected(window.cordon.port)? {
+    for socket in Sockets::open()?.connected(cordon.port)? {
         if socket.state.is_open() {
             let fate = classifier.fate(socket.remote, socket.interface)?;
-            let peer = Peer {
-                state: stage(&socket, None),
-                ..nobody(window.cordon.port, Some(socket.remote))
-            };
+            let state = stage(&socket, None);
+            let peer = Peer { state, ..nobody(cordon.port, Some(socket.remote)) };
             connections.push(connection(peer, fate));
         }
     }

@@ -12,29 +12,26 @@ use tokio::io::unix::AsyncFd;
 /// How many exits are taken in at once.
 const BATCH: usize = 256;
 
-/// A backend that the drain has met.
-#[derive(Debug)]
+/// A backend that has not ended.
 pub struct Met {
-    /// The process, kept open so that the pid cannot become another's.
     pidfd: OwnedFd,
     /// What is known of it, for the report.
     pub peer: Peer,
     /// Whether it was told to end.
     pub told: bool,
-    ended: bool,
 }
 
 /// All backends that the drain has met.
 pub struct Watch {
     epoll: AsyncFd<OwnedFd>,
-    met: Vec<Met>,
-    alive: HashMap<i32, usize>,
+    alive: HashMap<i32, Met>,
+    found: usize,
 }
 
 impl Watch {
     pub fn new() -> io::Result<Self> {
         let set = epoll::create(epoll::CreateFlags::CLOEXEC)?;
-        Ok(Self { epoll: fd::watched(set)?, met: Vec::new(), alive: HashMap::new() })
+        Ok(Self { epoll: fd::watched(set)?, alive: HashMap::new(), found: 0 })
     }
 
     /// Watches a backend, unless it is watched already.
@@ -42,11 +39,10 @@ impl Watch {
         if self.alive.contains_key(&pid) {
             return Ok(());
         }
-        let number = self.met.len();
-        let data = epoll::EventData::new_u64(number as u64);
+        let data = epoll::EventData::new_u64(pid.unsigned_abs().into());
         epoll::add(self.epoll.get_ref(), &pidfd, data, epoll::EventFlags::IN)?;
-        self.alive.insert(pid, number);
-        self.met.push(Met { pidfd, peer, told: false, ended: false });
+        self.alive.insert(pid, Met { pidfd, peer, told: false });
+        self.found += 1;
         Ok(())
     }
 
@@ -64,13 +60,11 @@ impl Watch {
             let buffer = rustix::buffer::spare_capacity(&mut events);
             let count = epoll::wait(self.epoll.get_ref(), buffer, Some(&at_once))?;
             for event in &events {
-                let number = usize::try_from(event.data.u64()).unwrap_or(usize::MAX);
-                if let Some(met) = self.met.get_mut(number) {
+                let pid = i32::try_from(event.data.u64()).unwrap_or_default();
+                if let Some(met) = self.alive.remove(&pid) {
                     epoll::delete(self.epoll.get_ref(), &met.pidfd)?;
-                    met.ended = true;
                 }
             }
-            self.alive.retain(|_, number| !self.met[*number].ended);
             if count < BATCH {
                 return Ok(());
             }
@@ -78,7 +72,7 @@ impl Watch {
     }
 
     pub fn alive_mut(&mut self, pid: i32) -> Option<&mut Met> {
-        self.alive.get(&pid).map(|number| &mut self.met[*number])
+        self.alive.get_mut(&pid)
     }
 
     pub fn is_alive(&self, pid: i32) -> bool {
@@ -90,13 +84,12 @@ impl Watch {
     }
 
     pub fn found(&self) -> usize {
-        self.met.len()
+        self.found
     }
 
     /// Those that are still there, by pid.
     pub fn left(&self) -> Vec<Peer> {
-        let left = self.met.iter().filter(|met| !met.ended);
-        let mut left: Vec<Peer> = left.map(|met| met.peer.clone()).collect();
+        let mut left: Vec<Peer> = self.alive.values().map(|met| met.peer.clone()).collect();
         left.sort_by_key(|peer| peer.pid);
         left
     }

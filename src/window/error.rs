@@ -6,7 +6,6 @@ use crate::firewall::{FirewallError, by_hand};
 use crate::sys::lock::LockError;
 use std::time::Duration;
 
-/// Why a window could not be raised or changed.
 #[derive(Debug, thiserror::Error)]
 pub enum WindowError {
     #[error(transparent)]

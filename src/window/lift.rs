@@ -27,8 +27,7 @@ pub fn lift(firewall: &mut impl Guards, ports: &[u16]) -> Result<Lifted, WindowE
 pub fn lift_own(firewall: &mut impl Guards, own: &[WindowId]) -> Result<Vec<Window>, WindowError> {
     let ports: Vec<u16> = own.iter().map(|own| own.port).collect();
     let is_own = |window: Option<&Window>| window.is_none_or(|window| own.contains(&window.id()));
-    let lifted = remove_if(firewall, &ports, is_own);
-    match lifted {
+    match remove_if(firewall, &ports, is_own) {
         Ok(lifted) => Ok(lifted.windows),
         Err(error) => Err(WindowError::Left { ports, source: Box::new(error) }),
     }
