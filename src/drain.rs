@@ -204,14 +204,18 @@ impl<'a, F: Guards> Ladder<'a, F> {
         tracing::debug!(after = ?self.began.elapsed(), left = self.scan.left.open.len(), "the farewell is over");
         self.end_farewell()?;
         tracing::debug!(after = ?self.began.elapsed(), "the farewell's end is in force");
-        while !self.is_proven().await? {
-            if Instant::now() >= self.deadline {
+        loop {
+            // The last look names who cannot be told: it begins when the time is up.
+            let is_last = Instant::now() >= self.deadline;
+            if self.is_proven().await? {
+                return Ok(true);
+            }
+            if is_last {
                 return Ok(false);
             }
             self.sql.ask(self.order);
             self.event(self.deadline).await?;
         }
-        Ok(true)
     }
 
     /// Nobody remote is seen any more, and nothing that was asked is still open.
