@@ -41,12 +41,6 @@ pub struct Backend {
 }
 
 impl Backend {
-    /// A backend whose postmaster has ended. It must not be signalled, so its connections are not
-    /// looked up.
-    pub(super) fn of_orphan(orphan: Child) -> Backend {
-        Backend::new(orphan, &PortInodes::default(), Vec::new(), None)
-    }
-
     /// Whether its title says that it serves a standby (or another receiver of the WAL):
     /// `postgres: walsender …`, or `postgres: main: walsender …` with a `cluster_name`.
     pub fn is_walsender(&self) -> bool {
@@ -145,7 +139,11 @@ fn find_orphan(pid: i32, postmaster: &Process) -> io::Result<Option<Backend>> {
         Some(stat) => runs(stat.parent, postmaster)?,
         None => return Ok(None),
     };
-    Ok((!has_parent && orphan.is_alive()?).then(|| Backend::of_orphan(orphan)))
+    if has_parent || !orphan.is_alive()? {
+        return Ok(None);
+    }
+    // It must not be signalled, so its connections are not looked up.
+    Ok(Some(Backend::new(orphan, &PortInodes::default(), Vec::new(), None)))
 }
 
 /// Whether the process is alive and runs the postmaster's file.

@@ -167,18 +167,12 @@ pub(super) fn among_children<T: Send>(
         let (first, others) = pids.split_at(share.min(pids.len()));
         let others: Vec<_> =
             others.chunks(share).map(|share| scope.spawn(|| look_at(share))).collect();
-        let mut found = look_at(first);
+        let mut found = look_at(first)?;
         for thread in others {
-            let more = match thread.join() {
-                Ok(more) => more,
-                Err(panic) => std::panic::resume_unwind(panic),
-            };
-            found = found.and_then(|mut found| {
-                found.extend(more?);
-                Ok(found)
-            });
+            let more = thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+            found.extend(more?);
         }
-        found
+        Ok(found)
     })
 }
 

@@ -63,7 +63,7 @@ impl Locality {
         };
         let route = answer
             .iter()
-            .find(|message| message.kind() == nix::libc::RTM_NEWROUTE)
+            .find(|message| message.header.message_type == nix::libc::RTM_NEWROUTE)
             .ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, "no route in the answer"))?;
         let header = RouteHeader::parse(route.payload())
             .map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error.to_string()))?;

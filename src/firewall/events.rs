@@ -76,7 +76,7 @@ impl Events {
 
     /// Takes in one notification. The last one of a transaction names the program.
     fn note(&mut self, message: &Message, events: &mut Event) {
-        let kind = i32::from(message.kind());
+        let kind = i32::from(message.header.message_type);
         if kind >> 8 != libc::NFNL_SUBSYS_NFTABLES {
             return;
         }

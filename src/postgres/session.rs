@@ -3,7 +3,7 @@
 use super::connect::{self, Deadline};
 use super::procfs::{self, Backend};
 use super::statements::{first, text};
-use super::{SessionError, Target};
+use super::{SessionError, StatementError, Target};
 use std::time::Duration;
 use tokio_postgres::Client;
 
@@ -12,9 +12,11 @@ use tokio_postgres::Client;
 const CHECK: &str = "SELECT pg_catalog.set_config('client_encoding', 'SQL_ASCII', false), \
     pg_catalog.current_setting('port'), \
     pg_catalog.pg_backend_pid(), \
-    pg_catalog.current_setting('is_superuser'), \
     pg_catalog.pg_has_role('pg_read_all_stats', 'USAGE'), \
     pg_catalog.pg_has_role('pg_signal_backend', 'USAGE')";
+
+/// The roles whose rights a drain needs, in the order of [`CHECK`]. A superuser has all rights.
+const RIGHTS: [&str; 2] = ["pg_read_all_stats", "pg_signal_backend"];
 
 /// Dropping it ends the session.
 #[derive(Debug)]
@@ -45,25 +47,30 @@ impl Session {
 
     async fn check(&self, port: u16) -> Result<(), SessionError> {
         let postmaster = self.postmaster;
-        let answer = self.read(CHECK).await.map_err(SessionError::Check)?;
-        let row = first(&answer).map_err(SessionError::Check)?;
-        let facts = Facts::of(row).map_err(|error| SessionError::Check(error.into()))?;
-        if facts.port != port.to_string() {
-            let found = facts.port;
+        let (found, backend, held) = self.facts().await.map_err(SessionError::Check)?;
+        if found != port.to_string() {
             return Err(SessionError::WrongPort { port, found });
         }
         // If the server has its own pid namespace and the kernel does not list children, the
         // checks of SO_PEERCRED and the port must suffice.
-        let backend = facts.backend;
         if procfs::find_backend(postmaster, backend) == Backend::Stranger {
             return Err(SessionError::WrongBackend { backend, postmaster });
         }
-        let missing = facts.missing_rights();
+        let rights = RIGHTS.into_iter().zip(held);
+        let missing: Vec<_> =
+            rights.filter(|(_, is_held)| !is_held).map(|(right, _)| right).collect();
         if !missing.is_empty() {
             let role = self.role.clone();
             return Err(SessionError::MissingRights { role, missing });
         }
         Ok(())
+    }
+
+    /// The port, the session's backend as the server counts, and which of the rights are held.
+    async fn facts(&self) -> Result<(String, i32, [bool; 2]), StatementError> {
+        let answer = self.read(CHECK).await?;
+        let row = first(&answer)?;
+        Ok((text(row, 1)?, row.try_get(2)?, [row.try_get(3)?, row.try_get(4)?]))
     }
 
     pub fn role(&self) -> &str {
@@ -81,35 +88,5 @@ impl Session {
             Backend::Child(pid) => Some(pid),
             Backend::Stranger | Backend::Unknown => None,
         }
-    }
-}
-
-/// The row of [`CHECK`].
-struct Facts {
-    port: String,
-    backend: i32,
-    is_superuser: bool,
-    may_read: bool,
-    may_signal: bool,
-}
-
-impl Facts {
-    fn of(row: &tokio_postgres::Row) -> Result<Self, tokio_postgres::Error> {
-        Ok(Self {
-            port: text(row, 1)?,
-            backend: row.try_get(2)?,
-            is_superuser: text(row, 3)? == "on",
-            may_read: row.try_get(4)?,
-            may_signal: row.try_get(5)?,
-        })
-    }
-
-    fn missing_rights(&self) -> Vec<&'static str> {
-        let rights = [("pg_read_all_stats", self.may_read), ("pg_signal_backend", self.may_signal)];
-        rights
-            .into_iter()
-            .filter(|(_, held)| !held && !self.is_superuser)
-            .map(|(name, _)| name)
-            .collect()
     }
 }

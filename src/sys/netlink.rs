@@ -1,9 +1,10 @@
 //! Netlink sockets with bounded waits. Requests, dumps and their answers are bytes.
 
 use super::fd;
+use netlink_packet_core::{Emitable, NetlinkBuffer, NetlinkHeader, Parseable};
 use nix::sys::socket::{setsockopt, sockopt};
 use nix::sys::time::{TimeVal, TimeValLike};
-use std::io;
+use std::io::{self, ErrorKind::InvalidData};
 use std::time::{Duration, Instant};
 
 /// The longest wait for an answer of the kernel. A transaction takes milliseconds, and a lost
@@ -12,9 +13,6 @@ pub const WAIT: Duration = Duration::from_secs(5);
 
 /// The size of the socket's buffers in bytes. The kernel counts each message with its overhead.
 const ROOM: usize = 4 << 20;
-
-/// A netlink header: length, type, flags, sequence number and port id (`struct nlmsghdr`).
-const HEADER: usize = 16;
 
 /// The answers of a dump fit into 32 KiB; twice that is ample.
 const DATAGRAM: usize = 64 << 10;
@@ -25,28 +23,21 @@ const DUMP_ATTEMPTS: usize = 10;
 /// One message of the kernel.
 #[derive(Debug, Clone)]
 pub struct Message {
+    pub header: NetlinkHeader,
     /// Including the header.
     pub bytes: Vec<u8>,
 }
 
 impl Message {
-    /// `nlmsg_type`.
-    pub fn kind(&self) -> u16 {
-        u16::from_ne_bytes([self.bytes[4], self.bytes[5]])
-    }
-
-    /// `nlmsg_flags`.
-    pub fn flags(&self) -> u16 {
-        u16::from_ne_bytes([self.bytes[6], self.bytes[7]])
-    }
-
-    /// `nlmsg_seq`.
-    pub fn sequence(&self) -> u32 {
-        u32::from_ne_bytes([self.bytes[8], self.bytes[9], self.bytes[10], self.bytes[11]])
+    fn parse(bytes: &[u8]) -> io::Result<Self> {
+        let buffer = NetlinkBuffer::new_checked(&bytes);
+        let header = buffer.and_then(|buffer| NetlinkHeader::parse(&buffer));
+        let header = header.map_err(|error| io::Error::new(InvalidData, error.to_string()))?;
+        Ok(Self { header, bytes: bytes.to_vec() })
     }
 
     pub fn payload(&self) -> &[u8] {
-        &self.bytes[HEADER..]
+        &self.bytes[self.header.buffer_len()..]
     }
 
     /// For `NLMSG_ERROR`: the error, or `None` for an acknowledgement.
@@ -55,7 +46,7 @@ impl Message {
         match code.map(i32::from_ne_bytes) {
             Some(0) => None,
             Some(code) => Some(io::Error::from_raw_os_error(code.saturating_neg())),
-            None => Some(io::Error::from(io::ErrorKind::InvalidData)),
+            None => Some(InvalidData.into()),
         }
     }
 }
@@ -117,7 +108,7 @@ impl Link {
             let sequence = self.next_sequence();
             self.socket.send(&message(kind, flags, sequence, payload))?;
             let answer = self.collect(sequence)?;
-            let interrupted = |m: &Message| m.flags() & nix::libc::NLM_F_DUMP_INTR as u16 != 0;
+            let interrupted = |m: &Message| m.header.flags & nix::libc::NLM_F_DUMP_INTR as u16 != 0;
             if !answer.iter().any(interrupted) {
                 return Ok(answer);
             }
@@ -140,10 +131,10 @@ impl Link {
         let mut answer = Vec::new();
         loop {
             for message in self.receive(deadline)? {
-                if message.sequence() != sequence {
+                if message.header.sequence_number != sequence {
                     continue; // A late answer to an earlier request.
                 }
-                match i32::from(message.kind()) {
+                match i32::from(message.header.message_type) {
                     nix::libc::NLMSG_DONE => return Ok(answer),
                     nix::libc::NLMSG_ERROR => {
                         return match message.error() {
@@ -161,13 +152,9 @@ impl Link {
     /// Reads one datagram of errors and acknowledgements (`None`), each with the sequence number
     /// of its message, or 0 for the transaction as a whole. Fails with `TimedOut` at the deadline.
     pub fn answers(&mut self, deadline: Instant) -> io::Result<Vec<(u32, Option<io::Error>)>> {
-        let is_answer = |m: &Message| i32::from(m.kind()) == nix::libc::NLMSG_ERROR;
-        let messages = self.receive(deadline)?;
-        Ok(messages
-            .into_iter()
-            .filter(is_answer)
-            .map(|message| (message.sequence(), message.error()))
-            .collect())
+        let mut messages = self.receive(deadline)?;
+        messages.retain(|m| i32::from(m.header.message_type) == nix::libc::NLMSG_ERROR);
+        Ok(messages.iter().map(|m| (m.header.sequence_number, m.error())).collect())
     }
 
     /// Reads one datagram. Fails with `TimedOut` at the deadline.
@@ -180,13 +167,7 @@ impl Link {
             }
             let datagram = &mut self.buffer[aligned..][..DATAGRAM];
             match self.socket.recv(datagram) {
-                Ok(messages) => {
-                    let copy = |bytes: io::Result<&[u8]>| {
-                        let bytes = bytes?.to_vec();
-                        Ok(Message { bytes })
-                    };
-                    return messages.map(copy).collect();
-                }
+                Ok(messages) => return messages.map(|bytes| Message::parse(bytes?)).collect(),
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Err(timed_out()),
                 Err(error) => return Err(error),
@@ -213,12 +194,13 @@ fn configure(socket: &mnl::Socket, wait: Duration, room: usize) -> io::Result<()
 }
 
 fn message(kind: u16, flags: u16, sequence: u32, payload: &[u8]) -> Vec<u8> {
-    let mut bytes = Vec::with_capacity(HEADER + payload.len());
-    bytes.extend(((HEADER + payload.len()) as u32).to_ne_bytes());
-    bytes.extend(kind.to_ne_bytes());
-    bytes.extend(flags.to_ne_bytes());
-    bytes.extend(sequence.to_ne_bytes());
-    bytes.extend(0_u32.to_ne_bytes());
+    let mut header = NetlinkHeader::default();
+    header.length = (header.buffer_len() + payload.len()) as u32;
+    header.message_type = kind;
+    header.flags = flags;
+    header.sequence_number = sequence;
+    let mut bytes = vec![0; header.buffer_len()];
+    header.emit(&mut bytes);
     bytes.extend(payload);
     bytes
 }

@@ -139,8 +139,8 @@ fn read_file(path: &str) -> io::Result<Option<Vec<u8>>> {
 }
 
 /// `Ok(None)` for an error that says that the process or its file is gone.
-pub fn unless_gone<T>(result: io::Result<T>) -> io::Result<Option<T>> {
-    match result {
+pub fn unless_gone<T>(result: Result<T, impl Into<io::Error>>) -> io::Result<Option<T>> {
+    match result.map_err(Into::into) {
         Ok(value) => Ok(Some(value)),
         Err(error) => match Errno::from_io_error(&error) {
             Some(Errno::NOENT | Errno::SRCH) => Ok(None),
@@ -179,14 +179,13 @@ pub fn executable(pid: i32) -> io::Result<Option<Executable>> {
 pub fn sockets(pid: i32) -> io::Result<Option<Vec<(i32, u32)>>> {
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
     let folder = format!("/proc/{pid}/fd");
-    let folder = rustix::fs::open(folder, flags, Mode::empty()).map_err(io::Error::from);
-    let Some(folder) = unless_gone(folder)? else {
+    let Some(folder) = unless_gone(rustix::fs::open(folder, flags, Mode::empty()))? else {
         return Ok(None);
     };
     let mut sockets = Vec::new();
     let mut link = Vec::new();
     for entry in Dir::read_from(&folder)? {
-        let Some(entry) = unless_gone(entry.map_err(io::Error::from))? else {
+        let Some(entry) = unless_gone(entry)? else {
             return Ok(None);
         };
         let name = entry.file_name();
@@ -194,15 +193,10 @@ pub fn sockets(pid: i32) -> io::Result<Option<Vec<(i32, u32)>>> {
             continue; // `.` and `..`
         };
         link.clear();
-        let read = rustix::fs::readlinkat(&folder, name, link).map_err(io::Error::from);
         // The descriptor may be closed by now.
-        let target = unless_gone(read)?;
-        sockets.extend(
-            target
-                .as_deref()
-                .and_then(|target| socket_inode(target.to_bytes()))
-                .map(|inode| (descriptor, inode)),
-        );
+        let target = unless_gone(rustix::fs::readlinkat(&folder, name, link))?;
+        let inode = target.as_ref().and_then(|target| socket_inode(target.to_bytes()));
+        sockets.extend(inode.map(|inode| (descriptor, inode)));
         link = target.map(CString::into_bytes).unwrap_or_default();
     }
     Ok(Some(sockets))
@@ -242,11 +236,7 @@ pub fn pidfd(pid: i32) -> io::Result<Option<OwnedFd>> {
     let Some(pid) = Pid::from_raw(pid) else {
         return Ok(None);
     };
-    match pidfd_open(pid, PidfdFlags::empty()) {
-        Ok(pidfd) => Ok(Some(pidfd)),
-        Err(Errno::SRCH) => Ok(None),
-        Err(error) => Err(error.into()),
-    }
+    unless_gone(pidfd_open(pid, PidfdFlags::empty()))
 }
 
 /// Whether the process that a pidfd refers to has ended.
