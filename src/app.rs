@@ -10,7 +10,7 @@ use crate::commands::{
 use crate::failure::{Exit, Failure};
 use crate::guard::{self, GuardError, Guarded};
 use crate::job;
-use crate::report::Answer;
+use crate::report::{Answer, human, json};
 use crate::sys::terminal::{Paint, Stream};
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -95,7 +95,7 @@ fn print(context: &Context, cli: &Cli, result: Result<(Answer, Exit), CommandErr
         Command::Run(_) => Stream::Stderr,
         _ => Stream::Stdout,
     };
-    let say = |failure: &Failure| Stream::Stderr.line(&failure.to_text(context.paint));
+    let say = |failure: &Failure| Stream::Stderr.line(&human::failure(failure, context.paint));
     match result {
         Ok((answer, exit)) => {
             // --quiet leaves out reports of success, but not a text that was asked for.
@@ -116,7 +116,7 @@ fn print(context: &Context, cli: &Cli, result: Result<(Answer, Exit), CommandErr
         Err(error) => {
             let failure = Failure::of(&error);
             if context.json && results == Stream::Stdout {
-                results.line(&failure.to_json(context.command));
+                results.line(&json::failure(context.command, &failure));
             }
             say(&failure);
             failure.why.exit

@@ -2,6 +2,7 @@
 
 use crate::cli::Cli;
 use crate::failure::{Exit, Failure, Kind};
+use crate::report::{human, json};
 use crate::sys::terminal::{Paint, Stream};
 use clap::Parser;
 use clap::error::ErrorKind;
@@ -40,10 +41,10 @@ pub fn parse(args: &[OsString]) -> Result<Cli, Exit> {
         _ => {
             let failure = explain(&error.render().to_string(), &command);
             if wants_json(args) && !is_run {
-                Stream::Stdout.line(&failure.to_json(&command));
+                Stream::Stdout.line(&json::failure(&command, &failure));
             }
             let paint = Paint::choose(clap::ColorChoice::Auto, Stream::Stderr);
-            Stream::Stderr.line(&failure.to_text(paint));
+            Stream::Stderr.line(&human::failure(&failure, paint));
             Err(usage)
         }
     }

@@ -10,7 +10,7 @@ use crate::drain::{self, Classifier, Listeners, Order, Pace};
 use crate::failure::Exit;
 use crate::foreground::Foreground;
 use crate::policy::{Run, Settings};
-use crate::report::{Body, Outcome, Report};
+use crate::report::{Body, Outcome, Report, human};
 use crate::sys::privilege;
 use crate::sys::runtime::in_thread;
 use crate::sys::trusted::Trust;
@@ -123,7 +123,7 @@ impl Cordoned {
 
     /// Says what has come of it, where the command goes on.
     pub fn tell(&mut self, context: &mut Context) {
-        context.progress(&self.report(context).to_text(context.paint));
+        context.progress(&human::report(&self.report(context), context.paint));
         self.warn(context);
     }
 

@@ -11,7 +11,7 @@ use crate::firewall::{Detail, Firewall};
 use crate::foreground::{Foreground, Over, Signals, one_is_over};
 use crate::job::{self, End, Launch};
 use crate::policy::Settings;
-use crate::report::{Body, CommandRun, Outcome, Report, ReportFile};
+use crate::report::{Body, CommandRun, Outcome, Report, ReportFile, json};
 use crate::window::{self, Ownership};
 use std::ffi::OsString;
 use std::time::{Duration, SystemTime};
@@ -35,8 +35,8 @@ pub fn run(context: &mut Context, args: &Run) -> Result<(Report, Exit), CommandE
     let result = in_window(context, args);
     if let Some(file) = file {
         let json = match &result {
-            Ok((report, _)) => report.to_json(&context.warnings),
-            Err(error) => Failure::of(error).to_json(context.command),
+            Ok((report, _)) => json::report(report, &context.warnings),
+            Err(error) => json::failure(context.command, &Failure::of(error)),
         };
         let path = file.path().to_owned();
         let written = file.write(&json);

@@ -1,8 +1,8 @@
 //! What a command has to say, as JSON or for a human.
 
 mod file;
-mod human;
-mod json;
+pub mod human;
+pub mod json;
 mod policy;
 
 pub use file::ReportFile;
@@ -114,7 +114,7 @@ impl Answer {
     /// For a human.
     pub fn to_text(&self, paint: Paint) -> String {
         match self {
-            Self::Report(report) => report.to_text(paint),
+            Self::Report(report) => human::report(report, paint),
             Self::Check(check) => check.to_text(paint),
             Self::Show(show) => show.to_text(),
             Self::Text(text) => text.clone(),
@@ -134,27 +134,5 @@ impl Report {
     /// A report of windows that were not raised by this call.
     pub fn new(command: &'static str, changed: bool, windows: Vec<Window>, body: Body) -> Self {
         Self { command, changed, policy: None, windows, drain: None, blocked_after: None, body }
-    }
-
-    /// As one JSON object, with what the user was warned of.
-    pub fn to_json(&self, warnings: &[String]) -> String {
-        json::report(self, warnings)
-    }
-
-    /// For a human.
-    pub fn to_text(&self, paint: Paint) -> String {
-        human::report(self, paint)
-    }
-}
-
-impl Failure {
-    /// As one JSON object.
-    pub fn to_json(&self, command: &str) -> String {
-        json::failure(command, self)
-    }
-
-    /// For a human: one line, and the hint below it.
-    pub fn to_text(&self, paint: Paint) -> String {
-        human::failure(self, paint)
     }
 }

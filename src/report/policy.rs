@@ -1,6 +1,6 @@
 //! What the commands about policies have to say.
 
-use super::json::{self, ErrorView};
+use super::json::{SCHEMA, error};
 use crate::failure::Failure;
 use crate::policy::{Fault, Given, Setting, Shown, VERSION, in_file};
 use crate::sys::terminal::{Paint, printable};
@@ -37,32 +37,21 @@ pub struct Check {
     pub failure: Option<Failure>,
 }
 
-#[derive(Serialize)]
-struct CheckView<'a> {
-    schema: u32,
-    command: &'a str,
-    changed: bool,
-    result: &'a str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    error: Option<ErrorView<'a>>,
-    files: &'a [CheckedFile],
-    warnings: [&'a str; 0],
-}
-
 impl Check {
     pub(super) fn to_json(&self) -> String {
-        json::text(&CheckView {
-            schema: json::SCHEMA,
-            command: "policy check",
-            changed: false,
-            result: match self.failure {
-                Some(_) => "failed",
-                None => "valid",
-            },
-            error: self.failure.as_ref().map(ErrorView::from),
-            files: &self.files,
-            warnings: [],
-        })
+        let mut view = json!({
+            "schema": SCHEMA,
+            "command": "policy check",
+            "changed": false,
+            "result": "valid",
+        });
+        if let Some(failure) = &self.failure {
+            view["result"] = json!("failed");
+            view["error"] = error(failure);
+        }
+        view["files"] = json!(self.files);
+        view["warnings"] = json!([]);
+        view.to_string()
     }
 
     pub(super) fn to_text(&self, paint: Paint) -> String {
@@ -93,42 +82,24 @@ pub struct Show {
     pub settings: Vec<Setting>,
 }
 
-#[derive(Serialize)]
-struct ShowView<'a> {
-    schema: u32,
-    command: &'a str,
-    changed: bool,
-    result: &'a str,
-    policy: PolicyView<'a>,
-    warnings: &'a [String],
-}
-
-#[derive(Serialize)]
-struct PolicyView<'a> {
-    file: Option<String>,
-    description: Option<&'a str>,
-    #[serde(serialize_with = "by_key")]
-    settings: &'a [Setting],
-}
-
-fn by_key<S: Serializer>(settings: &[Setting], serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.collect_map(settings.iter().map(|setting| (&setting.key, &setting.shown)))
-}
-
 impl Show {
     pub(super) fn to_json(&self, warnings: &[String]) -> String {
-        json::text(&ShowView {
-            schema: json::SCHEMA,
-            command: "policy show",
-            changed: false,
-            result: "shown",
-            policy: PolicyView {
-                file: self.file.as_ref().map(|path| path.display().to_string()),
-                description: self.description.as_deref(),
-                settings: &self.settings,
+        let settings = self.settings.iter();
+        let view = json!({
+            "schema": SCHEMA,
+            "command": "policy show",
+            "changed": false,
+            "result": "shown",
+            "policy": {
+                "file": self.file.as_ref().map(|path| path.display().to_string()),
+                "description": self.description,
+                "settings": settings
+                    .map(|setting| (setting.key.clone(), json!(setting.shown)))
+                    .collect::<Value>(),
             },
-            warnings,
-        })
+            "warnings": warnings,
+        });
+        view.to_string()
     }
 
     /// A policy whose comments tell where each value comes from.
