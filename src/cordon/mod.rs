@@ -21,7 +21,7 @@ pub use ramp::{DEFAULT_RAMP_RATE, Ramp, RampError, Rate};
 pub use spare::{KeepRules, Spare, synchronous_standbys_needed};
 pub use values::{
     AllowEntry, Interface, NO_VALUE, Name, Network, OnExpiry, Port, Reason, ValueError, Verdict,
-    given, said,
+    given, said, said_text,
 };
 pub use window::{ClosingFlow, Counter, Knock, Phase, Window, WindowEnd, WindowId};
 

@@ -3,9 +3,11 @@
 use super::{PassError, PassList};
 use ipnet::IpNet;
 use schemars::JsonSchema;
-use serde::{Deserialize, Deserializer, Serialize, de::Error};
+use serde::de::{Error, Visitor};
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_with::{DeserializeFromStr, SerializeDisplay};
 use std::fmt;
+use std::marker::PhantomData;
 use std::path::PathBuf;
 use std::str::FromStr;
 
@@ -74,7 +76,7 @@ pub struct Network(
 const LONGEST_INTERFACE: usize = 15;
 
 /// The name of a network interface.
-#[derive(Debug, Clone, PartialEq, Eq, DeserializeFromStr, SerializeDisplay, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, SerializeDisplay, JsonSchema)]
 #[schemars(inline)]
 pub struct Interface(
     #[schemars(length(min = 1, max = 15), extend("examples" = ["eth1"]))] pub String,
@@ -84,7 +86,7 @@ pub struct Interface(
 const LONGEST_NAME: usize = 63;
 
 /// The name of a role, a database or an application.
-#[derive(Debug, Clone, PartialEq, Eq, DeserializeFromStr, SerializeDisplay, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, SerializeDisplay, JsonSchema)]
 #[schemars(inline)]
 pub struct Name(#[schemars(length(min = 1, max = 63))] pub String);
 
@@ -94,7 +96,7 @@ const LONGEST_REASON: usize = 100;
 
 /// A text of at most 100 printable ASCII characters without a quotation mark, for which `nft`
 /// has no escape: a saved ruleset with one in a comment could not be loaded again.
-#[derive(Debug, Clone, PartialEq, Eq, SerializeDisplay, DeserializeFromStr)]
+#[derive(Debug, Clone, PartialEq, Eq, SerializeDisplay)]
 pub struct Reason(String);
 
 /// One entry of a pass list as it is given.
@@ -231,6 +233,44 @@ impl fmt::Display for AllowEntry {
     }
 }
 
+/// A text that is one in YAML as well. serde_yaml would give any scalar as a text, so that `~`
+/// became a role of that name, and `1.10` or `off` in place of a name went unnoticed.
+struct Text<T>(T);
+
+impl<'de, T: FromStr<Err: fmt::Display>> Deserialize<'de> for Text<T> {
+    fn deserialize<D: Deserializer<'de>>(source: D) -> Result<Self, D::Error> {
+        struct TextOnly<T>(PhantomData<T>);
+
+        impl<T: FromStr<Err: fmt::Display>> Visitor<'_> for TextOnly<T> {
+            type Value = Text<T>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a string")
+            }
+
+            // What is refused here, and not later, has the place of the value.
+            fn visit_str<E: Error>(self, text: &str) -> Result<Text<T>, E> {
+                text.parse().map(Text).map_err(E::custom)
+            }
+        }
+
+        source.deserialize_any(TextOnly(PhantomData))
+    }
+}
+
+/// Values that a number, a boolean or null cannot stand for.
+macro_rules! read_from_text {
+    ($($name:ident)*) => {$(
+        impl<'de> Deserialize<'de> for $name {
+            fn deserialize<D: Deserializer<'de>>(source: D) -> Result<Self, D::Error> {
+                Text::deserialize(source).map(|Text(value)| value)
+            }
+        }
+    )*};
+}
+
+read_from_text! { Interface Name Reason }
+
 /// What is said of a key that stands without a value.
 pub const NO_VALUE: &str = "it has no value; give it one, or remove the key";
 
@@ -244,4 +284,11 @@ pub fn said<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
     source: D,
 ) -> Result<Option<T>, D::Error> {
     given(source).map(Some)
+}
+
+/// The same for a field that holds a text or a path.
+pub fn said_text<'de, D: Deserializer<'de>, T: FromStr<Err: fmt::Display>>(
+    source: D,
+) -> Result<Option<T>, D::Error> {
+    given(source).map(|Text(value)| Some(value))
 }

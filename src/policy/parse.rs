@@ -5,7 +5,10 @@ use super::fault::{Fault, Place};
 use super::sections::{OTHER_VERSION, Policy};
 use super::suggest::{allowed, no_such_key, shortened};
 use crate::cordon::NO_VALUE;
-use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, Visitor};
+use serde::de::{
+    Deserialize, DeserializeOwned, DeserializeSeed, Deserializer, EnumAccess, Error, IgnoredAny,
+    MapAccess, SeqAccess, Visitor,
+};
 use std::fmt;
 
 /// The longest text of a policy, in bytes: many screens.
@@ -18,6 +21,8 @@ const MOST_BRACKETS: usize = 2000;
 
 const TOO_MANY_BRACKETS: &str =
     "a policy has 2000 brackets at most; write lists with one `- ` a line";
+
+const TAG: &str = "a policy has no tags; remove the word with `!`, or put text that begins with `!` in quotation marks";
 
 const TWICE: &str = "the key is there for the second time; keep one of them";
 
@@ -33,14 +38,77 @@ pub fn parse(text: &str) -> Result<Policy, Fault> {
         return Err(of_the_whole(TOO_MANY_BRACKETS));
     }
     serde_yaml::from_str::<IgnoredAny>(text).map_err(|error| of_syntax(text, &error))?;
-    let source = serde_yaml::Deserializer::from_str(text);
-    let policy = serde_path_to_error::deserialize(source)
-        .map_err(|error| of_value(text, &error.path().to_string(), error.inner()))?;
+    // Whatever else is wrong is told better by the types of the sections.
+    if let Some(tagged) = read::<Untagged>(text).err().filter(|fault| fault.message == TAG) {
+        return Err(tagged);
+    }
+    let policy = read(text)?;
     match contradiction(&policy) {
         None => Ok(policy),
         Some((key, message)) => {
             Err(Fault { place: place_of_value(text, key, 0), key: key.to_owned(), message })
         }
+    }
+}
+
+fn read<T: DeserializeOwned>(text: &str) -> Result<T, Fault> {
+    let source = serde_yaml::Deserializer::from_str(text);
+    serde_path_to_error::deserialize(source)
+        .map_err(|error| of_value(text, &error.path().to_string(), error.inner()))
+}
+
+/// A text without YAML's tags: where a type wants no enum, serde_yaml passes over them.
+struct Untagged;
+
+impl<'de> Deserialize<'de> for Untagged {
+    fn deserialize<D: Deserializer<'de>>(source: D) -> Result<Self, D::Error> {
+        source.deserialize_any(Self)
+    }
+}
+
+impl<'de> Visitor<'de> for Untagged {
+    type Value = Self;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a value without a tag")
+    }
+
+    fn visit_bool<E>(self, _: bool) -> Result<Self, E> {
+        Ok(self)
+    }
+
+    fn visit_i64<E>(self, _: i64) -> Result<Self, E> {
+        Ok(self)
+    }
+
+    fn visit_u64<E>(self, _: u64) -> Result<Self, E> {
+        Ok(self)
+    }
+
+    fn visit_f64<E>(self, _: f64) -> Result<Self, E> {
+        Ok(self)
+    }
+
+    fn visit_str<E>(self, _: &str) -> Result<Self, E> {
+        Ok(self)
+    }
+
+    fn visit_unit<E>(self) -> Result<Self, E> {
+        Ok(self)
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Self, A::Error> {
+        while list.next_element::<Self>()?.is_some() {}
+        Ok(self)
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self, A::Error> {
+        while map.next_entry::<Self, Self>()?.is_some() {}
+        Ok(self)
+    }
+
+    fn visit_enum<A: EnumAccess<'de>>(self, _: A) -> Result<Self, A::Error> {
+        Err(A::Error::custom(TAG))
     }
 }
 
@@ -158,8 +226,10 @@ fn words(known: &str) -> Vec<&str> {
 }
 
 fn of_type(found: &str, wanted: &str) -> String {
-    let value = found.split_once(' ').map_or("", |(_, value)| value);
-    let value = shortened(value.trim_matches(['`', '"']));
+    let value = found.split_once(['`', '"']).map_or("", |(_, value)| value);
+    let value = shortened(value.trim_end_matches(['`', '"']));
+    let is_no_text = ["integer", "floating point", "boolean"];
+    let is_no_text = is_no_text.iter().any(|kind| found.starts_with(kind));
     let found = match found {
         "sequence" => "a list stands here".to_owned(),
         "map" => "a mapping stands here".to_owned(),
@@ -171,6 +241,9 @@ fn of_type(found: &str, wanted: &str) -> String {
     let wanted = match wanted {
         "a boolean" => "true or false",
         "a sequence" => "a list, with one `- ` a line or in brackets,",
+        "a string" if is_no_text => {
+            return format!("{found}; where text is meant, put it into quotes");
+        }
         "a string" => "text",
         "a YAML tag starting with '!'" => "one word",
         section if section.starts_with("struct ") => "a mapping of keys to values",

@@ -4,7 +4,7 @@
 
 use crate::cordon::{
     AllowEntry, CancelTime, DrainTime, Interface, Name, Network, OnExpiry, Port, RampLength, Rate,
-    Reason, Spare as SpareRule, Verdict, WindowLength, given, said,
+    Reason, Spare as SpareRule, Verdict, WindowLength, given, said, said_text,
 };
 use crate::postgres::Access;
 use clap::Args;
@@ -35,12 +35,15 @@ pub struct Policy {
     pub version: u64,
     /// What the policy is for, for those who choose one.
     #[arg(skip)]
+    #[serde_with(skip_apply)]
+    #[serde(default, deserialize_with = "said_text", skip_serializing_if = "Option::is_none")]
     pub description: Option<String>,
     /// TCP ports to cordon; those of flags replace the policy's [default: 5432]
     #[arg(long = "port", value_name = "PORT")]
     #[schemars(length(min = 1))]
     pub ports: Option<Vec<Port>>,
-    /// How long the window lasts: 90s, 10m, 1h30m [default: none, it has to be said]
+    /// How long the window lasts: 90s, 10m, 1h30m; required, unless the policy gives a
+    /// length
     #[arg(long = "for", value_name = "DURATION", allow_hyphen_values = true, display_order = 0)]
     pub window: Option<WindowLength>,
     /// The longest window that is permitted; more than a day has to be said [default: 1day]
@@ -91,6 +94,8 @@ pub struct Allow {
     pub addresses: Option<Vec<Network>>,
     /// A file with one address or network a line; `#` begins a comment.
     #[arg(skip)]
+    #[serde_with(skip_apply)]
+    #[serde(default, deserialize_with = "said_text", skip_serializing_if = "Option::is_none")]
     #[schemars(with = "String", regex(pattern = "^/"))]
     pub addresses_file: Option<PathBuf>,
     /// Interfaces: the networks that are connected to them when a window begins.

@@ -1,6 +1,6 @@
 //! How a user wants PostgreSQL to be reached.
 
-use crate::cordon::{Name, said};
+use crate::cordon::{Name, said, said_text};
 use std::net::IpAddr;
 use std::path::PathBuf;
 
@@ -26,6 +26,8 @@ const HEADING: &str = "Reaching PostgreSQL";
 pub struct Access {
     /// Directory of the Unix socket, where PostgreSQL has several [default: found by itself]
     #[arg(long = "pg-socket-dir", value_name = "DIR", help_heading = HEADING)]
+    #[serde_with(skip_apply)]
+    #[serde(default, deserialize_with = "said_text", skip_serializing_if = "Option::is_none")]
     #[schemars(with = "String", regex(pattern = "^/"))]
     pub socket_dir: Option<PathBuf>,
     /// Role to log in as [default: the name of the socket's owner]
@@ -41,6 +43,8 @@ pub struct Access {
     pub host: Option<IpAddr>,
     /// Password file in the format of .pgpass, owned by root with mode 0600
     #[arg(long = "pg-passfile", value_name = "FILE", help_heading = HEADING)]
+    #[serde_with(skip_apply)]
+    #[serde(default, deserialize_with = "said_text", skip_serializing_if = "Option::is_none")]
     #[schemars(with = "String", regex(pattern = "^/"))]
     pub passfile: Option<PathBuf>,
 }

@@ -1,4 +1,4 @@
-//! Any valid policy survives being written and read again.
+//! Any valid policy survives being written and read again, and what is no text is not taken for one.
 
 use std::net::IpAddr;
 use std::path::PathBuf;
@@ -168,4 +168,38 @@ proptest! {
             Err(fault) => prop_assert!(false, "{} of\n{}", fault, text),
         }
     }
+}
+
+#[test]
+fn a_tag_is_refused_wherever_it_stands() {
+    for (text, place) in [
+        ("reason: !foo bar\n", "2:9: reason: "),
+        ("spare:\n  roles: [backup, !foo bar]\n", "3:19: spare.roles[1]: "),
+        ("drain: !foo {farewell: 2s}\n", "2:8: drain: "),
+        ("!foo reason: bar\n", "2:1: "),
+    ] {
+        let fault = parse(&format!("version: 1\n{text}")).unwrap_err().to_string();
+        assert!(fault.starts_with(place) && fault.contains("a policy has no tags"), "{fault}");
+    }
+    parse("version: 1\nreason: \"!foo bar\"\n").unwrap();
+}
+
+#[test]
+fn what_is_no_text_does_not_stand_for_one() {
+    for (text, fault) in [
+        ("spare: {roles: [1]}\n", "2:17: spare.roles[0]: `1` is a number; "),
+        ("spare: {databases: [true]}\n", "2:21: spare.databases[0]: `true` is true or false; "),
+        ("allow: {interfaces: [10]}\n", "2:22: allow.interfaces[0]: `10` is a number; "),
+        ("reason: 1.5\n", "2:9: reason: `1.5` is a number; "),
+        ("description: 1\n", "2:14: description: `1` is a number; "),
+        ("allow: {addresses_file: 1}\n", "2:25: allow.addresses_file: `1` is a number; "),
+        ("postgres: {passfile: false}\n", "2:22: postgres.passfile: `false` is true or false; "),
+    ] {
+        let told = parse(&format!("version: 1\n{text}")).unwrap_err().to_string();
+        assert_eq!(told, format!("{fault}where text is meant, put it into quotes"));
+    }
+    let told = parse("version: 1\nspare: {roles: [~]}\n").unwrap_err().to_string();
+    assert_eq!(told, "2:17: spare.roles[0]: nothing stands here; text is wanted");
+    parse("version: 1\nports: [5432]\nspare: {roles: ['1', '~', 'true']}\nreason: '1.5'\n")
+        .unwrap();
 }
