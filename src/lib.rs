@@ -49,6 +49,9 @@ pub mod testing {
     pub mod drain {
         pub use crate::drain::{Listeners, Order, Pace, drain};
     }
+    pub mod failure {
+        pub use crate::failure::{Exit, Explain, Explanation, Failure, Kind};
+    }
     pub mod firewall {
         pub use crate::firewall::{Change, Detail, Firewall, FirewallError, Nftables, TableState};
     }
@@ -57,7 +60,7 @@ pub mod testing {
     }
     pub mod policy {
         pub use crate::policy::{
-            Allow, Drain, Policy, Ramp, Run, Setting, Sources, Spare, explain, parse,
+            Allow, Drain, Given, Policy, Ramp, Run, Setting, Shown, Sources, Spare, explain, parse,
         };
     }
     pub mod postgres {

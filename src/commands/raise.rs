@@ -34,17 +34,11 @@ pub struct Plan {
 
 impl Plan {
     /// Checks a call.
-    ///
-    /// # Errors
-    /// A bad policy, bad values, a listener that is not PostgreSQL, a missing privilege.
     pub fn new(args: &Start) -> Result<Self, CommandError> {
         Self::of_run(args, &Run::default())
     }
 
     /// The same with what is said for `run`.
-    ///
-    /// # Errors
-    /// As [`Plan::new`].
     pub fn of_run(args: &Start, run: &Run) -> Result<Self, CommandError> {
         let author = privilege::Author::ask();
         let policy = args.policy.as_ref();
@@ -228,10 +222,7 @@ pub fn cordon_and_drain(
     })
 }
 
-/// Raises what was planned.
-///
-/// # Errors
-/// Then nothing of this call is in force.
+/// Raises what was planned, or nothing.
 fn raise(
     context: &mut Context,
     plan: &mut Plan,

@@ -108,22 +108,3 @@ impl From<Exit> for ExitCode {
         Self::from(exit.status())
     }
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_numbers_are_the_contract() {
-        let numbers: Vec<u8> = Exit::ALL.iter().map(|exit| exit.status()).collect();
-        assert_eq!(numbers, [0, 1, 2, 3, 4, 77, 124, 125, 126, 127, 129, 130, 131, 143]);
-    }
-
-    #[test]
-    fn a_long_meaning_is_broken_into_lines() {
-        let list = Exit::list(|exit| exit == Exit::Incomplete);
-        let (first, second) = list.split_once('\n').unwrap();
-        assert!(first.starts_with("  3    The cordon is in force,"), "{first}");
-        assert!(second.starts_with("       changed could not"), "{second}");
-    }
-}

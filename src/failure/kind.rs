@@ -102,13 +102,3 @@ kinds! {
     Write "write" Failed:
         "A file of the manual could not be written (man)."
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_manual_has_the_kinds_in_alphabetical_order() {
-        assert!(Kind::ALL.is_sorted_by(|one, next| one.as_str() < next.as_str()));
-    }
-}

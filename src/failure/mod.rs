@@ -85,28 +85,3 @@ pub fn lacks_descriptors(error: &(dyn Error + 'static)) -> bool {
     }
     false
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[derive(Debug, thiserror::Error)]
-    #[error("cannot open it: {0}")]
-    struct Unopened(#[source] io::Error);
-
-    impl Explain for Unopened {
-        fn explain(&self) -> Explanation {
-            Kind::Runtime.hint("check the limits of this shell")
-        }
-    }
-
-    #[test]
-    fn where_descriptors_are_missing_the_hint_says_so() {
-        let hint = |number| {
-            let failure = Failure::of(&Unopened(io::Error::from_raw_os_error(number)));
-            failure.why.hint
-        };
-        assert_eq!(hint(nix::libc::EACCES), "check the limits of this shell");
-        assert!(hint(nix::libc::EMFILE).contains("open files"));
-    }
-}

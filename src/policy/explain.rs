@@ -134,26 +134,3 @@ fn elements(policy: &Policy) -> Vec<(&'static str, String)> {
     });
     allow.chain(spare).collect()
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_the_help_calls_the_default_is_what_is_built_in() {
-        for Setting { key, shown, default } in explain(&Sources::default()) {
-            match shown {
-                Shown::One(Given { value: Value::Null, .. }) => {}
-                Shown::One(Given { value, .. }) => {
-                    let text = match value {
-                        Value::String(text) => text,
-                        Value::Array(list) => list[0].to_string(),
-                        other => other.to_string(),
-                    };
-                    assert_eq!(text, default, "{key}");
-                }
-                Shown::List(list) => assert_eq!(list, [], "{key}"),
-            }
-        }
-    }
-}

@@ -302,16 +302,3 @@ impl<'de> Visitor<'de> for RefuseAt<'_> {
         Ok(())
     }
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_byte_order_mark_is_no_text() {
-        let policy = parse("\u{feff}version: 1\nwindow: 5s\n").unwrap();
-        assert_eq!(policy, parse("version: 1\nwindow: 5s\n").unwrap());
-        let fault = parse("\u{feff}version: 1\nwindwo: 5s\n").unwrap_err();
-        assert!(fault.to_string().starts_with("2:1"), "{fault}");
-    }
-}

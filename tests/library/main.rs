@@ -8,6 +8,7 @@ mod audit;
 mod clients;
 mod cordon;
 mod drain;
+mod failure;
 mod firewall;
 mod job;
 mod policies;

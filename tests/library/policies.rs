@@ -9,11 +9,14 @@ use pgcordon::testing::cordon::{
     CancelTime, DrainTime, Interface, Name, Network, OnExpiry, Port, RampLength, Rate, Reason,
     Verdict, WindowLength,
 };
-use pgcordon::testing::policy::{Allow, Drain, Policy, Ramp, Run, Spare, parse};
+use pgcordon::testing::policy::{
+    Allow, Drain, Given, Policy, Ramp, Run, Setting, Shown, Sources, Spare, explain, parse,
+};
 use pgcordon::testing::postgres::Access;
 use proptest::collection::{hash_set, vec};
 use proptest::option::of;
 use proptest::prelude::*;
+use serde_json::Value;
 
 const DAY: u64 = 24 * 60 * 60 * 1000;
 
@@ -202,4 +205,30 @@ fn what_is_no_text_does_not_stand_for_one() {
     assert_eq!(told, "2:17: spare.roles[0]: nothing stands here; text is wanted");
     parse("version: 1\nports: [5432]\nspare: {roles: ['1', '~', 'true']}\nreason: '1.5'\n")
         .unwrap();
+}
+
+#[test]
+fn what_the_help_calls_the_default_is_what_is_built_in() {
+    for Setting { key, shown, default } in explain(&Sources::default()) {
+        match shown {
+            Shown::One(Given { value: Value::Null, .. }) => {}
+            Shown::One(Given { value, .. }) => {
+                let text = match value {
+                    Value::String(text) => text,
+                    Value::Array(list) => list[0].to_string(),
+                    other => other.to_string(),
+                };
+                assert_eq!(text, default, "{key}");
+            }
+            Shown::List(list) => assert_eq!(list, [], "{key}"),
+        }
+    }
+}
+
+#[test]
+fn a_byte_order_mark_is_no_text() {
+    let policy = parse("\u{feff}version: 1\nwindow: 5s\n").unwrap();
+    assert_eq!(policy, parse("version: 1\nwindow: 5s\n").unwrap());
+    let fault = parse("\u{feff}version: 1\nwindwo: 5s\n").unwrap_err();
+    assert!(fault.to_string().starts_with("2:1"), "{fault}");
 }
