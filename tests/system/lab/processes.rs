@@ -19,6 +19,13 @@ impl Host {
         })
     }
 
+    /// Waits until no process of this name is left: one that was killed may take a moment to go.
+    pub fn wait_none(&self, name: &str) {
+        for pid in self.pids_of(name) {
+            self.wait_gone(pid, SOON);
+        }
+    }
+
     /// The processes on this host's network that run pgcordon, whatever they are called.
     pub fn pids_of_pgcordon(&self) -> Vec<i32> {
         self.pids_where(|place| {
