@@ -5,8 +5,6 @@ use std::time::Instant;
 use crate::lab::{Host, Lab, Reach, Running, SOON, assert_same_end};
 use nix::sys::signal::Signal;
 
-const CLOSED: &str = "nft list set inet pgcordon_5432 window | grep -q expires";
-
 /// Starts a command and waits until it says that its cordon stands: what happens before that may
 /// be a reason for it to fail. Gives its guard, too.
 fn started(server: &Host, line: &str) -> (Running, i32) {
@@ -112,7 +110,7 @@ fn without_a_guard_nothing_is_healed() {
     let lab = Lab::bare(0);
     let server = &lab.server;
     let hold = server.spawn_pgcordon("hold --for 10m --no-drain --no-guard".split(' '));
-    server.shell(&format!("until {CLOSED}; do sleep 0.01; done 2>/dev/null")).assert_status(0);
+    hold.wait_for_stderr("is cordoned until", SOON);
     assert!(server.pids_of("pgcordon-guard").is_empty());
     server.nft("flush ruleset");
     hold.wait(SOON).assert_status(0);
