@@ -22,7 +22,7 @@ pub struct Wanted<'a> {
 /// matches anything, and `\:` and `\\` stand for `:` and `\`. Lines with `#` are comments. A
 /// loopback address is also called `localhost` (PostgreSQL's manual, "The Password File").
 ///
-/// The file is opened once. Root must trust it (see [`Trust`]), and nobody else may read it. The
+/// The file is opened once. Root must trust it (see `Trust`), and nobody else may read it. The
 /// error is the end of a sentence.
 pub fn password(path: &Path, wanted: Wanted<'_>) -> Result<Vec<u8>, String> {
     let file = trusted::open(path, Trust::RootOnly).map_err(|error| error.to_string())?;
