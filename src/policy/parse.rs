@@ -233,7 +233,7 @@ fn of_type(found: &str, wanted: &str) -> String {
     let found = match found {
         "sequence" => "a list stands here".to_owned(),
         "map" => "a mapping stands here".to_owned(),
-        "unit value" => "nothing stands here".to_owned(),
+        "unit value" => "there is no value here".to_owned(),
         text if text.starts_with("string ") => format!("`{value}` is text"),
         truth if truth.starts_with("boolean ") => format!("`{value}` is true or false"),
         _ => format!("`{value}` is a number"),

@@ -202,7 +202,7 @@ fn what_is_no_text_does_not_stand_for_one() {
         assert_eq!(told, format!("{fault}where text is meant, put it into quotes"));
     }
     let told = parse("version: 1\nspare: {roles: [~]}\n").unwrap_err().to_string();
-    assert_eq!(told, "2:17: spare.roles[0]: nothing stands here; text is wanted");
+    assert_eq!(told, "2:17: spare.roles[0]: there is no value here; text is wanted");
     parse("version: 1\nports: [5432]\nspare: {roles: ['1', '~', 'true']}\nreason: '1.5'\n")
         .unwrap();
 }
