@@ -128,16 +128,24 @@ fn raise_fresh(
 /// Locks ports. A guard that was stopped while it held a lock does not let go, and is ended:
 /// whoever changes the cordon brings a new one.
 fn locked<G: Guards>(firewall: &mut G, ports: &[u16]) -> Result<Vec<G::Lock>, WindowError> {
+    Ok(locked_or_dismissed(firewall, ports)?.0)
+}
+
+/// The same; says whether a guard was ended.
+fn locked_or_dismissed<G: Guards>(
+    firewall: &mut G,
+    ports: &[u16],
+) -> Result<(Vec<G::Lock>, bool), WindowError> {
     match firewall.lock(ports) {
         Err(LockError::Taken { port, pid: Some(pid), .. }) if firewall.guard(port) == Some(pid) => {
             firewall.dismiss(port)?;
-            Ok(firewall.lock(ports)?)
+            Ok((firewall.lock(ports)?, true))
         }
         // Work of this call that nobody waits for any more, in another thread; it ends soon.
         Err(LockError::Taken { pid: Some(pid), .. }) if pid == std::process::id() => {
-            Ok(firewall.lock(ports)?)
+            Ok((firewall.lock(ports)?, false))
         }
-        locks => Ok(locks?),
+        locks => Ok((locks?, false)),
     }
 }
 

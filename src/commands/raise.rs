@@ -145,10 +145,8 @@ impl Cordoned {
     }
 }
 
-/// Raises what was planned and drains it; on a signal, what was raised is lifted.
-///
-/// # Errors
-/// Then nothing of this call is in force.
+/// Raises what was planned and drains it. After a signal or an error nothing of this call is in
+/// force.
 pub fn cordon_and_drain(
     context: &mut Context,
     args: &Start,

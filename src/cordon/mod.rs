@@ -28,7 +28,6 @@ pub use window::{ClosingFlow, Counter, Knock, Phase, Window, WindowEnd, WindowId
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
-/// The default length of the farewell.
 pub const DEFAULT_FAREWELL: Duration = Duration::from_secs(2);
 
 /// The default time a drain may take before what is left are stragglers.

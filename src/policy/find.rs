@@ -96,11 +96,8 @@ pub fn in_file(path: &Path, fault: &Fault) -> String {
 }
 
 /// The policy that is meant: the one that was chosen, or else the administrator's default, if
-/// there is one.
-///
-/// # Errors
-/// It is not there, not to be trusted, or bad. One that is bad is never passed over for one
-/// of the same name in the second place.
+/// there is one. One that is bad is never passed over for one of the same name in the second
+/// place.
 pub fn find(choice: Option<&Choice>, trust: Trust) -> Result<Option<Policy>, PolicyError> {
     match choice {
         Some(Choice::None) => Ok(None),

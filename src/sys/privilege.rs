@@ -183,10 +183,7 @@ static AUTHOR: OnceLock<(String, u32)> = OnceLock::new();
 
 /// The name and uid of the user who called; see [`Author`]. They are looked up once.
 pub fn author() -> (String, u32) {
-    match AUTHOR.get() {
-        Some(author) => author.clone(),
-        None => Author::ask().told(),
-    }
+    AUTHOR.get().cloned().unwrap_or_else(|| Author::ask().told())
 }
 
 /// `None` if the user has no name. The caller bounds the wait for the user database.
@@ -198,8 +195,8 @@ pub async fn user_name(uid: u32) -> std::io::Result<Option<String>> {
 fn name_in_file(uid: u32) -> Option<String> {
     const USERS: &str = "/etc/passwd";
     // What is no file may not end.
-    let is_file = std::fs::metadata(USERS).is_ok_and(|users| users.is_file());
-    let users = is_file.then(|| std::fs::read_to_string(USERS).ok()).flatten()?;
+    let file = std::fs::metadata(USERS).ok().filter(std::fs::Metadata::is_file);
+    let users = file.and_then(|_| std::fs::read_to_string(USERS).ok())?;
     users.lines().find_map(|user| {
         let mut fields = user.split(':');
         let name = fields.next()?;

@@ -169,8 +169,8 @@ fn remove_if(
     ports: &[u16],
     is_meant: impl Fn(Option<&Window>) -> bool,
 ) -> Result<Lifted, WindowError> {
-    let _locks = lock_if_possible(firewall, ports)?;
-    let (mut lifted, mut tables) = (Lifted::default(), Vec::new());
+    let (_locks, has_dismissed) = lock_if_possible(firewall, ports)?;
+    let (mut lifted, mut tables) = (Lifted { has_dismissed, ..Lifted::default() }, Vec::new());
     for port in ports {
         let mut state = firewall.read(*port, Detail::Block)?;
         let window = state.as_ref().and_then(|s| s.window.as_ref());
@@ -215,11 +215,11 @@ fn remove(firewall: &mut impl Guards, tables: &[u16]) -> Result<(), WindowError>
 fn lock_if_possible<G: Guards>(
     firewall: &mut G,
     ports: &[u16],
-) -> Result<Vec<G::Lock>, WindowError> {
-    match super::locked(firewall, ports) {
+) -> Result<(Vec<G::Lock>, bool), WindowError> {
+    match super::locked_or_dismissed(firewall, ports) {
         Err(WindowError::Lock(error)) if !matches!(error, LockError::Taken { .. }) => {
             tracing::warn!(%error, "the port is opened without a lock");
-            Ok(Vec::new())
+            Ok((Vec::new(), false))
         }
         locks => locks,
     }

@@ -134,6 +134,17 @@ fn a_lock_that_is_taken_is_respected_unless_a_stopped_guard_sits_on_it() {
 }
 
 #[test]
+fn a_guard_that_was_stopped_before_it_could_heal_is_ended_by_a_lift_which_says_so() {
+    let mut fake = Fake::default();
+    fake.guards.insert(5432, 99);
+    let (port, holder, pid) = (5432, "pgcordon process 99".to_owned(), Some(99));
+    fake.lock_errors = [LockError::Taken { port, holder, pid }].into();
+    assert!(lift(&mut fake, &[5432]).unwrap().has_dismissed);
+    assert!(fake.guards.is_empty());
+    assert!(!lift(&mut fake, &[5432]).unwrap().has_dismissed);
+}
+
+#[test]
 fn a_lock_that_cannot_be_had_keeps_no_port_closed_and_raises_no_window() {
     let mut fake = Fake::with([cordon(5432, 7), with_ramp(5433, 8)]);
     let mut without_lock = |deed: Deed| {
