@@ -30,7 +30,7 @@ fn names_with_parentheses_and_blanks_do_not_shift_the_fields() {
 fn links_of_descriptors_tell_sockets() {
     let folder = tempfile::tempdir().unwrap();
     let file = File::create(folder.path().join("socket:[4711]")).unwrap();
-    let (pipe, _) = std::io::pipe().unwrap();
+    let (pipe, _) = nix::unistd::pipe().unwrap();
     let (socket, _) = UnixStream::pair().unwrap();
     let held = sockets(std::process::id() as i32).unwrap().unwrap();
     let inode = |descriptor: &dyn AsRawFd| {
